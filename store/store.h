@@ -1,0 +1,145 @@
+// The store: winners and trials of every host in one SQLite file, shared by any number of
+// processes.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "store/records.h"
+#include "support/error.h"
+
+namespace lathe::store {
+
+enum class OpenMode {
+  read_write,  ///< created when missing, migrated when older
+  read_only,   ///< not_found when missing; works in a folder that cannot be written
+};
+
+/// How commits become durable. `automatic`: WAL on a local file system, so that readers and the
+/// writer do not block each other; a rollback journal on a network one, where WAL's shared memory
+/// does not work.
+enum class Journal { automatic, wal, rollback };
+
+struct StoreOptions {
+  OpenMode mode = OpenMode::read_write;
+  Journal journal = Journal::automatic;
+  int busy_timeout_ms = 5000;  ///< how long to wait for another process's transaction
+};
+
+struct MergeCounts {
+  std::int64_t hosts = 0;
+  std::int64_t trials_added = 0;
+  std::int64_t trials_known = 0;  ///< already here
+  std::int64_t winners_added = 0;
+  std::int64_t winners_replaced = 0;  ///< theirs was better
+  std::int64_t winners_kept = 0;      ///< ours was as good or better
+  std::int64_t damaged = 0;           ///< rows of the other file that failed their checksum
+};
+
+struct PruneCounts {
+  std::int64_t keys = 0, trials = 0, winners = 0;
+};
+
+struct FamilySummary {
+  std::string family;
+  int revision = 0;
+  std::int64_t keys = 0, trials = 0, winners = 0;
+};
+struct HostSummary {
+  Host host;
+  std::vector<FamilySummary> families;  ///< by family, then revision
+};
+struct Summary {
+  std::string path;
+  std::int64_t file_bytes = 0;
+  int schema_version = 0;
+  std::string journal_mode;  ///< "wal" | "delete" | …
+  std::vector<HostSummary> hosts;
+};
+
+/// The schema that this Lathe writes (SQLite's user_version). Older ones are migrated when opened
+/// for writing; newer ones are refused and left alone.
+int schema_version();
+
+/// `lathe.db` in the cache folder, which is created with mode 0700 where missing.
+Result<std::filesystem::path> default_path();
+
+/// An open store. Every call is one transaction, committed before it returns; every call may be
+/// made from any thread. A killed process loses only what had not returned yet.
+///
+/// A damaged file (not a database, cut short, overwritten) is renamed to
+/// `<name>.damaged-<time>`, with its journal files, and an empty store takes its place; the caller
+/// finds that in recovery_note() and goes on. This happens when the damage is met: at open or in
+/// any later call. A file that is a sound database of some other program, or of a newer Lathe, is
+/// refused with an error and not touched.
+///
+/// Errors: io_error (cannot be read, written, locked, or belongs to another user), unsupported
+/// (newer schema), invalid_argument (some other program's database), not_found (read_only,
+/// missing), corrupt (damaged, and the folder does not let us set it aside).
+class Store {
+ public:
+  static Result<Store> open(const std::filesystem::path& path, const StoreOptions& options = {});
+
+  Store(Store&&) noexcept;
+  Store& operator=(Store&&) noexcept;
+  ~Store();
+
+  const std::filesystem::path& path() const;
+
+  /// What was set aside and why, since this store was opened; nullopt when all was well.
+  std::optional<std::string> recovery_note() const;
+
+  // Writing.
+
+  /// Adds or updates a host and returns its id, for Key::host. Records need their host first.
+  Result<std::string> record_host(std::string_view device, std::string_view identity,
+                                  std::string_view description);
+  /// Adds a trial. It is on disk, as far as a killed process is concerned, when this returns.
+  Status record_trial(const Key& key, const Trial& trial);
+  /// Sets the key's winner, replacing the previous one.
+  Status record_winner(const Key& key, const Winner& winner);
+
+  // Looking up. Never blocked by a writer under WAL.
+
+  /// The key's own winner, or a miss that says which fields differ from the closest record.
+  Result<Lookup> find(const Key& key);
+  /// Winners of the same family, revision, host and target under any other key: other problems,
+  /// buckets, thread counts. The caller judges distance. Newest first.
+  Result<std::vector<KeyedWinner>> near(const Key& key);
+  /// Winners of the same problem, family revision and target on other hosts. Newest first.
+  Result<std::vector<KeyedWinner>> other_hosts(const Key& key);
+  /// All trials of a key, oldest first.
+  Result<std::vector<Trial>> trials(const Key& key);
+  /// All winners, ordered by host and problem; of one host when `host` is not empty.
+  Result<std::vector<KeyedWinner>> winners(std::string_view host = {});
+  Result<std::vector<Host>> hosts();
+
+  // The file as a whole.
+
+  Result<Summary> summary();
+  /// One JSON document: {"schema", "hosts": […], "winners": […], "trials": […]}.
+  Result<std::string> export_json();
+  /// Takes over another store's records; that file is only read, and may have an older schema.
+  /// Trials are united. For a winner that both have, the better record stays: checked before
+  /// unchecked, then the greater confidence, then the newer, then (to be the same in either
+  /// direction) the smaller schedule text.
+  Result<MergeCounts> merge(const std::filesystem::path& other);
+  /// Forgets the records of families whose revision is older than the one given.
+  Result<PruneCounts> prune(std::span<const std::pair<std::string, int>> current_revisions);
+  /// SQLite's integrity_check and every row's checksum: "ok", or what is wrong.
+  Result<std::string> check();
+
+ private:
+  struct State;
+  explicit Store(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace lathe::store
