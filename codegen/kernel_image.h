@@ -1,0 +1,39 @@
+// Emitted machine code with what is needed to load it safely: the unit that runtimes map and packages
+// carry.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ir/program/program.h"
+#include "support/hardware.h"
+
+namespace lathe::codegen {
+
+struct KernelImage {
+  enum class Format : uint8_t {
+    flat,    ///< position-independent code and constants; the entry is at `entry`
+    object,  ///< a relocatable ELF object; symbol `name` is the entry
+  };
+  std::string name;      ///< a valid C identifier; what debuggers and profilers show
+  Format format = Format::flat;
+  std::string backend;   ///< the Backend::name() that made it and may load it
+  IsaMask required_isa;  ///< of the instructions emitted, not of the host's flags
+  std::vector<std::byte> code;
+  size_t entry = 0;
+  int vector_registers_used = 0, general_registers_used = 0;
+};
+
+/// A kernel ready to be called; owns its mapping. Immutable, so callable from any thread.
+class LoadedKernel {
+ public:
+  virtual ~LoadedKernel() = default;
+  ir::program::KernelFunction function() const { return function_; }
+
+ protected:
+  ir::program::KernelFunction function_ = nullptr;
+};
+
+}  // namespace lathe::codegen
