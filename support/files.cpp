@@ -1,0 +1,206 @@
+// Files: private folders, whole reads, atomic writes, remote file systems.
+#include "support/files.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+namespace lathe::support {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+  /// Closes now and tells how that went: some file systems report a failed write only here.
+  int close() {
+    const int result = ::close(fd_);
+    fd_ = -1;
+    return result;
+  }
+
+ private:
+  int fd_;
+};
+
+Status write_all(int fd, std::string_view bytes, const fs::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0)
+      return fail(ErrorCode::io_error, "cannot write {}: {}", path.string(), reason(errno));
+    bytes.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  return {};
+}
+
+Result<fs::path> home_directory() {
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
+    return fs::path(home);
+  std::array<char, 4096> buffer{};
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwuid_r(geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 &&
+      found != nullptr && entry.pw_dir != nullptr && *entry.pw_dir == '/') {
+    return fs::path(entry.pw_dir);
+  }
+  return fail(ErrorCode::not_found,
+              "no home folder: HOME is not an absolute path and user {} has none; set "
+              "XDG_CACHE_HOME to a folder for Lathe's cache",
+              geteuid());
+}
+
+}  // namespace
+
+Result<fs::path> make_private_directory(const fs::path& path) {
+  std::error_code error;
+  // Missing parents get the user's usual mode (as XDG asks for ~/.cache); the last one is ours
+  // alone.
+  if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
+  if (!error && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    error = std::error_code(errno, std::generic_category());
+  }
+  if (error) {
+    return fail(
+        ErrorCode::io_error,
+        "cannot create the folder {}: {}; make it writable, or set XDG_CACHE_HOME to a folder "
+        "that is",
+        path.string(), error.message());
+  }
+  struct stat info = {};
+  if (::stat(path.c_str(), &info) != 0) {
+    return fail(ErrorCode::io_error, "cannot read the folder {}: {}", path.string(), reason(errno));
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return fail(ErrorCode::io_error,
+                "{} is not a folder; remove it, or set XDG_CACHE_HOME to another place",
+                path.string());
+  }
+  if (info.st_uid != geteuid()) {
+    return fail(ErrorCode::io_error,
+                "the folder {} belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder of "
+                "your own",
+                path.string(), info.st_uid, geteuid());
+  }
+  if (::access(path.c_str(), W_OK | X_OK) != 0) {
+    return fail(ErrorCode::io_error,
+                "cannot write to the folder {}: {}; make it writable, or set XDG_CACHE_HOME to a "
+                "folder that is",
+                path.string(), reason(errno));
+  }
+  return path;
+}
+
+Result<fs::path> cache_directory() {
+  // The XDG base directory specification: a relative path must be ignored.
+  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base == '/') {
+    return make_private_directory(fs::path(base) / "lathe");
+  }
+  LATHE_TRY(const fs::path home, home_directory());
+  return make_private_directory(home / ".cache" / "lathe");
+}
+
+Result<std::string> read_file(const fs::path& path, std::int64_t limit_bytes) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, "cannot open {}: {}",
+                path.string(), reason(errno));
+  }
+  struct stat info = {};
+  if (::fstat(file.get(), &info) != 0) {
+    return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
+  }
+  if (S_ISDIR(info.st_mode)) {
+    return fail(ErrorCode::io_error, "{} is a folder, expected a file", path.string());
+  }
+  std::string bytes;
+  bytes.reserve(static_cast<std::size_t>(std::clamp<std::int64_t>(info.st_size, 0, limit_bytes)));
+  std::array<char, 1 << 16> chunk;
+  while (true) {
+    const ssize_t got = ::read(file.get(), chunk.data(), chunk.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0)
+      return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
+    if (got == 0) return bytes;
+    if (static_cast<std::int64_t>(bytes.size()) + got > limit_bytes) {
+      return fail(ErrorCode::io_error, "{} is larger than {} bytes, the most that is read here",
+                  path.string(), limit_bytes);
+    }
+    bytes.append(chunk.data(), static_cast<std::size_t>(got));
+  }
+}
+
+Status write_file_atomic(const fs::path& path, std::string_view bytes, unsigned mode) {
+  std::string temporary = path.string() + ".XXXXXX";
+  Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
+  if (file.get() < 0) {
+    return fail(ErrorCode::io_error,
+                "cannot create a file beside {}: {}; is the folder there and writable?",
+                path.string(), reason(errno));
+  }
+  Status status = write_all(file.get(), bytes, path);
+  if (status && (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0 || file.close() != 0 ||
+                 ::rename(temporary.c_str(), path.c_str()) != 0)) {
+    status = fail(ErrorCode::io_error, "cannot write {}: {}", path.string(), reason(errno));
+  }
+  if (!status) ::unlink(temporary.c_str());
+  return status;
+}
+
+bool is_network_magic(std::uint64_t type) {
+  switch (type) {
+    case 0x6969:      // NFS
+    case 0x517b:      // SMB
+    case 0xfe534d42:  // SMB2, SMB3
+    case 0xff534d42:  // CIFS
+    case 0x01021997:  // 9p (virtual machines' shared folders)
+    case 0x65735546:  // FUSE: sshfs and its like; a local FUSE file system loses only WAL's speed
+    case 0x5346414f:  // OpenAFS
+    case 0x6b414653:  // kAFS
+    case 0x00c36400:  // Ceph
+    case 0x0bd00bd0:  // Lustre
+    case 0x47504653:  // GPFS
+    case 0x73757245:  // Coda
+    case 0x564c:      // NCP
+    case 0x20030528:  // OrangeFS
+    case 0x19830326:  // BeeGFS
+    case 0x01161970:  // GFS2
+    case 0x7461636f:  // OCFS2
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_network_filesystem(const fs::path& path) {
+  std::error_code error;
+  fs::path place = fs::absolute(path, error);
+  struct statfs info = {};
+  while (::statfs(place.c_str(), &info) != 0) {
+    if (errno == EINTR) continue;
+    if (!place.has_parent_path() || place == place.parent_path()) return false;
+    place = place.parent_path();
+  }
+  return is_network_magic(static_cast<std::uint32_t>(info.f_type));
+}
+
+}  // namespace lathe::support
