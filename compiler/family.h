@@ -1,0 +1,54 @@
+// What a kernel family declares: its problems, their meaning, their schedules, and how to build them.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/problem.h"
+#include "compiler/schedule.h"
+#include "compiler/search_space.h"
+#include "ir/graph/graph.h"
+#include "ir/plan/plan.h"
+#include "ir/target.h"
+
+namespace lathe::compiler {
+
+/// Useful work: flops as the reference formula counts them (one for each add, multiply, compare, divide
+/// or transcendental) and compulsory bytes (every input read once, every output written once).
+struct Work {
+  double flops = 0;
+  double bytes_read = 0;
+  double bytes_written = 0;
+};
+
+/// One kernel family: a row of the catalogue. All functions are pure and thread-safe.
+///
+/// The signature of a problem (its operands with types, shapes and order) is that of its reference
+/// graph: inputs first, then outputs. A plan's operands are these, in this order, under these names;
+/// plan inputs are the graph's named dimensions (`rows`), `<operand>.stride<k>` in bytes for every
+/// dimension but the last (which is contiguous), and `threads`.
+struct Family {
+  std::string name;
+  std::string summary;  ///< one line: the formula
+  std::string example;  ///< a problem line that parses
+  int revision = 1;     ///< raised whenever old schedules or timings no longer speak of the same code
+  std::vector<ParameterSpec> parameters;
+
+  /// Rules between parameters, beyond each one's own.
+  Status (*validate)(const Problem&) = nullptr;
+  /// What it computes, as the oracle computes it.
+  Result<ir::graph::Graph> (*reference)(const Problem&) = nullptr;
+  SearchSpace (*space)(const Problem&, const ir::Target&) = nullptr;
+  /// `rejected` where the schedule does not meet the space's constraints.
+  Result<ir::plan::Plan> (*build)(const Problem&, const Schedule&, const ir::Target&) = nullptr;
+  Work (*work)(const Problem&, const Sizes&) = nullptr;
+};
+
+/// Every family, in the order of docs/kernels.md. Built once; no static initialisers.
+const std::vector<const Family*>& catalogue();
+
+/// not_found naming the nearest known family.
+Result<const Family*> find_family(std::string_view name);
+
+}  // namespace lathe::compiler
