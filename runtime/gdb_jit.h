@@ -12,8 +12,8 @@ namespace lathe::runtime {
 /// True when LATHE_GDB is 1 in the environment. Read once.
 bool gdb_jit_enabled();
 
-/// An ELF64 relocatable-free image with one .text section (NOBITS, at the code's address and of its
-/// size) and one function symbol: all that a debugger needs to name a frame.
+/// An ELF64 image without relocations, with one .text section (NOBITS, at the code's address and of
+/// its size) and one function symbol: all that a debugger needs to name a frame.
 std::vector<std::byte> make_symbol_file(std::string_view name, std::span<const std::byte> code);
 
 /// One kernel known to the debugger from construction to destruction. Thread-safe: the interface's
