@@ -1,0 +1,101 @@
+"""Runs clang-tidy over our .cpp files in parallel; a file whose text and headers are unchanged is not run again.
+
+Usage: tidy.py --build BUILD --cache FOLDER [-j N]
+The cache holds one empty file per clean result, named by a hash of the file, of every header of ours
+that it reaches, of .clang-tidy and of the tool's version.
+"""
+
+import argparse
+import concurrent.futures
+import functools
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+from source_files import cpp_files
+
+INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*["<]([^">]+)[">]', re.MULTILINE)
+UNUSED_ENTRIES_AGE_S = 30 * 24 * 3600
+
+
+@functools.lru_cache(maxsize=None)
+def text_and_includes(path):
+    with open(path, "rb") as file:
+        text = file.read()
+    found = []
+    for name in INCLUDE.findall(text):
+        name = name.decode()
+        beside = os.path.normpath(os.path.join(os.path.dirname(path), name))
+        for candidate in (name, os.path.join("include", name), beside):
+            if os.path.isfile(candidate):
+                found.append(candidate)
+                break
+    return text, tuple(found)
+
+
+def fingerprint(path, common):
+    """Hash of everything of ours that a compilation of `path` reads."""
+    reached, waiting = {path}, [path]
+    while waiting:
+        for header in text_and_includes(waiting.pop())[1]:
+            if header not in reached:
+                reached.add(header)
+                waiting.append(header)
+    digest = hashlib.sha256(common)
+    for name in sorted(reached):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(text_and_includes(name)[0]).digest())
+    return digest.hexdigest()
+
+
+def run(path, build):
+    result = subprocess.run(["clang-tidy-19", "-p", build, "--quiet", path], capture_output=True, text=True)
+    return result.returncode, result.stdout + ("" if result.returncode == 0 else result.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", required=True)
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("-j", type=int, default=os.cpu_count())
+    options = parser.parse_args()
+
+    with open(os.path.join(options.build, "compile_commands.json"), encoding="utf-8") as file:
+        compiled = {os.path.relpath(os.path.join(c["directory"], c["file"])) for c in json.load(file)}
+    version = subprocess.run(["clang-tidy-19", "--version"], capture_output=True, check=True).stdout
+    with open(".clang-tidy", "rb") as file:
+        common = version + file.read()
+    os.makedirs(options.cache, exist_ok=True)
+    for name in os.listdir(options.cache):
+        entry = os.path.join(options.cache, name)
+        if time.time() - os.path.getmtime(entry) > UNUSED_ENTRIES_AGE_S:
+            os.remove(entry)
+
+    changed = []
+    files = [path for path in cpp_files(".") if path.endswith(".cpp") and path in compiled]
+    for path in files:
+        entry = os.path.join(options.cache, fingerprint(path, common))
+        if os.path.exists(entry):
+            os.utime(entry)
+        else:
+            changed.append((path, entry))
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.j) as pool:
+        runs = {pool.submit(run, path, options.build): (path, entry) for path, entry in changed}
+        for future in concurrent.futures.as_completed(runs):
+            path, entry = runs[future]
+            status, output = future.result()
+            if status == 0:
+                open(entry, "w", encoding="utf-8").close()
+            else:
+                failed += 1
+                print(f"{path}:\n{output}", flush=True)
+    print(f"clang-tidy: {len(files)} files, {len(changed)} run, {failed} with findings", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
