@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "ir/program/program.h"
-#include "support/hardware.h"
+#include "support/isa.h"
 
 namespace lathe::codegen {
 
@@ -20,7 +20,7 @@ struct KernelImage {
   std::string name;      ///< a valid C identifier; what debuggers and profilers show
   Format format = Format::flat;
   std::string backend;   ///< the Backend::name() that made it and may load it
-  IsaMask required_isa;  ///< of the instructions emitted, not of the host's flags
+  support::IsaMask required_isa;  ///< of the instructions emitted, not of the host's flags
   std::vector<std::byte> code;
   size_t entry = 0;
   int vector_registers_used = 0, general_registers_used = 0;

@@ -54,6 +54,9 @@ struct Operand {
   Type type = Type::f32;
   program::BufferAccess access = program::BufferAccess::read;
   bool optional = false;
+  /// An integer operand whose elements are positions: the variable's index such that every element
+  /// must be in [0, its value); the launcher checks them before anything runs. -1: no such rule.
+  int index_limit = -1;
 };
 
 /// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the start.
@@ -100,6 +103,8 @@ struct Plan {
   std::vector<Scratch> scratch;
   std::vector<program::Program> programs;
   Body body;
+  /// An output may be the very memory of an input of the same type, shape and strides.
+  bool in_place = false;
 
   /// The variable's index, made at the first call. Inputs must be made before loop variables.
   int input(const std::string& name);

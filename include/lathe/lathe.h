@@ -1,0 +1,8 @@
+// Everything a C++ user of Lathe needs.
+#pragma once
+
+#include <lathe/backends.h>
+#include <lathe/error.h>
+#include <lathe/library.h>
+#include <lathe/ops.h>
+#include <lathe/tensor_view.h>

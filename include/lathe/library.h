@@ -1,0 +1,100 @@
+// The library: opens the store of tuned schedules, hands out kernels, runs them.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <lathe/backends.h>
+#include <lathe/error.h>
+#include <lathe/ops.h>
+#include <lathe/tensor_view.h>
+
+namespace lathe {
+
+/// How well the schedule found fits what was asked for.
+enum class Match {
+  exact,          ///< tuned on this host for this problem and bucket
+  near,           ///< tuned on this host for another bucket or a close shape
+  other_host,     ///< tuned for this problem on another host
+  default_,       ///< no record: the family's default schedule
+};
+std::string_view to_string(Match match);
+
+struct LibraryOptions {
+  std::string device = "cpu";
+  std::string target;   ///< "" : LATHE_TARGET, else the widest this CPU runs; or scalar|sse|avx2|avx512|llvm
+  int threads = 0;      ///< 0: LATHE_THREADS, else the physical cores
+  std::string store;    ///< "" : the user's cache folder; "none": no store, default schedules
+  std::vector<std::shared_ptr<const codegen::Backend>> backends = default_backends();
+};
+
+namespace runtime {
+class KernelLibrary;
+struct FetchedKernel;
+}  // namespace runtime
+
+/// A kernel ready to run. Cheap to copy; safe to call from several threads at once; outlives its
+/// Library. An empty one (default constructed) refuses to run.
+class Kernel {
+ public:
+  Kernel() = default;
+
+  /// Runs on the views, inputs then outputs in the operation's documented order, with the library's
+  /// threads; returns when done. invalid_argument naming the operand for a wrong count, type, shape,
+  /// stride, null pointer, overlap or index out of range: nothing has been written then.
+  Status operator()(std::span<const TensorView> inputs, std::span<const TensorView> outputs) const;
+  Status operator()(std::initializer_list<TensorView> inputs,
+                    std::initializer_list<TensorView> outputs) const;
+
+  Match match() const;
+  std::string_view problem() const;   ///< the canonical problem line
+  std::string_view target() const;    ///< "avx2"
+  std::string schedule() const;       ///< "unroll=2 accumulators=4"
+  std::string_view reason() const;    ///< why this match: what a record lacked
+
+ private:
+  friend class Library;
+  explicit Kernel(std::shared_ptr<const runtime::FetchedKernel> fetched)
+      : fetched_(std::move(fetched)) {}
+  std::shared_ptr<const runtime::FetchedKernel> fetched_;
+};
+
+/// Thread-safe. Copies share one library.
+class Library {
+ public:
+  /// Detects the machine and opens the store (a missing or damaged store is never fatal: default
+  /// schedules serve). invalid_argument for an unknown device, target or thread count, unsupported for
+  /// a target this CPU cannot run.
+  static Result<Library> open(const LibraryOptions& options = {});
+
+  /// A warm fetch is a hash look-up; the first fetch of a problem compiles it, once, however many
+  /// threads ask. Never fails for lack of tuning.
+  Result<Kernel> fetch(const RmsNorm& op) const;
+  Result<Kernel> fetch(const LayerNorm& op) const;
+  Result<Kernel> fetch(const Normalize& op) const;
+  Result<Kernel> fetch(const Softmax& op) const;
+  Result<Kernel> fetch(const Gelu& op) const;
+  Result<Kernel> fetch(const Silu& op) const;
+  Result<Kernel> fetch(const Relu& op) const;
+  Result<Kernel> fetch(const Swiglu& op) const;
+  Result<Kernel> fetch(const Rope& op) const;
+  Result<Kernel> fetch(const Embedding& op) const;
+  Result<Kernel> fetch(const Quantize& op) const;
+  Result<Kernel> fetch(const Elementwise& op) const;
+  /// By problem line: "rms_norm rows=512..2047 width=2048".
+  Result<Kernel> fetch_problem(std::string_view line) const;
+
+  std::string_view target() const;
+  int threads() const;
+  /// What was wrong with the store when it was opened, or empty.
+  std::string_view store_note() const;
+
+ private:
+  explicit Library(std::shared_ptr<runtime::KernelLibrary> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<runtime::KernelLibrary> impl_;
+};
+
+}  // namespace lathe

@@ -1,0 +1,114 @@
+// What a kernel can be asked to compute: one plain struct an operation, with the model's defaults.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <lathe/tensor_view.h>
+
+namespace lathe {
+
+// `rows` is the number of rows the kernel will mostly see: it chooses the tuned variant; every kernel
+// computes any number of rows right. `type` is that of the activations; weights have the same type.
+// Arithmetic is f32 throughout. Operands are listed in call order: inputs, then outputs.
+
+/// y = x * rsqrt(mean(x^2) + eps) * weight. x [rows, width], weight [width] -> y [rows, width].
+/// With residual: h = x + r, y = norm(h). x, r, weight -> h, y.
+struct RmsNorm {
+  int64_t width = 0;
+  double eps = 1e-6;
+  bool residual = false;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// y = (x - mean) * rsqrt(variance + eps) * weight + bias. x, weight, bias -> y.
+struct LayerNorm {
+  int64_t width = 0;
+  double eps = 1e-6;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// y = x / max(||x||_2, eps). x -> y.
+struct Normalize {
+  int64_t width = 0;
+  double eps = 1e-12;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// y = exp(x - max x) / sum. x -> y. A row of -inf gives NaN.
+struct Softmax {
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// Elementwise activations. x -> y.
+struct Gelu {
+  int64_t width = 0;
+  bool tanh_approximation = true;  ///< false: the exact form with erf
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+struct Silu {
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+struct Relu {
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// y = silu(gate) * up. gate, up -> y.
+struct Swiglu {
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// Rotates pairs (j, j + dim/2) of x [rows, heads, dim] by the angles of each row's position.
+/// Tables cos, sin are f32 [positions, dim/2] (vision: [positions, dim/4]); position ids are i32:
+/// plain [rows], multi_axis [3, rows] in the order t, h, w, vision [rows, 2] in the order row, column.
+/// x, cos, sin, ids -> y; with norm (rms_norm of each head first): x, cos, sin, ids, weight [dim] -> y.
+struct Rope {
+  enum class Kind : uint8_t { plain, multi_axis, vision };
+  int64_t heads = 1;
+  int64_t dim = 128;
+  Kind kind = Kind::multi_axis;
+  int section_t = 24, section_h = 20, section_w = 20;  ///< multi_axis: sum is dim/2
+  bool norm = false;
+  double eps = 1e-6;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// y[r] = table[ids[r]]. table [vocabulary, width], ids i32 [rows] -> y [rows, width].
+struct Embedding {
+  int64_t width = 0;
+  DataType type = DataType::f32;  ///< of table and y
+  int64_t rows = 512;
+};
+
+/// Blocks of 32 values as in GGUF's q8_0. x [rows, width] -> y q8_0 [rows, width].
+struct Quantize {
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)"; docs/kernels.md
+/// has its grammar. Inputs in order of their first appearance -> y.
+struct Elementwise {
+  std::string_view expression = "x";
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  DataType out = DataType::f32;
+  int64_t rows = 512;
+};
+
+}  // namespace lathe
