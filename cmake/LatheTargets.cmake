@@ -121,10 +121,11 @@ endfunction()
 # lathe_rerun(NAME kernels_without_avx TEST oracle_kernels LAUNCHER qemu-x86_64 -cpu Nehalem
 #             [LABELS …] [ENVIRONMENT …] [ARGUMENTS --gtest_filter=…] [TIMEOUT s] [SHARDS n] [SERIAL])
 # runs the binary of an existing lathe_test a second time, under a launcher or another environment.
+# Sanitized binaries are left out under a launcher: their shadow memory does not fit into an emulator.
 function(lathe_rerun)
   cmake_parse_arguments(ARG "SERIAL" "NAME;TEST;TIMEOUT;SHARDS" "LAUNCHER;LABELS;ENVIRONMENT;ARGUMENTS" ${ARGN})
   lathe_check_arguments(lathe_rerun)
-  if(TARGET ${ARG_TEST})
+  if(TARGET ${ARG_TEST} AND NOT (LATHE_SANITIZE AND ARG_LAUNCHER))
     lathe_add_gtest_entries(${ARG_NAME} ${ARG_TEST} "${ARG_LAUNCHER}")
   endif()
 endfunction()
@@ -142,17 +143,23 @@ function(lathe_script_test)
   set_property(TEST ${ARG_NAME} PROPERTY SKIP_RETURN_CODE 77)
 endfunction()
 
-# lathe_fuzz(NAME fuzz_ir_graph_parser SOURCES parser_fuzz.cpp DEPENDS ir::graph)
-# makes a libFuzzer program in <binary dir>/bin; `./dev fuzz` runs every bin/fuzz_*.
+# lathe_fuzz(NAME fuzz_graph_text SOURCES graph_text_fuzz.cpp DEPENDS ir::graph)
+# SOURCES define LLVMFuzzerTestOneInput; seeds lie in tests/fuzz/<NAME>/. With LATHE_FUZZ it becomes
+# a libFuzzer program that `./dev fuzz` runs, otherwise a test that replays seeds and fixed mutations.
 function(lathe_fuzz)
   cmake_parse_arguments(ARG "" "NAME" "SOURCES;DEPENDS;LIBS" ${ARGN})
   lathe_check_arguments(lathe_fuzz)
-  if(NOT LATHE_FUZZ)
-    return()
-  endif()
-  lathe_executable(NAME ${ARG_NAME} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS} LIBS ${ARG_LIBS})
-  if(TARGET ${ARG_NAME})
-    target_link_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
+  if(LATHE_FUZZ)
+    lathe_executable(NAME ${ARG_NAME} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS} LIBS ${ARG_LIBS})
+    if(TARGET ${ARG_NAME})
+      target_link_options(${ARG_NAME} PRIVATE -fsanitize=fuzzer)
+    endif()
+  else()
+    lathe_test(NAME ${ARG_NAME} SOURCES ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/fuzz/replay.cpp
+      DEPENDS ${ARG_DEPENDS} LIBS ${ARG_LIBS} LABELS fuzz)
+    if(TARGET ${ARG_NAME})
+      target_compile_definitions(${ARG_NAME} PRIVATE LATHE_FUZZ_SEEDS="tests/fuzz/${ARG_NAME}")
+    endif()
   endif()
 endfunction()
 
@@ -168,7 +175,7 @@ macro(lathe_check_arguments function)
 endmacro()
 
 macro(lathe_set_test_properties entry results)
-  set(environment ${ARG_ENVIRONMENT})
+  set(environment XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test-cache ${ARG_ENVIRONMENT})  # never the user's store
   if(NOT "${results}" STREQUAL "")
     list(APPEND environment "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${results}.xml")
   endif()
