@@ -111,12 +111,12 @@ Scalar Builder::copy(Scalar a) {
 
 Pointer Builder::copy(Pointer a) { return offset(a, 0); }
 
-// The value was just computed into a register that nobody else has seen, as in set(acc, fma(…)): the
-// instruction may write the destination itself. Only a fresh result qualifies, else we copy.
+// The value was just computed into a register that nobody else has seen, as in set(acc, fma(…)):
+// the instruction may write the destination itself. Only a fresh result qualifies, else we copy.
 void Builder::retarget(Reg destination, Reg value, Op move) {
   Instr* instr = last();
-  const bool fresh = instr != nullptr && instr->dst == value &&
-                     value.id + 1 == program_.count(value.cls);
+  const bool fresh =
+      instr != nullptr && instr->dst == value && value.id + 1 == program_.count(value.cls);
   if (fresh) {
     instr->dst = destination;
     return;

@@ -15,11 +15,13 @@ struct Trace {
   uint64_t bytes_read = 0, bytes_written = 0;
 };
 
-/// Notified of every byte range written: the proof that threads' parts are disjoint uses it.
+/// Notified of every byte range written, or read if it cares: the proof that threads' parts are
+/// disjoint uses it. Offsets count from the start of the buffer's allocation.
 class WriteObserver {
  public:
   virtual ~WriteObserver() = default;
   virtual void wrote(size_t buffer, int64_t offset, int64_t bytes) = 0;
+  virtual void read(size_t /*buffer*/, int64_t /*offset*/, int64_t /*bytes*/) {}
 };
 
 /// A buffer as an argument: its whole allocation, and where in it the program's pointer starts.
