@@ -57,13 +57,14 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
 };
 
-std::string to_string(const Dim& dim);              ///< "2048", "tokens", "4*patches"
-std::string to_string(std::span<const Dim> shape);  ///< "[tokens, 2048]"
-std::string to_string(const TensorType& type);      ///< "f32[tokens, 2048]"
+std::string to_string(const Dim& dim);  ///< "2048", "tokens", "4*patches"
+std::string to_string(std::span<const Dim> shape);
+std::string to_string(const Shape& shape);      ///< "[tokens, 2048]"
+std::string to_string(const TensorType& type);  ///< "f32[tokens, 2048]"
 
 /// Replaces names that `bindings` knows by their numbers; other names stay. A size outside
 /// 0..kMaxDim is an invalid_argument naming the dimension.
-Result<Shape> bind(std::span<const Dim> shape, const DimBindings& bindings);
+Result<Shape> bind_shape(std::span<const Dim> shape, const DimBindings& bindings);
 
 /// The shape as plain numbers; invalid_argument naming the first dimension that has none.
 Result<std::vector<int64_t>> numbers(std::span<const Dim> shape);

@@ -67,9 +67,10 @@ bool is_op(const Node& node, std::string_view op_name);
 /// "%h = rms_norm" with line and column where known: how errors name a node.
 std::string describe(const Graph& graph, const Node& node);
 
-/// Names of values and graphs: letters, digits, '_' and '.', at least one character.
+/// Names of values: letters, digits, '_' and '.', at least one character.
 bool is_value_name(std::string_view text);
-/// Names of ops, attributes, dimensions: as above, not starting with a digit or '.', and not "_".
+/// Names of graphs, ops, attributes, dimensions: as above, not starting with a digit or '.', and
+/// not "_".
 bool is_word(std::string_view text);
 
 }  // namespace lathe::ir::graph

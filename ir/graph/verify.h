@@ -11,6 +11,9 @@ namespace lathe::ir::graph {
 /// naming the node (and its line and column if it came from text).
 Status verify(const Graph& graph);
 
+/// Checks one type: rank and sizes within the limits of dim.h, well-formed names, whole blocks.
+Status check_type(const TensorType& type);
+
 /// Sets the type of every computed value from the inputs' types. verify_error naming the node.
 Status infer(Graph& graph);
 
