@@ -1,0 +1,555 @@
+// Grows a program step by step from pools of live registers; each step appends one instruction or a
+// small group that keeps the promises of random_program.h.
+#include "tests/support/random_program.h"
+
+#include <bit>
+#include <random>
+
+#include "ir/program/builder.h"
+
+namespace lathe::tests {
+namespace {
+
+using namespace ir::program;  // NOLINT: the generator speaks the builder's language
+using ir::Tensor;
+using ir::Type;
+
+constexpr int64_t kBufferBytes = 2048;
+constexpr int64_t kLargestOffset = 512;  // of any access before the final stores
+constexpr int64_t kFinalStores = 1024;   // where they begin in the output
+
+constexpr uint32_t kInterestingBits[] = {
+    0x00000000, 0x80000000, 0x3F800000, 0xBF800000, 0x7F800000, 0xFF800000, 0x7FC00000, 0xFFC00123,
+    0x00000001, 0x807FFFFF, 0x00800000, 0x7F7FFFFF, 0xFF7FFFFF, 0x4B000001, 0x4B7FFFFF, 0x3F000000,
+    0x40200000, 0xC0600000, 0x4EFFFFFF, 0x4F000000, 0xCF000000, 0x477FE000, 0x477FF000, 0x33000000,
+    0x387FC000, 0x7FFFFFFF, 0xFFFFFFFF, 0x80008000, 0x7FFF7FFF, 0x0F0F0F0F, 0x80808080, 0x00010001};
+
+class Generator {
+ public:
+  Generator(uint64_t seed, const ir::Target& target, const RandomProgramOptions& options)
+      : random_(seed), options_(options), builder_("random", target), lanes_(target.lanes) {}
+
+  RandomProgram run() {
+    input_ = builder_.buffer("input", Type::f32, BufferAccess::read);
+    narrow_ = builder_.buffer("narrow", Type::i8, BufferAccess::read, -127, 127);
+    output_ = builder_.buffer("output", Type::f32, BufferAccess::read_write);
+    for (const char* name : {"n", "m"}) parameters_.push_back(builder_.parameter(name));
+    for (int i = 0; i < 2; ++i) keep(ints_, load_somewhere(MemoryType::raw32));
+    block(options_.steps, options_.depth);
+    store_everything();
+    return {builder_.finish(), contents(), {pick_number(), static_cast<int64_t>(below(6))}};
+  }
+
+ private:
+  // The registers of one kind that may be read and written here.
+  template <typename H>
+  struct Pool {
+    std::vector<H> live;
+    int limit = 0;
+  };
+
+  uint64_t below(uint64_t n) { return random_() % n; }
+  bool chance(int percent) { return below(100) < static_cast<uint64_t>(percent); }
+  template <typename C>
+  auto& pick(C& container) {
+    return container[below(container.size())];
+  }
+
+  int64_t pick_number() {
+    switch (below(4)) {
+      case 0: return static_cast<int64_t>(random_());
+      case 1: return static_cast<int64_t>(below(16)) - 8;
+      case 2: return static_cast<int64_t>(below(1000));
+      default: return static_cast<int32_t>(random_());
+    }
+  }
+  uint32_t pick_bits() {
+    switch (below(4)) {
+      case 0: return static_cast<uint32_t>(random_());
+      case 1: return std::bit_cast<uint32_t>(static_cast<float>(below(4096)) / 512.0F - 4.0F);
+      default: return kInterestingBits[below(std::size(kInterestingBits))];
+    }
+  }
+
+  // A new register joins its pool, or the value goes into one that is there.
+  template <typename H>
+  void keep(Pool<H>& pool, H value) {
+    const bool full = pool.live.size() >= static_cast<size_t>(pool.limit);
+    if (!pool.live.empty() && (full || chance(40))) {
+      builder_.set(pick(pool.live), value);
+    } else if (!full) {
+      pool.live.push_back(value);
+    }
+  }
+
+  Vec number_vector(uint32_t bits) {
+    if (chance(20)) return builder_.constant_bits(bits % 2 == 0 ? 0x40490FDBU : 0U);
+    return inline_constant(bits);
+  }
+  // Made where it is used, so that it lives shortly.
+  Vec inline_constant(uint32_t bits) {
+    Instr instr{.op = Op::vconst};
+    instr.imm = bits;
+    Vec v;
+    v.reg = builder_.emit(instr);
+    v.builder = &builder_;
+    return v;
+  }
+
+  // Any bits are a float; a float result is no integer before sanitize().
+  Vec any_float() {
+    if (chance(10) || (floats_.live.empty() && ints_.live.empty())) return number_vector(pick_bits());
+    return floats_.live.empty() || (chance(30) && !ints_.live.empty()) ? pick(ints_.live)
+                                                                       : pick(floats_.live);
+  }
+  Vec any_int() {
+    return ints_.live.empty() || chance(10) ? number_vector(pick_bits()) : pick(ints_.live);
+  }
+  Scalar any_scalar() {
+    return scalars_.live.empty() || chance(20) ? pick(parameters_) : pick(scalars_.live);
+  }
+  Mask any_mask() {
+    if (!masks_.live.empty()) return pick(masks_.live);
+    const Vec a = any_int();
+    return builder_.compare_int(any_compare(), a, any_int());
+  }
+  Compare any_compare() { return static_cast<Compare>(below(6)); }
+  Count any_count() { return chance(50) ? Count(any_scalar()) : Count(pick_number()); }
+
+  Vec sanitize(Vec a) {
+    const Mask nan = builder_.is_nan(a);
+    return builder_.select(nan, inline_constant(0x3FC00000), a);
+  }
+
+  Scalar scalar_with(Op op, Scalar a, Operand b, int64_t imm) {
+    Instr instr{.op = op};
+    instr.src[0] = a.reg;
+    instr.scalar = b;
+    instr.imm = imm;
+    Scalar result;
+    result.reg = builder_.emit(instr);
+    result.builder = &builder_;
+    return result;
+  }
+
+  // An address whose end stays below kLargestOffset: at most 31 * 8 by the index.
+  Address somewhere(Pointer base, int64_t bytes, int64_t align = 1) {
+    Address address;
+    address.pointer = base.reg;
+    int64_t by_index = 0;
+    if (chance(60)) {
+      address.index = scalar_with(Op::sand, any_scalar(), {{}, 31 / align * align}, 0).reg;
+      address.scale = 1 << below(4);
+      by_index = 31 * 8;
+    }
+    const int64_t room = kLargestOffset - by_index - bytes;
+    address.offset = static_cast<int64_t>(below(static_cast<uint64_t>(room))) / align * align;
+    return address;
+  }
+
+  Vec load_somewhere(MemoryType type) {
+    const Pointer base = chance(30) ? output_ : input_;
+    Instr instr{.op = Op::load};
+    instr.memory = type;
+    switch (below(4)) {
+      case 0: instr.op = Op::load_splat; break;
+      case 1:
+        instr.op = Op::load_part;
+        instr.scalar = part_count();
+        break;
+      default: break;
+    }
+    instr.address = somewhere(base, 64);
+    Vec v;
+    v.reg = builder_.emit(instr);
+    v.builder = &builder_;
+    return v;
+  }
+
+  Operand part_count() {
+    if (chance(50)) return {{}, static_cast<int64_t>(below(static_cast<uint64_t>(lanes_) + 1))};
+    const Scalar low = builder_.max(any_scalar(), 0);
+    return {builder_.min(low, lanes_).reg, 0};
+  }
+
+  void block(int steps, int depth) {
+    const auto floats = floats_, ints = ints_;
+    const auto masks = masks_;
+    const auto scalars = scalars_;
+    for (int i = 0; i < steps; ++i) {
+      if (depth > 0 && chance(8)) {
+        const int inner = 1 + static_cast<int>(below(8));
+        chance(60) ? loop(inner, depth - 1) : branch(inner, depth - 1);
+        i += inner;
+      } else {
+        step();
+      }
+    }
+    if (depth < options_.depth) {  // what was made inside is not defined outside
+      floats_ = floats;
+      ints_ = ints;
+      masks_ = masks;
+      scalars_ = scalars;
+    }
+  }
+
+  void loop(int steps, int depth) {
+    const int64_t begin = static_cast<int64_t>(below(3));
+    const auto step = static_cast<int64_t>(1 + below(3));
+    Count end = static_cast<int64_t>(below(8));
+    if (chance(50)) end = scalar_with(Op::sand, any_scalar(), {{}, 7}, 0);
+    builder_.loop(begin, end, step, [&](Scalar counter) {
+      const auto scalars = parameters_;
+      parameters_.push_back(counter);  // read as one, never written
+      if (chance(50)) {
+        walk(begin, counter);
+      } else {
+        keep(ints_, counted_load(counter));
+      }
+      block(steps, depth);
+      parameters_ = scalars;
+    });
+  }
+
+  // The counter as an index without a mask: it stays below 8.
+  Vec counted_load(Scalar counter) {
+    return builder_.load(input_, Span{static_cast<int64_t>(below(32)), counter, 0, true});
+  }
+
+  // A pointer that moves inside a loop of its own.
+  void walk(int64_t begin, Scalar counter) {
+    const Pointer moving = builder_.offset(input_, counter);
+    Vec sum = builder_.load_splat(moving, 1);
+    builder_.loop(begin, begin + 3, 1, [&](Scalar) {
+      builder_.set(sum, builder_.int_op(Op::iadd, sum, builder_.load(moving, Span{})));
+      builder_.advance(moving, 12);
+    });
+    keep(ints_, builder_.copy(sum));
+  }
+
+  void branch(int steps, int depth) {
+    const Scalar left = any_scalar();
+    const Count right = any_count();
+    std::function<void()> otherwise;
+    if (chance(50)) otherwise = [&] { block(steps / 2 + 1, depth); };
+    builder_.branch(any_compare(), left, right, [&] { block(steps, depth); }, otherwise);
+  }
+
+  void step() {
+    switch (below(16)) {
+      case 0:
+      case 1:
+      case 2: return float_step();
+      case 3: return float_to_int_step();
+      case 4:
+      case 5: return int_step();
+      case 6: return narrow_step();
+      case 7: return lane_step();
+      case 8:
+      case 9: return mask_step();
+      case 10: return load_step();
+      case 11: return store_step();
+      case 12:
+      case 13: return scalar_step();
+      case 14: return approximation_step();
+      default: return conversion_step();
+    }
+  }
+
+  void float_step() {
+    const Vec a = any_float(), b = any_float();
+    static constexpr Op kTwo[] = {Op::fadd, Op::fsub, Op::fmul, Op::fdiv, Op::fmin, Op::fmax};
+    static constexpr Op kThree[] = {Op::fma, Op::fms, Op::fnma};
+    static constexpr Op kOne[] = {Op::fsqrt, Op::fround, Op::ftrunc, Op::round_f16, Op::round_bf16};
+    switch (below(4)) {
+      case 0: return keep(floats_, builder_.vector_op(pick(kOne), {a}));
+      case 1: return keep(floats_, builder_.vector_op(pick(kThree), {a, b, any_float()}));
+      default: return keep(floats_, builder_.vector_op(pick(kTwo), {a, b}));
+    }
+  }
+
+  void float_to_int_step() {
+    if (chance(60)) return keep(ints_, sanitize(any_float()));
+    keep(ints_, builder_.to_int(any_float()));
+  }
+
+  void int_step() {
+    static constexpr Op kTwo[] = {Op::iadd, Op::isub, Op::imul, Op::imin, Op::imax,
+                                  Op::iand, Op::ior,  Op::ixor, Op::iandn};
+    static constexpr Op kShift[] = {Op::ishl, Op::ishr, Op::isar};
+    const Vec a = any_int();
+    if (chance(25))
+      return keep(ints_, builder_.shift(pick(kShift), a, static_cast<int>(below(32))));
+    if (chance(10)) return keep(ints_, builder_.copy(a));
+    keep(ints_, builder_.int_op(pick(kTwo), a, any_int()));
+  }
+
+  Vec narrow_load() { return builder_.load_group(narrow_, chance(50) ? 8 : 16, byte_offset()); }
+  int64_t byte_offset() { return static_cast<int64_t>(below(kLargestOffset)); }
+
+  // Narrow integers with the ranges that the verifier asks for.
+  void narrow_step() {
+    const auto nibbles = [&] {
+      return builder_.bit_and(any_int(), inline_constant(0x0F0F0F0F));
+    };
+    switch (below(4)) {
+      case 0: {
+        Vec sum = builder_.int_op(Op::dot2_u8s8, nibbles(), narrow_load());
+        for (uint64_t more = below(3); more > 0; --more)
+          sum = builder_.int_op(Op::iadd16, sum,
+                                builder_.int_op(Op::dot2_u8s8, nibbles(), narrow_load()));
+        return keep(ints_, builder_.int_op(Op::dot2_s16, sum, inline_constant(0x00010001)));
+      }
+      case 1: {
+        const Vec a = narrow_load(), b = narrow_load();
+        const Vec magnitude = builder_.vector_op(Op::iabs8, {a});
+        const Vec with_sign = builder_.int_op(Op::isign8, b, a);
+        return keep(ints_, builder_.dot4(magnitude, with_sign, any_int()));
+      }
+      case 2: return keep(ints_, builder_.vector_op(Op::iabs8, {any_int()}));
+      default: return keep(ints_, builder_.int_op(Op::byte_shuffle, any_int(), any_int()));
+    }
+  }
+
+  std::vector<uint8_t> any_pattern(int sources) {
+    const auto range = static_cast<uint64_t>(lanes_) * static_cast<uint64_t>(sources);
+    std::vector<uint8_t> pattern;
+    const uint64_t start = below(range);
+    const bool rotation = chance(30), swap = chance(30);
+    for (uint64_t i = 0; i < static_cast<uint64_t>(lanes_); ++i) {
+      const uint64_t lane = rotation ? start + i : swap ? i ^ 1 : below(range);
+      pattern.push_back(static_cast<uint8_t>(lane % range));
+    }
+    return pattern;
+  }
+
+  void lane_step() {
+    static constexpr Op kReduce[] = {Op::reduce_add, Op::reduce_min, Op::reduce_max};
+    switch (below(5)) {
+      case 0: return keep(ints_, builder_.permute(any_int(), any_pattern(1)));
+      case 1: return keep(floats_, builder_.permute(any_float(), any_pattern(1)));
+      case 2: {
+        const Vec a = any_int();
+        return keep(ints_, builder_.shuffle(a, any_int(), any_pattern(2)));
+      }
+      case 3: {
+        const Vec a = any_float();
+        return keep(floats_, builder_.shuffle(a, any_float(), any_pattern(2)));
+      }
+      default: return keep(floats_, builder_.vector_op(pick(kReduce), {any_float()}));
+    }
+  }
+
+  void mask_step() {
+    switch (below(7)) {
+      case 0: {
+        const Vec a = any_float();
+        return keep(masks_, builder_.compare(any_compare(), a, any_float()));
+      }
+      case 1: {
+        const Vec a = any_int();
+        return keep(masks_, builder_.compare_int(any_compare(), a, any_int()));
+      }
+      case 2: return keep(masks_, builder_.is_nan(any_float()));
+      case 3: {
+        const Mask a = any_mask(), b = any_mask();
+        return keep(masks_, chance(50) ? builder_.both(a, b) : builder_.either(a, b));
+      }
+      case 4: return keep(masks_, builder_.negate(any_mask()));
+      case 5: {
+        const Mask mask = any_mask();
+        const Vec a = any_float();
+        return keep(floats_, builder_.select(mask, a, any_float()));
+      }
+      default: {
+        const Mask mask = any_mask();
+        const Vec a = any_int();
+        return keep(ints_, builder_.select(mask, a, any_int()));
+      }
+    }
+  }
+
+  void load_step() {
+    static constexpr MemoryType kInts[] = {MemoryType::raw32, MemoryType::i8, MemoryType::u8,
+                                           MemoryType::i16, MemoryType::u16};
+    switch (below(4)) {
+      case 0:  // widening a signalling NaN may quieten it
+        return keep(floats_, load_somewhere(chance(50) ? MemoryType::f16 : MemoryType::bf16));
+      case 1: return keep(ints_, narrow_load());
+      default: return keep(ints_, load_somewhere(pick(kInts)));
+    }
+  }
+
+  void store_step() {
+    static constexpr MemoryType kInts[] = {MemoryType::raw32, MemoryType::i8, MemoryType::u8,
+                                           MemoryType::i16, MemoryType::u16};
+    if (chance(10)) return builder_.prefetch(input_, pick_number() % 100000, static_cast<int>(below(4)));
+    Instr instr{.op = Op::store};
+    const bool is_float = chance(40);
+    instr.src[0] = is_float ? sanitize(any_float()).reg : any_int().reg;
+    if (is_float) {
+      static constexpr MemoryType kFloats[] = {MemoryType::raw32, MemoryType::f16, MemoryType::bf16};
+      instr.memory = pick(kFloats);
+    } else {
+      instr.memory = pick(kInts);
+    }
+    if (chance(25)) {
+      instr.op = Op::store_stream;
+      instr.memory = MemoryType::raw32;
+      instr.address.pointer = output_.reg;
+      instr.address.offset = static_cast<int64_t>(below(8)) * 64;
+    } else {
+      if (chance(40)) {
+        instr.op = Op::store_part;
+        instr.scalar = part_count();
+      }
+      instr.address = somewhere(output_, 64);
+    }
+    builder_.emit(instr);
+  }
+
+  void scalar_step() {
+    static constexpr Op kTwo[] = {Op::sadd, Op::ssub, Op::smul, Op::smin, Op::smax, Op::sand};
+    switch (below(10)) {
+      case 0: return keep(scalars_, builder_.scalar(pick_number()));
+      case 1: return keep(scalars_, builder_.copy(any_scalar()));
+      case 2:
+        return keep(scalars_, scalar_with(chance(50) ? Op::sshl : Op::sshr, any_scalar(), {},
+                                          static_cast<int64_t>(below(64))));
+      case 3: return divide();
+      case 4: {
+        static constexpr int64_t kBytes[] = {1, 2, 4, 8, -1, -2, -4, -8};
+        Instr instr{.op = Op::sload};
+        instr.imm = pick(kBytes);
+        instr.address = somewhere(chance(50) ? input_ : output_, 8);
+        return keep(scalars_, scalar(builder_.emit(instr)));
+      }
+      case 5: {
+        Instr instr{.op = Op::sbits};
+        instr.src[0] = any_mask().reg;
+        return keep(scalars_, scalar(builder_.emit(instr)));
+      }
+      case 6: {
+        Instr instr{.op = Op::slane};
+        instr.src[0] = any_int().reg;
+        instr.imm = static_cast<int64_t>(below(static_cast<uint64_t>(lanes_)));
+        return keep(scalars_, scalar(builder_.emit(instr)));
+      }
+      case 7: {
+        const Pointer moved = builder_.offset(output_, Count(byte_offset()));
+        return keep(scalars_, builder_.misaligned(moved, int64_t{1} << below(7)));
+      }
+      default: {
+        const Scalar a = any_scalar();
+        return keep(scalars_, scalar_with(pick(kTwo), a, any_count().operand, 0));
+      }
+    }
+  }
+
+  Scalar scalar(Reg reg) {
+    Scalar s;
+    s.reg = reg;
+    s.builder = &builder_;
+    return s;
+  }
+
+  void divide() {
+    const Scalar a = any_scalar();
+    if (chance(50)) {
+      static constexpr int64_t kDivisors[] = {1, 2, 3, 7, 64, 1000003, -3, -64};
+      return keep(scalars_, builder_.div(a, Count(pick(kDivisors))));
+    }
+    return keep(scalars_, builder_.div(a, builder_.max(any_scalar(), 1)));
+  }
+
+  // |r * x - 1| < 2^-10, which every allowed r passes; so the mask is all ones, and known.
+  void approximation_step() {
+    const Vec low = inline_constant(0x2F800000), high = inline_constant(0x4F800000);  // 2^-32, 2^32
+    const Vec x = builder_.min(builder_.max(any_float(), low), high);
+    const bool root = chance(50);
+    Vec r = root ? builder_.rsqrt_approx(x) : builder_.recip_approx(x);
+    if (root) r = builder_.mul(r, r);
+    const Vec error = builder_.sub(builder_.mul(r, x), inline_constant(0x3F800000));
+    const Mask small = builder_.compare(Compare::lt, builder_.mul(error, error),
+                                        inline_constant(0x35800000));  // 2^-20
+    keep(masks_, small);
+  }
+
+  void conversion_step() {
+    switch (below(5)) {
+      case 0: return keep(floats_, builder_.to_float(any_int()));
+      case 1: return keep(ints_, builder_.iota());
+      case 2: {
+        Instr instr{.op = Op::vsplat};
+        instr.src[0] = any_scalar().reg;
+        Vec v;
+        v.reg = builder_.emit(instr);
+        v.builder = &builder_;
+        return keep(ints_, v);
+      }
+      default: {  // an exponent in the allowed range, or NaN
+        const Vec low = builder_.int_op(Op::imax, any_int(), inline_constant(static_cast<uint32_t>(-252)));
+        Vec exponent = builder_.to_float(builder_.int_op(Op::imin, low, inline_constant(254)));
+        if (chance(20)) exponent = builder_.select(any_mask(), inline_constant(0x7FC00000), exponent);
+        return keep(floats_, builder_.scale(any_float(), exponent));
+      }
+    }
+  }
+
+  void store_everything() {
+    int64_t at = kFinalStores / 4;
+    const auto store = [&](Vec v) {
+      builder_.store(output_, Span{at, {}, 0, true}, v);
+      at += lanes_;
+    };
+    for (const Vec& v : floats_.live) store(sanitize(v));
+    for (const Vec& v : ints_.live) store(v);
+    for (const Mask& m : masks_.live)
+      store(builder_.select(m, inline_constant(1), inline_constant(2)));
+    for (const Scalar& s : scalars_.live) {
+      for (const Scalar& part : {s, scalar_with(Op::sshr, s, {}, 32)}) {
+        Instr instr{.op = Op::vsplat};
+        instr.src[0] = part.reg;
+        Vec v;
+        v.reg = builder_.emit(instr);
+        v.builder = &builder_;
+        store(v);
+      }
+    }
+  }
+
+  std::vector<Tensor> contents() {
+    std::vector<Tensor> buffers;
+    for (int i = 0; i < 3; ++i) {
+      Tensor tensor(Type::u8, {kBufferBytes});
+      if (i == 1) {
+        for (int8_t& byte : tensor.as<int8_t>()) byte = static_cast<int8_t>(below(255)) ;
+        for (int8_t& byte : tensor.as<int8_t>())
+          if (byte == -128) byte = 127;
+      } else {
+        for (uint32_t& word : tensor.as<uint32_t>()) word = pick_bits();
+      }
+      buffers.push_back(std::move(tensor));
+    }
+    return buffers;
+  }
+
+  std::mt19937_64 random_;
+  RandomProgramOptions options_;
+  Builder builder_;
+  int lanes_;
+  Pointer input_, narrow_, output_;
+  std::vector<Scalar> parameters_;  // and the counters of the loops around
+  Pool<Vec> floats_{{}, options_.floats}, ints_{{}, options_.ints};
+  Pool<Mask> masks_{{}, options_.masks};
+  Pool<Scalar> scalars_{{}, options_.scalars};
+};
+
+}  // namespace
+
+RandomProgram random_program(uint64_t seed, const ir::Target& target,
+                             const RandomProgramOptions& options) {
+  return Generator(seed, target, options).run();
+}
+
+}  // namespace lathe::tests
