@@ -179,6 +179,7 @@ struct GdbRegistration::Entry {
   }
 };
 
+GdbRegistration::GdbRegistration() = default;
 GdbRegistration::GdbRegistration(GdbRegistration&&) noexcept = default;
 GdbRegistration& GdbRegistration::operator=(GdbRegistration&&) noexcept = default;
 GdbRegistration::~GdbRegistration() = default;

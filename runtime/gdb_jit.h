@@ -21,7 +21,7 @@ std::vector<std::byte> make_symbol_file(std::string_view name, std::span<const s
 /// Interface: "JIT Compilation Interface" in the GDB manual.
 class GdbRegistration {
  public:
-  GdbRegistration() = default;
+  GdbRegistration();
   GdbRegistration(GdbRegistration&&) noexcept;
   GdbRegistration& operator=(GdbRegistration&&) noexcept;
   ~GdbRegistration();

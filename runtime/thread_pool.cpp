@@ -5,8 +5,11 @@
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
+#include <latch>
 #include <mutex>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -85,6 +88,25 @@ struct ThreadPool::State {
   }
 };
 
+namespace {
+
+/// Whether the system grants `count` more threads at once. pthreadpool does not look whether its
+/// own came to be, and would wait for the missing ones for ever.
+bool threads_can_start(int count) {
+  std::latch release(1);
+  std::vector<std::jthread> started;
+  bool all = true;
+  try {
+    for (int i = 0; i < count; ++i) started.emplace_back([&] { release.wait(); });
+  } catch (const std::system_error&) {
+    all = false;
+  }
+  release.count_down();
+  return all;
+}
+
+}  // namespace
+
 ThreadPool::ThreadPool(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ThreadPool::ThreadPool(ThreadPool&&) noexcept = default;
 ThreadPool& ThreadPool::operator=(ThreadPool&&) noexcept = default;
@@ -97,7 +119,9 @@ Result<ThreadPool> ThreadPool::create(int threads) {
   }
   auto state = std::make_unique<State>(threads);
   if (threads > 1) {
-    state->pool = pthreadpool_create(static_cast<std::size_t>(threads));
+    if (threads_can_start(threads - 1)) {
+      state->pool = pthreadpool_create(static_cast<std::size_t>(threads));
+    }
     if (state->pool == nullptr) {
       return fail(ErrorCode::resource_exhausted,
                   "the system does not give us {} threads; ask for fewer or raise ulimit -u",

@@ -80,9 +80,9 @@ TEST_F(Topology, ThisProcessHasCpus) { EXPECT_FALSE(allowed_cpus().empty()); }
 TEST_F(Topology, NoGroupsNoQuota) { EXPECT_EQ(read_cpu_quota(root()), std::nullopt); }
 
 TEST_F(Topology, QuotaOfVersion2IsTheSmallestOnTheWayUp) {
-  put("proc/self/cgroup", "0::/work/job");
-  put("sys/fs/cgroup/work/job/cpu.max", "max 100000");
-  put("sys/fs/cgroup/work/cpu.max", "150000 100000");
+  put("proc/self/cgroup", "0::/slice/job");
+  put("sys/fs/cgroup/slice/job/cpu.max", "max 100000");
+  put("sys/fs/cgroup/slice/cpu.max", "150000 100000");
   put("sys/fs/cgroup/cpu.max", "400000 100000");
   EXPECT_EQ(read_cpu_quota(root()), 1.5);
 }

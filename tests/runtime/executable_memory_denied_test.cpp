@@ -1,0 +1,58 @@
+// A system that forbids executable pages, as a seccomp filter makes it, gives a named error.
+#include <cerrno>
+#include <cstddef>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "runtime/executable_memory.h"
+
+namespace lathe::runtime {
+namespace {
+
+/// Makes mprotect(…PROT_EXEC…) fail with EACCES from now on, as SELinux and systemd do.
+bool forbid_executable_pages() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args) + 2 * sizeof(__u64)),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EACCES),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {sizeof filter / sizeof filter[0], filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+enum : int { kNamed = 7, kNoFilter = 8, kWrong = 9 };
+
+TEST(ExecutableMemoryDenied, NamesWhatToDo) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (!forbid_executable_pages()) ::_exit(kNoFilter);
+    const std::byte ret{0xc3};
+    const auto memory = ExecutableMemory::map({&ret, 1});
+    const bool named = !memory && memory.error().code == ErrorCode::unsupported &&
+                       memory.error().message.find("Permission denied") != std::string::npos &&
+                       memory.error().message.find("LATHE_TARGET=interpret") != std::string::npos;
+    ::_exit(named ? kNamed : kWrong);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  if (WEXITSTATUS(status) == kNoFilter)
+    GTEST_SKIP() << "this system lets us install no seccomp filter";
+  EXPECT_EQ(WEXITSTATUS(status), kNamed);
+}
+
+}  // namespace
+}  // namespace lathe::runtime

@@ -1,0 +1,149 @@
+// Every item once, worker numbers in use once, several callers, nested loops.
+#include "runtime/thread_pool.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/hardware.h"
+
+namespace lathe::runtime {
+namespace {
+
+class ThreadPools : public testing::TestWithParam<int> {};
+
+TEST_P(ThreadPools, EveryItemOnce) {
+  auto pool = *ThreadPool::create(GetParam());
+  EXPECT_EQ(pool.threads(), GetParam());
+  for (const std::int64_t count : {0, 1, 2, 3, 7, 64, 1000}) {
+    std::vector<std::atomic<int>> runs(static_cast<std::size_t>(count));
+    pool.parallel_for(count, [&](std::int64_t index, int worker) {
+      EXPECT_GE(worker, 0);
+      EXPECT_LT(worker, GetParam());
+      ++runs[static_cast<std::size_t>(index)];
+    });
+    for (const auto& item : runs) EXPECT_EQ(item, 1);
+  }
+}
+
+TEST_P(ThreadPools, AWorkerNumberIsInUseOnce) {
+  auto pool = *ThreadPool::create(GetParam());
+  std::vector<std::atomic<int>> busy(static_cast<std::size_t>(GetParam()));
+  std::atomic<int> clashes{0};
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 3; ++caller) {
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        pool.parallel_for(50, [&](std::int64_t, int worker) {
+          if (++busy[static_cast<std::size_t>(worker)] != 1) ++clashes;
+          std::this_thread::yield();
+          --busy[static_cast<std::size_t>(worker)];
+        });
+      }
+    });
+  }
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(clashes, 0);
+}
+
+TEST_P(ThreadPools, ResultsAreVisibleAfterwards) {
+  auto pool = *ThreadPool::create(GetParam());
+  std::vector<std::int64_t> squares(5000);  // plain, so that a sanitizer sees a missing hand-over
+  for (int repeat = 0; repeat < 10; ++repeat) {
+    pool.parallel_for(5000,
+                      [&](std::int64_t i, int) { squares[static_cast<std::size_t>(i)] += i; });
+  }
+  for (std::int64_t i = 0; i < 5000; ++i) EXPECT_EQ(squares[static_cast<std::size_t>(i)], 10 * i);
+}
+
+TEST_P(ThreadPools, ALoopInsideALoopRunsInline) {
+  auto pool = *ThreadPool::create(GetParam());
+  std::atomic<int> items{0};
+  for (const std::int64_t outer_count : {1, 8}) {
+    items = 0;
+    pool.parallel_for(outer_count, [&](std::int64_t, int outer) {
+      pool.parallel_for(5, [&](std::int64_t, int inner) {
+        EXPECT_EQ(inner, outer);
+        ++items;
+      });
+    });
+    EXPECT_EQ(items, 5 * outer_count);
+  }
+}
+
+TEST_P(ThreadPools, MovedPoolWorks) {
+  auto pool = *ThreadPool::create(GetParam());
+  ThreadPool moved = std::move(pool);
+  std::atomic<int> items{0};
+  moved.parallel_for(10, [&](std::int64_t, int) { ++items; });
+  EXPECT_EQ(items, 10);
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, ThreadPools, testing::Values(1, 2, 3, 8));
+
+TEST(ThreadPool, OneThreadRunsInOrderOnTheCaller) {
+  auto pool = *ThreadPool::create(1);
+  std::vector<std::int64_t> order;
+  const auto caller = std::this_thread::get_id();
+  pool.parallel_for(5, [&](std::int64_t index, int worker) {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    EXPECT_EQ(worker, 0);
+    order.push_back(index);
+  });
+  EXPECT_EQ(order, (std::vector<std::int64_t>{0, 1, 2, 3, 4}));
+}
+
+TEST(ThreadPool, FunctionPointerAndContext) {
+  auto pool = *ThreadPool::create(2);
+  std::atomic<std::int64_t> sum{0};
+  pool.parallel_for(
+      11,
+      [](void* context, std::int64_t index, int) {
+        *static_cast<std::atomic<std::int64_t>*>(context) += index;
+      },
+      &sum);
+  EXPECT_EQ(sum, 55);
+}
+
+TEST(ThreadPool, SlowItemsAreTakenOver) {
+  auto pool = *ThreadPool::create(2);
+  // Worker 0's first item waits until all others are done: they include worker 0's own share.
+  std::atomic<int> done{0};
+  pool.parallel_for(16, [&](std::int64_t index, int) {
+    if (index == 0) {
+      while (done < 15) std::this_thread::yield();
+    } else {
+      ++done;
+    }
+  });
+  EXPECT_EQ(done, 15);
+}
+
+TEST(ThreadPool, ImpossibleSizes) {
+  for (const int threads : {0, -1, kMaxThreads + 1}) {
+    const auto pool = ThreadPool::create(threads);
+    ASSERT_FALSE(pool) << threads;
+    EXPECT_EQ(pool.error().code, ErrorCode::invalid_argument);
+  }
+}
+
+TEST(DefaultThreads, PhysicalCoresOrTheEnvironment) {
+  ::unsetenv("LATHE_THREADS");
+  EXPECT_EQ(*default_threads(), support::host().available_cores);
+  ::setenv("LATHE_THREADS", "3", 1);
+  EXPECT_EQ(*default_threads(), 3);
+  for (const char* bad : {"0", "-2", "two", "4x", " 4", "1025", "99999999999"}) {
+    ::setenv("LATHE_THREADS", bad, 1);
+    const auto threads = default_threads();
+    ASSERT_FALSE(threads) << bad;
+    EXPECT_EQ(threads.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(threads.error().message.find("LATHE_THREADS"), std::string::npos);
+  }
+  ::unsetenv("LATHE_THREADS");
+}
+
+}  // namespace
+}  // namespace lathe::runtime
