@@ -56,7 +56,7 @@ SOURCES = CPP + (".py", ".sh", ".cmake", "CMakeLists.txt")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 NAMESPACE = re.compile(r"^\s*(?:inline\s+)?namespace\s+([A-Za-z_][\w:]*)\s*(?:\{|$)")
 LIBRARY = re.compile(r"\blathe_library\(\s*NAME\s+([\w:]+)")
-MACHINE_PATH = re.compile(r"(?<![\w.~$}*-])/(?:home|root|work|Users)/\w")
+MACHINE_PATH = re.compile(r"(?<![\w.~$}*-])(?<!::)/(?:home|root|work|Users)/\w")
 UNFINISHED = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 
 
@@ -133,7 +133,7 @@ def check_namespace(path, name):
 def first_line_is_comment(path, lines):
     first = 1 if lines[0].startswith("#!") and len(lines) > 1 else 0
     if path.endswith(CPP):
-        return lines[first].startswith("// ")
+        return lines[first].startswith(("// ", "/* "))
     return lines[first].startswith(("# ", '"""'))
 
 

@@ -129,7 +129,7 @@ class Files(unittest.TestCase):
     def test_paths_of_one_machine(self):
         for folder in ("home", "root", "work"):
             self.assertEqual(len(layers.check_file("docs/a.md", f"see /{folder}/someone/x\n")), 1)
-        self.assertEqual(layers.check_file("docs/a.md", "see ~/work/x, src/work/x, https://a.org/b\n"), [])
+        self.assertEqual(layers.check_file("docs/a.md", "see ~/work/x, src/work/x, 0::/work/x, https://a.org/b\n"), [])
 
     def test_unfinished_notes(self):
         self.assertEqual(len(findings("ir/a.cpp", "// TO" + "DO: finish\n")), 1)
