@@ -45,10 +45,14 @@ struct Family {
   Work (*work)(const Problem&, const Sizes&) = nullptr;
 };
 
-/// Every family, in the order of docs/kernels.md. Built once; no static initialisers.
+/// Every family, in the order of docs/kernels.md. Built once; no static initialisers. Defined in
+/// compiler/kernels/catalogue.cpp, so its users link compiler::kernels.
 const std::vector<const Family*>& catalogue();
 
 /// not_found naming the nearest known family.
 Result<const Family*> find_family(std::string_view name);
+
+/// The catalogue as Markdown: the table of docs/kernels.md.
+std::string describe_catalogue();
 
 }  // namespace lathe::compiler

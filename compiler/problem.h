@@ -28,6 +28,8 @@ struct ParameterSpec {
   bool required = false;               ///< no default: the line must give it
   std::vector<std::string> choices{};  ///< of a text parameter or the names of types
   int64_t low = INT64_MIN, high = INT64_MAX;  ///< of an integer parameter
+  std::string default_of{};  ///< the default is the value of this earlier parameter, not default_value
+  bool fragment = false;     ///< a text parameter that holds a fragment (compiler/fragment.h)
 };
 
 /// `family key=value key=value …`: read in any order, printed in the family's order with defaults left
@@ -75,7 +77,8 @@ class ProblemBuilder {
   Status status_;
 };
 
-/// not_found for an unknown family (naming the nearest), invalid_argument for a bad parameter.
+/// not_found for an unknown family (naming the nearest), invalid_argument for a bad parameter. Needs the
+/// catalogue: defined beside it, in compiler/kernels.
 Result<Problem> parse_problem(std::string_view line);
 
 /// Run-time sizes by dimension name, e.g. {rows: 512}; `--at rows=512,positions=4096`.

@@ -1,0 +1,72 @@
+// gelu, silu, relu and swiglu: the activations, each one fixed chain.
+#include "compiler/kernels/elementwise.h"
+#include "compiler/kernels/families.h"
+#include "compiler/kernels/parameters.h"
+
+namespace lathe::compiler::kernels {
+namespace {
+
+/// Which chain a problem of the family is.
+using ChainOf = Fragment (*)(const Problem&);
+
+Fragment chain(std::string_view text) { return *Fragment::parse(text); }
+
+Fragment gelu_chain(const Problem& p) {
+  return chain(p.text("approximate") == "tanh" ? "gelu_tanh(x)" : "gelu_erf(x)");
+}
+Fragment silu_chain(const Problem&) { return chain("silu(x)"); }
+Fragment relu_chain(const Problem&) { return chain("relu(x)"); }
+Fragment swiglu_chain(const Problem&) { return chain("mul(silu(gate),up)"); }
+
+template <ChainOf chain_of>
+Family activation(std::string name, std::string summary) {
+  Family family;
+  family.name = std::move(name);
+  family.summary = std::move(summary);
+  family.example = family.name + " rows=512..2047 width=6144";
+  family.parameters = {rows_parameter(), width_parameter(), type_parameter(), out_parameter()};
+  family.validate = [](const Problem& p) { return validate_chain(p, chain_of(p)); };
+  family.reference = [](const Problem& p) { return chain_reference(p, chain_of(p)); };
+  family.space = [](const Problem& p, const ir::Target& target) {
+    return chain_space(p, chain_of(p), target);
+  };
+  family.build = [](const Problem& p, const Schedule& s, const ir::Target& target) {
+    return build_chain(p, chain_of(p), s, target);
+  };
+  family.work = [](const Problem& p, const Sizes& sizes) {
+    return chain_work(p, chain_of(p), sizes);
+  };
+  return family;
+}
+
+}  // namespace
+
+const Family& gelu() {
+  static const Family family = [] {
+    Family gelu = activation<gelu_chain>(
+        "gelu", "y = x/2 * (1 + erf(x / sqrt 2)), or its approximation with tanh");
+    gelu.parameters.push_back(
+        choice_parameter("approximate", {"none", "tanh"}, "which of the two"));
+    gelu.example += " approximate=tanh";
+    return gelu;
+  }();
+  return family;
+}
+
+const Family& silu() {
+  static const Family family = activation<silu_chain>("silu", "y = x / (1 + exp(-x))");
+  return family;
+}
+
+const Family& relu() {
+  static const Family family = activation<relu_chain>("relu", "y = max(x, 0); NaN stays NaN");
+  return family;
+}
+
+const Family& swiglu() {
+  static const Family family =
+      activation<swiglu_chain>("swiglu", "y = gate / (1 + exp(-gate)) * up");
+  return family;
+}
+
+}  // namespace lathe::compiler::kernels

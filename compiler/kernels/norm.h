@@ -1,0 +1,98 @@
+// What the norms share: prologue, kept sum, weight, epilogue, and how a row is held between passes.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "compiler/kernels/parameters.h"
+#include "compiler/kernels/row_kernel.h"
+
+namespace lathe::compiler::kernels {
+
+/// A norm: h = prologue(inputs), n = its formula over h, y = epilogue(n * weight + bias, inputs).
+struct Norm {
+  explicit Norm(const Problem& problem);
+
+  std::string name;
+  int64_t width;
+  Bucket rows;
+  Type type, out;
+  bool weight, bias, keep;
+  Fragment prologue, epilogue;
+  Signature
+      signature;  ///< the prologue's inputs, weight, bias, the epilogue's; then h where kept, y
+
+  double fragment_flops() const;  ///< of one element: prologue, weight, bias, epilogue
+  /// Whether an output may be the memory of an input.
+  bool in_place() const;
+};
+
+/// prologue, keep, epilogue, weight (and bias), besides rows, width, type, out, weight_type.
+std::vector<ParameterSpec> norm_parameters(bool with_weight, bool with_bias);
+Status validate_norm(const Problem& problem);
+
+/// Puts prologue and epilogue around `formula`, which maps h and the values of weight and bias
+/// (where there are any) to y in f32.
+using Formula =
+    std::function<ir::graph::Var(ir::graph::GraphBuilder&, const std::vector<ir::graph::Var>&)>;
+Result<ir::graph::Graph> norm_reference(const Problem& problem, const Formula& formula);
+
+/// unroll, accumulators, how the row is held, prefetch, and the knobs of all row kernels.
+SearchSpace norm_space(const Norm& norm, const Target& target);
+
+/// Writes the passes over one row.
+class NormRow {
+ public:
+  /// Gets a value, its access and its place in the unrolled trip.
+  using Visit = std::function<void(Vec, const Span&, int)>;
+  /// Gets a value and its access, returns what takes its place.
+  using Map = std::function<Vec(Vec, const Span&)>;
+
+  NormRow(RowKernel& kernel, const Norm& norm, const Schedule& schedule);
+
+  void begin();
+  /// Visits h at each place, `fill` in the lanes outside the row; writes the kept h.
+  void first_pass(float fill, const Visit& visit);
+  /// Visits it once more.
+  void again(float fill, const Visit& visit);
+  /// As again(), and what `map` makes of h replaces it in the passes that follow; needs
+  /// holds_row().
+  void replace(float fill, const Map& map);
+  /// Writes y = epilogue(map(h) …), weight and bias applied by `weighted`.
+  void last_pass(const Map& map);
+
+  /// n * weight + bias, as far as the problem has them.
+  Vec weighted(Vec n, const Span& at);
+  int accumulators() const { return accumulators_; }
+  /// Whether h stays in registers or in a buffer between the passes.
+  bool holds_row() const { return hold_ != Hold::reread; }
+
+ private:
+  enum class Hold : uint8_t { reread, buffer, registers };
+
+  Vec compute(const Span& at);          ///< h from the inputs
+  Vec held(const Span& at, int place);  ///< h in a later pass
+  void hold(Vec value, const Span& at, int place);
+  void prefetch_next_row(const Span& at);
+  void visit_places(const std::function<void(const Span&, int)>& body);
+
+  RowKernel& kernel_;
+  Builder& b_;
+  const Norm& norm_;
+  int unroll_;
+  int accumulators_;
+  Hold hold_;
+  bool prefetch_;
+  FragmentCode prologue_, epilogue_;
+  Pointer buffer_;
+  std::vector<Vec> registers_;
+  std::vector<Pointer> next_;
+};
+
+/// The kernel whose row is `body`.
+Result<Plan> build_norm(const Problem& problem, const SearchSpace& space, const Schedule& schedule,
+                        const Target& target,
+                        const std::function<void(NormRow&, const Norm&, Builder&)>& body);
+
+}  // namespace lathe::compiler::kernels

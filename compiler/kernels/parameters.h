@@ -1,0 +1,29 @@
+// Parameters that several families have, so that they are spelled and explained alike.
+#pragma once
+
+#include <vector>
+
+#include "compiler/problem.h"
+
+namespace lathe::compiler::kernels {
+
+ParameterSpec rows_parameter();
+ParameterSpec width_parameter();
+ParameterSpec type_parameter();
+ParameterSpec out_parameter();          ///< default: `type`
+ParameterSpec weight_type_parameter();  ///< default: `type`
+ParameterSpec eps_parameter(double default_value);
+ParameterSpec flag_parameter(std::string name, bool default_value, std::string meaning);
+ParameterSpec fragment_parameter(std::string name, std::string default_text, std::string meaning);
+ParameterSpec integer_parameter(std::string name, int64_t default_value, int64_t low, int64_t high,
+                                std::string meaning);
+ParameterSpec choice_parameter(std::string name, std::vector<std::string> choices,
+                               std::string meaning);
+
+/// eps must not be negative.
+Status check_eps(const Problem& problem);
+
+/// Elements in a row that kernels are written for; more would not fit 32-bit lane arithmetic.
+inline constexpr int64_t kMaxWidth = int64_t{1} << 24;
+
+}  // namespace lathe::compiler::kernels

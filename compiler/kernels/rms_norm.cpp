@@ -1,0 +1,58 @@
+// rms_norm: y[r,:] = h[r,:] * rsqrt(mean(h[r,:]^2) + eps) * weight, h = prologue(x[r,:] …).
+#include "compiler/kernels/families.h"
+#include "compiler/kernels/norm.h"
+
+namespace lathe::compiler::kernels {
+namespace {
+
+Result<ir::graph::Graph> reference(const Problem& p) {
+  return norm_reference(
+      p, [&](ir::graph::GraphBuilder& graph, const std::vector<ir::graph::Var>& operands) {
+        return graph.op("rms_norm", operands, {{"eps", p.number("eps")}});
+      });
+}
+
+SearchSpace space(const Problem& p, const Target& target) { return norm_space(Norm(p), target); }
+
+Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
+  return build_norm(
+      p, space(p, target), s, target, [&](NormRow& row, const Norm& norm, Builder& b) {
+        Accumulators squares(b, row.accumulators(), 0);
+        row.first_pass(0, [&](Vec h, const Span&, int place) {
+          b.set(squares.of(place), b.fma(h, h, squares.of(place)));
+        });
+        const float eps = static_cast<float>(p.number("eps"));
+        const Vec mean_square = squares.sum() * (1.0F / static_cast<float>(norm.width));
+        const Vec scale = math::rsqrt(b, mean_square + eps);
+        row.last_pass([&](Vec h, const Span& i) { return row.weighted(h * scale, i); });
+      });
+}
+
+Work work(const Problem& p, const Sizes& sizes) {
+  const Norm norm(p);
+  // Square and sum, scale; then one mean, eps and root a row.
+  return work_of(norm.signature, sizes,
+                 (3 + norm.fragment_flops()) * static_cast<double>(norm.width) + 3);
+}
+
+}  // namespace
+
+const Family& rms_norm() {
+  static const Family family = [] {
+    Family rms_norm;
+    rms_norm.name = "rms_norm";
+    rms_norm.summary = "y = h * rsqrt(mean(h^2) + eps) * weight, h = prologue";
+    rms_norm.example = "rms_norm rows=512..2047 width=2048 prologue=add(x,r) keep=true";
+    rms_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/false);
+    rms_norm.parameters.push_back(eps_parameter(1e-6));
+    rms_norm.validate = validate_norm;
+    rms_norm.reference = reference;
+    rms_norm.space = space;
+    rms_norm.build = build;
+    rms_norm.work = work;
+    return rms_norm;
+  }();
+  return family;
+}
+
+}  // namespace lathe::compiler::kernels

@@ -1,0 +1,64 @@
+// A kernel's operands, declared once: for its reference graph, its plan and its programs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "compiler/family.h"
+#include "compiler/fragment.h"
+#include "ir/graph/builder.h"
+#include "ir/types.h"
+
+namespace lathe::compiler::kernels {
+
+/// One operand. The dimension `rows`, wherever it stands in the shape, is the one that kernels loop
+/// over; an operand without it is the same for every row.
+struct Port {
+  std::string name;
+  ir::Type type = ir::Type::f32;
+  ir::graph::Shape shape;
+  bool output = false;
+  bool reread = false;        ///< an output that the kernel reads back
+  bool gathered = false;      ///< a table of which each row of the problem reads one row
+  std::string index_limit{};  ///< the dimension below which every element must lie
+
+  /// Where `rows` stands in the shape; -1 where it does not.
+  int row_dimension() const;
+  /// Bytes of the elements that belong to one row, or of the whole operand without rows. Named
+  /// dimensions take their size from `sizes`, 1 where it has none.
+  int64_t row_bytes(const Sizes& sizes = {}) const;
+};
+
+/// Inputs first, then outputs.
+using Signature = std::vector<Port>;
+
+Port matrix(std::string name, ir::Type type, int64_t width);      ///< input [rows, width]
+Port row_vector(std::string name, ir::Type type, int64_t width);  ///< input [width]
+Port output(Port port);
+
+/// A fragment's inputs as operands: [rows, width] of `type`, [width] of `weight_type`, [rows, 1] of
+/// f32. Leaves out `bound` (the value a chain continues) and names that the signature has.
+void add_inputs(Signature& signature, const Fragment& fragment, ir::Type type, ir::Type weight_type,
+                int64_t width, std::string_view bound = {});
+
+/// invalid_argument where a fragment's input has a name of `taken`, or is in the signature with
+/// another shape: `parameter` names the fragment.
+Status check_inputs(const Signature& signature, const Fragment& fragment, int64_t width,
+                    std::string_view parameter, const std::vector<std::string_view>& taken);
+
+/// The inputs as graph inputs, in order.
+std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
+                                             const Signature& signature);
+
+/// A fragment of f32 values on graph inputs of any float type (given in the order of the fragment's
+/// inputs), rounded to `out` at its end.
+ir::graph::Var fragment_graph(ir::graph::GraphBuilder& graph, const Fragment& fragment,
+                              std::vector<ir::graph::Var> inputs, ir::Type out);
+/// `x` as `type`.
+ir::graph::Var cast_to(ir::graph::GraphBuilder& graph, ir::graph::Var x, ir::Type type);
+
+/// Compulsory traffic, and `flops` for each row.
+Work work_of(const Signature& signature, const Sizes& sizes, double flops_per_row);
+
+}  // namespace lathe::compiler::kernels

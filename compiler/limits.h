@@ -1,0 +1,31 @@
+// How far a kernel may be from the oracle: the limits of docs/numerics.md, as code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/problem.h"
+#include "ir/types.h"
+
+namespace lathe::compiler {
+
+/// A result passes when |found - expected| <= absolute + relative * |expected|; NaN matches NaN, an
+/// infinity only itself. Quantised outputs are compared as stored blocks: `absolute` then counts steps.
+struct Limit {
+  double absolute = 0;
+  double relative = 0;
+};
+
+/// One row of the table in docs/numerics.md; a test compares the two.
+struct LimitRow {
+  std::string family;
+  ir::Type type = ir::Type::f32;  ///< of the output
+  Limit limit;
+};
+const std::vector<LimitRow>& limit_table();
+
+/// The limit for an output of the problem's kernel. 16-bit inputs are exact to the oracle, so only the
+/// output's type matters.
+Limit limit_of(const Problem& problem, ir::Type output);
+
+}  // namespace lathe::compiler
