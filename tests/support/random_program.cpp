@@ -14,7 +14,6 @@ using namespace ir::program;  // NOLINT: the generator speaks the builder's lang
 using ir::Tensor;
 using ir::Type;
 
-constexpr int64_t kBufferBytes = 2048;
 constexpr int64_t kLargestOffset = 512;  // of any access before the final stores
 constexpr int64_t kFinalStores = 1024;   // where they begin in the output
 
@@ -52,7 +51,7 @@ class Generator {
   bool chance(int percent) { return below(100) < static_cast<uint64_t>(percent); }
   template <typename C>
   auto& pick(C& container) {
-    return container[below(container.size())];
+    return container[below(std::size(container))];
   }
 
   int64_t pick_number() {
@@ -69,6 +68,14 @@ class Generator {
       case 1: return std::bit_cast<uint32_t>(static_cast<float>(below(4096)) / 512.0F - 4.0F);
       default: return kInterestingBits[below(std::size(kInterestingBits))];
     }
+  }
+
+  template <typename H>
+  H emit(const Instr& instr) {
+    H handle;
+    handle.reg = builder_.emit(instr);
+    handle.builder = &builder_;
+    return handle;
   }
 
   // A new register joins its pool, or the value goes into one that is there.
@@ -90,15 +97,13 @@ class Generator {
   Vec inline_constant(uint32_t bits) {
     Instr instr{.op = Op::vconst};
     instr.imm = bits;
-    Vec v;
-    v.reg = builder_.emit(instr);
-    v.builder = &builder_;
-    return v;
+    return emit<Vec>(instr);
   }
 
   // Any bits are a float; a float result is no integer before sanitize().
   Vec any_float() {
-    if (chance(10) || (floats_.live.empty() && ints_.live.empty())) return number_vector(pick_bits());
+    if (chance(10) || (floats_.live.empty() && ints_.live.empty()))
+      return number_vector(pick_bits());
     return floats_.live.empty() || (chance(30) && !ints_.live.empty()) ? pick(ints_.live)
                                                                        : pick(floats_.live);
   }
@@ -110,8 +115,8 @@ class Generator {
   }
   Mask any_mask() {
     if (!masks_.live.empty()) return pick(masks_.live);
-    const Vec a = any_int();
-    return builder_.compare_int(any_compare(), a, any_int());
+    const Vec a = any_int(), b = any_int();
+    return builder_.compare_int(any_compare(), a, b);
   }
   Compare any_compare() { return static_cast<Compare>(below(6)); }
   Count any_count() { return chance(50) ? Count(any_scalar()) : Count(pick_number()); }
@@ -126,24 +131,21 @@ class Generator {
     instr.src[0] = a.reg;
     instr.scalar = b;
     instr.imm = imm;
-    Scalar result;
-    result.reg = builder_.emit(instr);
-    result.builder = &builder_;
-    return result;
+    return emit<Scalar>(instr);
   }
 
   // An address whose end stays below kLargestOffset: at most 31 * 8 by the index.
-  Address somewhere(Pointer base, int64_t bytes, int64_t align = 1) {
+  Address somewhere(Pointer base, int64_t bytes) {
     Address address;
     address.pointer = base.reg;
     int64_t by_index = 0;
     if (chance(60)) {
-      address.index = scalar_with(Op::sand, any_scalar(), {{}, 31 / align * align}, 0).reg;
+      address.index = scalar_with(Op::sand, any_scalar(), {{}, 31}, 0).reg;
       address.scale = 1 << below(4);
       by_index = 31 * 8;
     }
     const int64_t room = kLargestOffset - by_index - bytes;
-    address.offset = static_cast<int64_t>(below(static_cast<uint64_t>(room))) / align * align;
+    address.offset = static_cast<int64_t>(below(static_cast<uint64_t>(room)));
     return address;
   }
 
@@ -160,10 +162,7 @@ class Generator {
       default: break;
     }
     instr.address = somewhere(base, 64);
-    Vec v;
-    v.reg = builder_.emit(instr);
-    v.builder = &builder_;
-    return v;
+    return emit<Vec>(instr);
   }
 
   Operand part_count() {
@@ -173,9 +172,6 @@ class Generator {
   }
 
   void block(int steps, int depth) {
-    const auto floats = floats_, ints = ints_;
-    const auto masks = masks_;
-    const auto scalars = scalars_;
     for (int i = 0; i < steps; ++i) {
       if (depth > 0 && chance(8)) {
         const int inner = 1 + static_cast<int>(below(8));
@@ -185,12 +181,21 @@ class Generator {
         step();
       }
     }
-    if (depth < options_.depth) {  // what was made inside is not defined outside
-      floats_ = floats;
-      ints_ = ints;
-      masks_ = masks;
-      scalars_ = scalars;
-    }
+  }
+
+  // What a loop or a branch makes is not defined outside.
+  template <typename F>
+  void scoped(F body) {
+    const auto floats = floats_, ints = ints_;
+    const auto masks = masks_;
+    const auto scalars = scalars_;
+    const auto parameters = parameters_;
+    body();
+    floats_ = floats;
+    ints_ = ints;
+    masks_ = masks;
+    scalars_ = scalars;
+    parameters_ = parameters;
   }
 
   void loop(int steps, int depth) {
@@ -199,15 +204,15 @@ class Generator {
     Count end = static_cast<int64_t>(below(8));
     if (chance(50)) end = scalar_with(Op::sand, any_scalar(), {{}, 7}, 0);
     builder_.loop(begin, end, step, [&](Scalar counter) {
-      const auto scalars = parameters_;
-      parameters_.push_back(counter);  // read as one, never written
-      if (chance(50)) {
-        walk(begin, counter);
-      } else {
-        keep(ints_, counted_load(counter));
-      }
-      block(steps, depth);
-      parameters_ = scalars;
+      scoped([&] {
+        parameters_.push_back(counter);  // read as one, never written
+        if (chance(50)) {
+          walk(begin, counter);
+        } else {
+          keep(ints_, counted_load(counter));
+        }
+        block(steps, depth);
+      });
     });
   }
 
@@ -230,9 +235,12 @@ class Generator {
   void branch(int steps, int depth) {
     const Scalar left = any_scalar();
     const Count right = any_count();
+    const auto part = [&](int count) {
+      return [this, count, depth] { scoped([&] { block(count, depth); }); };
+    };
     std::function<void()> otherwise;
-    if (chance(50)) otherwise = [&] { block(steps / 2 + 1, depth); };
-    builder_.branch(any_compare(), left, right, [&] { block(steps, depth); }, otherwise);
+    if (chance(50)) otherwise = part(steps / 2 + 1);
+    builder_.branch(any_compare(), left, right, part(steps), otherwise);
   }
 
   void step() {
@@ -263,7 +271,10 @@ class Generator {
     static constexpr Op kOne[] = {Op::fsqrt, Op::fround, Op::ftrunc, Op::round_f16, Op::round_bf16};
     switch (below(4)) {
       case 0: return keep(floats_, builder_.vector_op(pick(kOne), {a}));
-      case 1: return keep(floats_, builder_.vector_op(pick(kThree), {a, b, any_float()}));
+      case 1: {
+        const Vec c = any_float();
+        return keep(floats_, builder_.vector_op(pick(kThree), {a, b, c}));
+      }
       default: return keep(floats_, builder_.vector_op(pick(kTwo), {a, b}));
     }
   }
@@ -278,26 +289,33 @@ class Generator {
                                   Op::iand, Op::ior,  Op::ixor, Op::iandn};
     static constexpr Op kShift[] = {Op::ishl, Op::ishr, Op::isar};
     const Vec a = any_int();
-    if (chance(25))
-      return keep(ints_, builder_.shift(pick(kShift), a, static_cast<int>(below(32))));
+    if (chance(25)) {
+      const Op op = pick(kShift);
+      return keep(ints_, builder_.shift(op, a, static_cast<int>(below(32))));
+    }
     if (chance(10)) return keep(ints_, builder_.copy(a));
-    keep(ints_, builder_.int_op(pick(kTwo), a, any_int()));
+    const Vec b = any_int();
+    keep(ints_, builder_.int_op(pick(kTwo), a, b));
   }
 
-  Vec narrow_load() { return builder_.load_group(narrow_, chance(50) ? 8 : 16, byte_offset()); }
+  Vec narrow_load() {
+    const int bytes = chance(50) ? 8 : 16;
+    return builder_.load_group(narrow_, bytes, byte_offset());
+  }
   int64_t byte_offset() { return static_cast<int64_t>(below(kLargestOffset)); }
 
   // Narrow integers with the ranges that the verifier asks for.
   void narrow_step() {
-    const auto nibbles = [&] {
-      return builder_.bit_and(any_int(), inline_constant(0x0F0F0F0F));
+    const auto dot = [&] {
+      const Vec a = any_int();
+      const Vec nibbles = builder_.bit_and(a, inline_constant(0x0F0F0F0F));
+      return builder_.int_op(Op::dot2_u8s8, nibbles, narrow_load());
     };
     switch (below(4)) {
       case 0: {
-        Vec sum = builder_.int_op(Op::dot2_u8s8, nibbles(), narrow_load());
+        Vec sum = dot();
         for (uint64_t more = below(3); more > 0; --more)
-          sum = builder_.int_op(Op::iadd16, sum,
-                                builder_.int_op(Op::dot2_u8s8, nibbles(), narrow_load()));
+          sum = builder_.int_op(Op::iadd16, sum, dot());
         return keep(ints_, builder_.int_op(Op::dot2_s16, sum, inline_constant(0x00010001)));
       }
       case 1: {
@@ -307,7 +325,10 @@ class Generator {
         return keep(ints_, builder_.dot4(magnitude, with_sign, any_int()));
       }
       case 2: return keep(ints_, builder_.vector_op(Op::iabs8, {any_int()}));
-      default: return keep(ints_, builder_.int_op(Op::byte_shuffle, any_int(), any_int()));
+      default: {
+        const Vec table = any_int();
+        return keep(ints_, builder_.int_op(Op::byte_shuffle, table, any_int()));
+      }
     }
   }
 
@@ -315,7 +336,8 @@ class Generator {
     const auto range = static_cast<uint64_t>(lanes_) * static_cast<uint64_t>(sources);
     std::vector<uint8_t> pattern;
     const uint64_t start = below(range);
-    const bool rotation = chance(30), swap = chance(30);
+    const bool rotation = chance(30);
+    const bool swap = chance(30);
     for (uint64_t i = 0; i < static_cast<uint64_t>(lanes_); ++i) {
       const uint64_t lane = rotation ? start + i : swap ? i ^ 1 : below(range);
       pattern.push_back(static_cast<uint8_t>(lane % range));
@@ -326,29 +348,38 @@ class Generator {
   void lane_step() {
     static constexpr Op kReduce[] = {Op::reduce_add, Op::reduce_min, Op::reduce_max};
     switch (below(5)) {
-      case 0: return keep(ints_, builder_.permute(any_int(), any_pattern(1)));
-      case 1: return keep(floats_, builder_.permute(any_float(), any_pattern(1)));
-      case 2: {
+      case 0: {
         const Vec a = any_int();
-        return keep(ints_, builder_.shuffle(a, any_int(), any_pattern(2)));
+        return keep(ints_, builder_.permute(a, any_pattern(1)));
+      }
+      case 1: {
+        const Vec a = any_float();
+        return keep(floats_, builder_.permute(a, any_pattern(1)));
+      }
+      case 2: {
+        const Vec a = any_int(), b = any_int();
+        return keep(ints_, builder_.shuffle(a, b, any_pattern(2)));
       }
       case 3: {
-        const Vec a = any_float();
-        return keep(floats_, builder_.shuffle(a, any_float(), any_pattern(2)));
+        const Vec a = any_float(), b = any_float();
+        return keep(floats_, builder_.shuffle(a, b, any_pattern(2)));
       }
-      default: return keep(floats_, builder_.vector_op(pick(kReduce), {any_float()}));
+      default: {
+        const Vec a = any_float();
+        return keep(floats_, builder_.vector_op(pick(kReduce), {a}));
+      }
     }
   }
 
   void mask_step() {
     switch (below(7)) {
       case 0: {
-        const Vec a = any_float();
-        return keep(masks_, builder_.compare(any_compare(), a, any_float()));
+        const Vec a = any_float(), b = any_float();
+        return keep(masks_, builder_.compare(any_compare(), a, b));
       }
       case 1: {
-        const Vec a = any_int();
-        return keep(masks_, builder_.compare_int(any_compare(), a, any_int()));
+        const Vec a = any_int(), b = any_int();
+        return keep(masks_, builder_.compare_int(any_compare(), a, b));
       }
       case 2: return keep(masks_, builder_.is_nan(any_float()));
       case 3: {
@@ -383,12 +414,16 @@ class Generator {
   void store_step() {
     static constexpr MemoryType kInts[] = {MemoryType::raw32, MemoryType::i8, MemoryType::u8,
                                            MemoryType::i16, MemoryType::u16};
-    if (chance(10)) return builder_.prefetch(input_, pick_number() % 100000, static_cast<int>(below(4)));
+    if (chance(10)) {
+      const int64_t offset = pick_number() % 100000;
+      return builder_.prefetch(input_, offset, static_cast<int>(below(4)));
+    }
     Instr instr{.op = Op::store};
     const bool is_float = chance(40);
     instr.src[0] = is_float ? sanitize(any_float()).reg : any_int().reg;
     if (is_float) {
-      static constexpr MemoryType kFloats[] = {MemoryType::raw32, MemoryType::f16, MemoryType::bf16};
+      static constexpr MemoryType kFloats[] = {MemoryType::raw32, MemoryType::f16,
+                                               MemoryType::bf16};
       instr.memory = pick(kFloats);
     } else {
       instr.memory = pick(kInts);
@@ -413,27 +448,29 @@ class Generator {
     switch (below(10)) {
       case 0: return keep(scalars_, builder_.scalar(pick_number()));
       case 1: return keep(scalars_, builder_.copy(any_scalar()));
-      case 2:
-        return keep(scalars_, scalar_with(chance(50) ? Op::sshl : Op::sshr, any_scalar(), {},
-                                          static_cast<int64_t>(below(64))));
+      case 2: {
+        const Op op = chance(50) ? Op::sshl : Op::sshr;
+        const Scalar a = any_scalar();
+        return keep(scalars_, scalar_with(op, a, {}, static_cast<int64_t>(below(64))));
+      }
       case 3: return divide();
       case 4: {
         static constexpr int64_t kBytes[] = {1, 2, 4, 8, -1, -2, -4, -8};
         Instr instr{.op = Op::sload};
         instr.imm = pick(kBytes);
         instr.address = somewhere(chance(50) ? input_ : output_, 8);
-        return keep(scalars_, scalar(builder_.emit(instr)));
+        return keep(scalars_, emit<Scalar>(instr));
       }
       case 5: {
         Instr instr{.op = Op::sbits};
         instr.src[0] = any_mask().reg;
-        return keep(scalars_, scalar(builder_.emit(instr)));
+        return keep(scalars_, emit<Scalar>(instr));
       }
       case 6: {
         Instr instr{.op = Op::slane};
         instr.src[0] = any_int().reg;
         instr.imm = static_cast<int64_t>(below(static_cast<uint64_t>(lanes_)));
-        return keep(scalars_, scalar(builder_.emit(instr)));
+        return keep(scalars_, emit<Scalar>(instr));
       }
       case 7: {
         const Pointer moved = builder_.offset(output_, Count(byte_offset()));
@@ -441,16 +478,10 @@ class Generator {
       }
       default: {
         const Scalar a = any_scalar();
-        return keep(scalars_, scalar_with(pick(kTwo), a, any_count().operand, 0));
+        const Count b = any_count();
+        return keep(scalars_, scalar_with(pick(kTwo), a, b.operand, 0));
       }
     }
-  }
-
-  Scalar scalar(Reg reg) {
-    Scalar s;
-    s.reg = reg;
-    s.builder = &builder_;
-    return s;
   }
 
   void divide() {
@@ -469,29 +500,30 @@ class Generator {
     const bool root = chance(50);
     Vec r = root ? builder_.rsqrt_approx(x) : builder_.recip_approx(x);
     if (root) r = builder_.mul(r, r);
-    const Vec error = builder_.sub(builder_.mul(r, x), inline_constant(0x3F800000));
-    const Mask small = builder_.compare(Compare::lt, builder_.mul(error, error),
-                                        inline_constant(0x35800000));  // 2^-20
-    keep(masks_, small);
+    const Vec product = builder_.mul(r, x);
+    const Vec error = builder_.sub(product, inline_constant(0x3F800000));
+    const Vec square = builder_.mul(error, error);
+    keep(masks_, builder_.compare(Compare::lt, square, inline_constant(0x35800000)));  // 2^-20
   }
 
   void conversion_step() {
     switch (below(5)) {
       case 0: return keep(floats_, builder_.to_float(any_int()));
-      case 1: return keep(ints_, builder_.iota());
+      case 1: return keep(ints_, emit<Vec>(Instr{.op = Op::viota}));
       case 2: {
         Instr instr{.op = Op::vsplat};
         instr.src[0] = any_scalar().reg;
-        Vec v;
-        v.reg = builder_.emit(instr);
-        v.builder = &builder_;
-        return keep(ints_, v);
+        return keep(ints_, emit<Vec>(instr));
       }
       default: {  // an exponent in the allowed range, or NaN
-        const Vec low = builder_.int_op(Op::imax, any_int(), inline_constant(static_cast<uint32_t>(-252)));
+        const Vec a = any_float(), b = any_int();
+        const Vec low = builder_.int_op(Op::imax, b, inline_constant(static_cast<uint32_t>(-252)));
         Vec exponent = builder_.to_float(builder_.int_op(Op::imin, low, inline_constant(254)));
-        if (chance(20)) exponent = builder_.select(any_mask(), inline_constant(0x7FC00000), exponent);
-        return keep(floats_, builder_.scale(any_float(), exponent));
+        if (chance(20)) {
+          const Mask mask = any_mask();
+          exponent = builder_.select(mask, inline_constant(0x7FC00000), exponent);
+        }
+        return keep(floats_, builder_.scale(a, exponent));
       }
     }
   }
@@ -510,27 +542,19 @@ class Generator {
       for (const Scalar& part : {s, scalar_with(Op::sshr, s, {}, 32)}) {
         Instr instr{.op = Op::vsplat};
         instr.src[0] = part.reg;
-        Vec v;
-        v.reg = builder_.emit(instr);
-        v.builder = &builder_;
-        store(v);
+        store(emit<Vec>(instr));
       }
     }
   }
 
   std::vector<Tensor> contents() {
-    std::vector<Tensor> buffers;
-    for (int i = 0; i < 3; ++i) {
-      Tensor tensor(Type::u8, {kBufferBytes});
-      if (i == 1) {
-        for (int8_t& byte : tensor.as<int8_t>()) byte = static_cast<int8_t>(below(255)) ;
-        for (int8_t& byte : tensor.as<int8_t>())
-          if (byte == -128) byte = 127;
-      } else {
-        for (uint32_t& word : tensor.as<uint32_t>()) word = pick_bits();
-      }
-      buffers.push_back(std::move(tensor));
-    }
+    const int registers = options_.floats + options_.ints + options_.masks + 2 * options_.scalars;
+    const int64_t bytes = kFinalStores + int64_t{registers} * lanes_ * 4;
+    std::vector<Tensor> buffers(3, Tensor(Type::u8, {bytes}));
+    for (const size_t i : {0, 2})
+      for (uint32_t& word : buffers[i].as<uint32_t>()) word = pick_bits();
+    for (int8_t& byte : buffers[1].as<int8_t>())
+      byte = static_cast<int8_t>(static_cast<int>(below(255)) - 127);
     return buffers;
   }
 

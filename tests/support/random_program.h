@@ -9,8 +9,9 @@
 
 namespace lathe::tests {
 
-/// How large a program gets. The defaults fit 16 vector and 14 general registers with masks in vector
-/// registers: at most floats + ints + masks + 5 vectors and scalars + 9 general registers are live.
+/// How large a program gets. The defaults fit 16 vector and 14 general registers with masks in
+/// vector registers: at most floats + ints + masks + 5 vectors and scalars + 9 general registers
+/// are live.
 struct RandomProgramOptions {
   int steps = 40;   ///< instructions, or small groups of them, outside and inside loops together
   int depth = 2;    ///< most loops and branches inside each other
@@ -20,12 +21,13 @@ struct RandomProgramOptions {
   int scalars = 3;  ///< most scalars at once, parameters not counted
 };
 
-/// A program that passes verify(), its buffers' contents at entry (u8 tensors, aligned to 64 bytes, in
-/// the program's order) and its parameters. It stores every live register at its end.
+/// A program that passes verify(), its buffers' contents at entry (u8 tensors, aligned to 64 bytes,
+/// in the program's order) and its parameters. It stores every live register at its end.
 ///
-/// Its results are defined bit for bit: a NaN is replaced before its payload could be seen in memory,
-/// an integer instruction or a scalar, and frecip and frsqrt are seen only through a comparison that
-/// every allowed approximation passes. So memory after an emitted run equals the interpreter's.
+/// Its results are defined bit for bit: a NaN is replaced before its payload could be seen in
+/// memory, an integer instruction or a scalar, and frecip and frsqrt are seen only through a
+/// comparison that every allowed approximation passes. So memory after an emitted run equals the
+/// interpreter's.
 struct RandomProgram {
   ir::program::Program program;
   std::vector<ir::Tensor> buffers;

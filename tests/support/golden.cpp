@@ -1,0 +1,54 @@
+// Compares with golden files, and rewrites them when asked.
+#include "tests/support/golden.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace lathe::tests {
+namespace {
+
+bool update_asked() {
+  const char* value = std::getenv("LATHE_UPDATE_GOLDENS");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+std::string first_difference(std::string_view expected, std::string_view actual) {
+  std::istringstream left{std::string(expected)}, right{std::string(actual)};
+  for (int line = 1;; ++line) {
+    std::string a, b;
+    const bool more_left = static_cast<bool>(std::getline(left, a));
+    const bool more_right = static_cast<bool>(std::getline(right, b));
+    if (!more_left && !more_right) return "they differ in the last line's end";
+    if (a != b || more_left != more_right)
+      return "line " + std::to_string(line) + "\n  golden: " + (more_left ? a : "(end)") +
+             "\n  found:  " + (more_right ? b : "(end)");
+  }
+}
+
+}  // namespace
+
+testing::AssertionResult matches_golden(std::string_view path, std::string_view text) {
+  const std::filesystem::path file = std::filesystem::path(LATHE_GOLDEN_DIR) / path;
+  std::ostringstream golden;
+  std::ifstream in(file, std::ios::binary);
+  if (in) golden << in.rdbuf();
+  if (in && golden.str() == text) return testing::AssertionSuccess();
+  if (update_asked()) {
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary) << text;
+    return testing::AssertionFailure() << "rewrote " << file.string() << "; run again without "
+                                       << "LATHE_UPDATE_GOLDENS";
+  }
+  if (!in)
+    return testing::AssertionFailure()
+           << file.string() << " does not exist; LATHE_UPDATE_GOLDENS=1 writes it:\n"
+           << text;
+  return testing::AssertionFailure()
+         << file.string() << " differs in " << first_difference(golden.str(), text)
+         << "\nLATHE_UPDATE_GOLDENS=1 rewrites it. The whole text found:\n"
+         << text;
+}
+
+}  // namespace lathe::tests
