@@ -11,16 +11,16 @@ namespace {
 // 1 + e^-x for sigmoid and silu: 1 from x = 127 ln 2, inf from x = -128 ln 2.
 Vec one_plus_exp_minus(Builder& b, Vec x) {
   const Vec kept = clamp(b, x, -0x1.62e43p+6F, 0x1.601e68p+6F);
-  const Split e = split_e(b, kept, -1.0F, Remainder::short_constant);
-  return b.fma(exp_polynomial(b, e.argument, -1.0F), e.scale, b.constant(1.0F));
+  const Split e = split_e(b, kept, -1.0F, Remainder::short_constant, cheaper_step(b));
+  return b.fma(power_of_rest(b, e), e.scale, b.constant(1.0F));
 }
 
 // 1 + 2^(-x W(x^2)) with W given by its coefficients. `low` and `high` are where the exponent
 // reaches 128 and -126.
 Vec one_plus_exp2_odd(Builder& b, Vec x, std::span<const float> w, float low, float high) {
   const Vec kept = clamp(b, x, low, high);
-  const Split e = split_2(b, kept, horner(b, b.mul(kept, kept), w));
-  return b.fma(exp2_polynomial(b, e.argument), e.scale, b.constant(1.0F));
+  const Split e = split_2(b, kept, horner(b, b.mul(kept, kept), w), cheaper_step(b));
+  return b.fma(power_of_rest(b, e), e.scale, b.constant(1.0F));
 }
 
 // 2 sqrt(2/pi) (1 + 0.044715 u), in units of ln 2.

@@ -4,17 +4,18 @@
 namespace lathe::compiler::math {
 namespace {
 
-// The relative correction 1 - (estimate's error) lies within 2^-10 of 0; where it is NaN (0 * inf)
-// the estimate is right already, and min puts a harmless number in its place.
-Vec correction(Builder& b, Vec error) { return b.min(error, b.constant(0x1p-10F)); }
+// The factor of the Newton step lies within 2^-10 of 1. It is NaN or -inf where the estimate is 0
+// or inf, and thereby right already: max then puts a factor in its place that keeps it so.
+Vec refined(Builder& b, Vec estimate, Vec factor) {
+  return b.mul(estimate, b.max(factor, b.constant(0.5F)));
+}
 
 }  // namespace
 
 Vec reciprocal(Builder& b, Vec x, const Options& options) {
-  const Vec one = b.constant(1.0F);
-  if (options.division == Division::exact) return b.div(one, x);
+  if (options.division == Division::exact) return b.div(b.constant(1.0F), x);
   const Vec estimate = b.recip_approx(x);
-  return b.fma(estimate, correction(b, b.fnma(x, estimate, one)), estimate);
+  return refined(b, estimate, b.fnma(x, estimate, b.constant(2.0F)));
 }
 
 Vec divide(Builder& b, Vec x, Vec y, const Options& options) {
@@ -23,11 +24,10 @@ Vec divide(Builder& b, Vec x, Vec y, const Options& options) {
 }
 
 Vec rsqrt(Builder& b, Vec x, const Options& options) {
-  const Vec one = b.constant(1.0F);
-  if (options.division == Division::exact) return b.div(one, b.sqrt(x));
+  if (options.division == Division::exact) return b.div(b.constant(1.0F), b.sqrt(x));
   const Vec estimate = b.rsqrt_approx(x);
-  const Vec error = correction(b, b.fnma(b.mul(x, estimate), estimate, one));
-  return b.fma(b.mul(estimate, b.constant(0.5F)), error, estimate);
+  const Vec half = b.mul(estimate, b.constant(0.5F));
+  return refined(b, estimate, b.fnma(b.mul(x, estimate), half, b.constant(1.5F)));
 }
 
 }  // namespace lathe::compiler::math

@@ -1,8 +1,11 @@
-// Splitting a power at an integer, and the minimax polynomials of the rest (scripts/minimax.py).
+// Splitting a power at a rounded exponent, and the minimax polynomials of the rest
+// (scripts/minimax.py).
 #include "compiler/math/exponential.h"
 
 #include <array>
+#include <bit>
 #include <cassert>
+#include <vector>
 
 namespace lathe::compiler::math {
 namespace {
@@ -12,6 +15,8 @@ using ir::program::Op;
 // Adding it rounds to an integer n, whose low bits then hold n + 127: shifted left by 23 they are
 // 2^n.
 constexpr float kRounder = 0x1.8p+23F + 127.0F;
+// Adding it rounds to a multiple of 1/8; the low bits hold 8n.
+constexpr float kEighths = 0x1.8p+20F;
 
 constexpr float kLog2E = 0x1.715476p+0F;
 
@@ -20,17 +25,33 @@ constexpr float kLog2E = 0x1.715476p+0F;
 constexpr float kLn2High = 0x1.62e43p-1F, kLn2Low = -0x1.05c61p-29F;
 constexpr float kLn2Short = 0x1.63p-1F, kLn2ShortRest = -0x1.bd0106p-13F;
 
-// Fits exp5, exp6, exp2_5, expm1 and exp2m1 of scripts/minimax.py.
+// Fits of scripts/minimax.py.
 constexpr std::array kExp5 = {1.0F,           0x1.fffff6p-1F, 0x1.fffdc4p-2F,
                               0x1.555a7ap-3F, 0x1.573afep-5F, 0x1.0fa40cp-7F};
 constexpr std::array kExp6 = {1.0F,           1.0F,           0x1.fffffcp-2F, 0x1.555492p-3F,
                               0x1.5558b4p-5F, 0x1.12399ap-7F, 0x1.6a48c8p-10F};
+constexpr std::array kExp3Eighth = {1.0F, 1.0F, 0x1.000878p-1F, 0x1.55568p-3F};
 constexpr std::array kExp2 = {1.0F,           0x1.62e42ap-1F, 0x1.ebf9cp-3F,
                               0x1.c6b6d8p-5F, 0x1.3ce984p-7F, 0x1.5bdb72p-10F};
+constexpr std::array kExp2Eighth = {1.0F, 0x1.62e432p-1F, 0x1.ec0c72p-3F, 0x1.c67d0ap-5F};
 constexpr std::array kExpM1 = {1.0F,           0x1.fffffep-2F, 0x1.5554b4p-3F,
                                0x1.5556f2p-5F, 0x1.122562p-7F, 0x1.6b9ccep-10F};
 constexpr std::array kExp2M1 = {0x1.62e43p-1F,  0x1.ebfbdep-3F,  0x1.c6afa4p-5F,
                                 0x1.3b2c32p-7F, 0x1.5ef178p-10F, 0x1.42a314p-13F};
+
+// 2^(i/8), each less what 8n shifted left by 20 adds for the i in its low bits.
+constexpr std::array<uint32_t, 8> kEighthRoots = [] {
+  constexpr std::array roots = {1.0F,           0x1.172b84p+0F, 0x1.306fep+0F,  0x1.4bfdaep+0F,
+                                0x1.6a09e6p+0F, 0x1.8ace54p+0F, 0x1.ae89fap+0F, 0x1.d5818ep+0F};
+  std::array<uint32_t, 8> table{};
+  for (uint32_t i = 0; i < 8; ++i) table[i] = std::bit_cast<uint32_t>(roots[i]) - (i << 20);
+  return table;
+}();
+
+Vec power_of_two(Builder& b, Vec rounded, Step step) {
+  if (step == Step::whole) return b.shift(Op::ishl, rounded, 23);
+  return b.int_op(Op::iadd, b.shift(Op::ishl, rounded, 20), b.lookup8(rounded, kEighthRoots));
+}
 
 // The polynomial in `argument` whose value is the given one's at factor * argument; exact, because
 // factors are powers of two.
@@ -44,13 +65,6 @@ std::vector<float> stretched(std::span<const float> c, float factor) {
   return result;
 }
 
-// From (e^r - 1) / r at r = factor * argument to (1 - e^r) / argument.
-std::vector<float> negated_quotient(std::span<const float> c, float factor) {
-  std::vector<float> result = stretched(c, factor);
-  for (float& coefficient : result) coefficient *= -factor;
-  return result;
-}
-
 }  // namespace
 
 Vec horner(Builder& b, Vec x, std::span<const float> c) {
@@ -60,8 +74,10 @@ Vec horner(Builder& b, Vec x, std::span<const float> c) {
   return value;
 }
 
-Split split_e(Builder& b, Vec x, float factor, Remainder remainder) {
-  const Vec rounder = b.constant(kRounder);
+Step cheaper_step(const Builder& b) { return b.lanes() >= 8 ? Step::eighth : Step::whole; }
+
+Split split_e(Builder& b, Vec x, float factor, Remainder remainder, Step step) {
+  const Vec rounder = b.constant(step == Step::whole ? kRounder : kEighths);
   const Vec rounded = b.fma(x, b.constant(factor * kLog2E), rounder);
   const Vec n = b.sub(rounded, rounder);
   Vec argument;
@@ -72,32 +88,42 @@ Split split_e(Builder& b, Vec x, float factor, Remainder remainder) {
     argument = b.fnma(n, b.constant(kLn2High / factor), x);
     if (remainder == Remainder::exact) argument = b.fnma(n, b.constant(kLn2Low / factor), argument);
   }
-  return {n, b.shift(Op::ishl, rounded, 23), argument};
+  return {n, power_of_two(b, rounded, step), argument, factor, Split::Base::e, step};
 }
 
-Split split_2(Builder& b, Vec x, Vec w) {
-  const Vec rounder = b.constant(kRounder);
+Split split_2(Builder& b, Vec x, Vec w, Step step) {
+  const Vec rounder = b.constant(step == Step::whole ? kRounder : kEighths);
   const Vec rounded = b.fnma(x, w, rounder);
   const Vec n = b.sub(rounded, rounder);
-  return {n, b.shift(Op::ishl, rounded, 23), b.fma(x, w, n)};
+  return {n, power_of_two(b, rounded, step), b.fma(x, w, n), -1.0F, Split::Base::two, step};
 }
 
-Vec exp_polynomial(Builder& b, Vec argument, float factor, int degree) {
-  assert(degree == 5 || degree == 6);
-  return degree == 5 ? horner(b, argument, stretched(kExp5, factor))
-                     : horner(b, argument, stretched(kExp6, factor));
+Vec power_of_rest(Builder& b, const Split& split) {
+  const bool e = split.base == Split::Base::e;
+  if (split.step == Step::eighth)
+    return horner(b, split.argument, stretched(e ? kExp3Eighth : kExp2Eighth, split.factor));
+  return horner(b, split.argument, stretched(e ? kExp5 : kExp2, split.factor));
 }
 
-Vec exp2_polynomial(Builder& b, Vec argument) {
-  return horner(b, argument, stretched(kExp2, -1.0F));
+// scale + (scale * argument) * q with base^r = 1 + argument * q
+Vec joined(Builder& b, const Split& split) {
+  assert(split.step == Step::eighth);
+  const bool e = split.base == Split::Base::e;
+  const std::vector<float> c = stretched(e ? kExp3Eighth : kExp2Eighth, split.factor);
+  const Vec q = horner(b, split.argument, std::span(c).subspan(1));
+  return b.fma(b.mul(split.scale, split.argument), q, split.scale);
 }
 
-Vec one_minus_exp_polynomial(Builder& b, Vec argument, float factor) {
-  return horner(b, argument, negated_quotient(kExpM1, factor));
+Vec precise_power_of_rest(Builder& b, const Split& split) {
+  assert(split.base == Split::Base::e && split.step == Step::whole);
+  return horner(b, split.argument, stretched(kExp6, split.factor));
 }
 
-Vec one_minus_exp2_polynomial(Builder& b, Vec argument) {
-  return horner(b, argument, negated_quotient(kExp2M1, -1.0F));
+Vec one_minus_power_of_rest(Builder& b, const Split& split) {
+  assert(split.step == Step::whole);
+  std::vector<float> c = stretched(split.base == Split::Base::e ? kExpM1 : kExp2M1, split.factor);
+  for (float& coefficient : c) coefficient *= -split.factor;
+  return horner(b, split.argument, c);
 }
 
 // The constant comes first: min and max give their second operand where either is NaN.

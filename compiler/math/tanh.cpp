@@ -6,9 +6,9 @@ namespace lathe::compiler::math {
 
 Vec tanh(Builder& b, Vec x, const Options& options) {
   const Vec a = b.min(b.constant(10.0F), absolute(b, x));  // tanh 9.02 rounds to 1
-  const Split e = split_e(b, a, -2.0F, Remainder::short_constant);
+  const Split e = split_e(b, a, -2.0F, Remainder::short_constant, Step::whole);
   // 1 - 2^n e^r = (1 - 2^n) + 2^n (1 - e^r)
-  const Vec g = b.fma(b.mul(e.scale, e.argument), one_minus_exp_polynomial(b, e.argument, -2.0F),
+  const Vec g = b.fma(b.mul(e.scale, e.argument), one_minus_power_of_rest(b, e),
                       b.sub(b.constant(1.0F), e.scale));
   return with_sign_of(b, divide(b, g, b.sub(b.constant(2.0F), g), options), x);
 }

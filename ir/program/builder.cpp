@@ -163,6 +163,15 @@ Vec Builder::shuffle(Vec a, Vec b, std::vector<uint8_t> pattern) {
   return handle<Vec>(emit(instr), this);
 }
 
+Vec Builder::lookup8(Vec index, const std::array<uint32_t, 8>& table) {
+  Instr instr{.op = Op::lookup8};
+  instr.src[0] = index.reg;
+  for (const uint32_t word : table)
+    for (int byte = 0; byte < 4; ++byte)
+      instr.pattern.push_back(static_cast<uint8_t>(word >> (8 * byte)));
+  return handle<Vec>(emit(std::move(instr)), this);
+}
+
 Mask Builder::compare(Compare compare, Vec a, Vec b) {
   Instr instr{.op = Op::fcmp};
   instr.src = {a.reg, b.reg, Reg{}};

@@ -11,6 +11,7 @@
 //   Program program = b.finish();
 #pragma once
 
+#include <array>
 #include <functional>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@ namespace lathe::ir::program {
 
 class Builder;
 
-/// Handles to virtual registers. Copying a handle does not copy the register; `b.set(x, …)` writes it.
+/// Handles to virtual registers. Copying a handle does not copy the register; `b.set(x, …)` writes
+/// it.
 struct Handle {
   Reg reg{};
   Builder* builder = nullptr;
@@ -37,14 +39,14 @@ struct Pointer : Handle {
 
 /// A scalar known now or at run time.
 struct Count {
-  Count(int64_t value) : operand{{}, value} {}  // NOLINT: an implicit conversion is the point
-  Count(int value) : operand{{}, value} {}      // NOLINT
+  Count(int64_t value) : operand{{}, value} {}    // NOLINT: an implicit conversion is the point
+  Count(int value) : operand{{}, value} {}        // NOLINT
   Count(Scalar value) : operand{value.reg, 0} {}  // NOLINT
   Operand operand;
 };
 
-/// Where a vector access lies: `offset` elements (static) plus `index` elements (run-time, optional)
-/// past a pointer, `count` lanes (lanes: a whole vector).
+/// Where a vector access lies: `offset` elements (static) plus `index` elements (run-time,
+/// optional) past a pointer, `count` lanes (lanes: a whole vector).
 struct Span {
   int64_t offset = 0;
   Scalar index{};
@@ -64,8 +66,8 @@ class Builder {
   Pointer buffer(std::string name, Type type, BufferAccess access, int64_t low, int64_t high);
   Scalar parameter(std::string name);
 
-  // Constants: equal ones share a register defined at the top of the program, which the emitter keeps
-  // in a register or folds into memory operands as its registers allow.
+  // Constants: equal ones share a register defined at the top of the program, which the emitter
+  // keeps in a register or folds into memory operands as its registers allow.
   Vec constant(float value);
   Vec constant_bits(uint32_t bits);
   Vec iota();
@@ -113,6 +115,8 @@ class Builder {
   // lanes
   Vec permute(Vec a, std::vector<uint8_t> pattern);
   Vec shuffle(Vec a, Vec b, std::vector<uint8_t> pattern);
+  Vec lookup8(Vec index,
+              const std::array<uint32_t, 8>& table);  ///< table[index mod 8] in each lane
   Vec reduce_add(Vec a) { return vector_op(Op::reduce_add, {a}); }
   Vec reduce_min(Vec a) { return vector_op(Op::reduce_min, {a}); }
   Vec reduce_max(Vec a) { return vector_op(Op::reduce_max, {a}); }
@@ -143,8 +147,8 @@ class Builder {
   Scalar max(Scalar a, Count b) { return scalar_op(Op::smax, a, b); }
   Scalar div(Scalar a, Count b) { return scalar_op(Op::sdiv, a, b); }
   Scalar misaligned(Pointer p, int64_t power_of_two);
-  Pointer offset(Pointer p, Count bytes);    ///< a new pointer
-  void advance(Pointer p, Count bytes);      ///< moves p itself
+  Pointer offset(Pointer p, Count bytes);  ///< a new pointer
+  void advance(Pointer p, Count bytes);    ///< moves p itself
 
   // control
   /// for (i = begin; i < end; i += step) body(i)
@@ -153,8 +157,8 @@ class Builder {
               const std::function<void()>& otherwise = nullptr);
 
   /// Visits `width` elements (known now): a loop over whole vectors, `unroll` a trip, then the
-  /// remainder, then the tail of width mod lanes. body gets the access, and its place 0 … unroll-1 in
-  /// the trip (for accumulators). Few vectors (at most `unroll`) are laid out without a loop.
+  /// remainder, then the tail of width mod lanes. body gets the access, and its place 0 … unroll-1
+  /// in the trip (for accumulators). Few vectors (at most `unroll`) are laid out without a loop.
   void vectors(int64_t width, int unroll, const std::function<void(const Span&, int)>& body);
   void vectors(int64_t width, const std::function<void(const Span&)>& body);
 

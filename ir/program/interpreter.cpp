@@ -318,6 +318,7 @@ bool Machine<N>::execute(const Code& c) {
       });
     }
     case Op::byte_shuffle: return byte_shuffle(c);
+    case Op::lookup8: return bits1(c, [&](uint32_t a) { return table_word(*c.source, a % 8); });
     case Op::reduce_add: return reduce(c, [](float a, float b) { return a + b; });
     case Op::reduce_min: return reduce(c, lane::min);
     case Op::reduce_max: return reduce(c, lane::max);

@@ -99,6 +99,9 @@ constexpr std::array kOps = {
     row("byte_shuffle", 'v', "vv",
         "within each group of min(16, vector bytes) bytes: byte i = b[i] & 0x80 ? 0 : a[b[i] mod "
         "group]"),
+    with_pattern(
+        row("lookup8", 'v', "v",
+            "lane i = word a[i] mod 8 of the eight in the pattern (32 bytes, little endian)")),
     row("reduce_add", 'v', "v",
         "every lane = the f32 sum, by halves: lane i + lane i+n/2, n = lanes … 2"),
     row("reduce_min", 'v', "v",

@@ -20,7 +20,7 @@ enum class Op : uint8_t {
   // narrow integers
   iadd16, dot2_u8s8, dot2_s16, dot4_u8s8, iabs8, isign8,
   // lanes
-  permute, shuffle2, byte_shuffle, reduce_add, reduce_min, reduce_max,
+  permute, shuffle2, byte_shuffle, lookup8, reduce_add, reduce_min, reduce_max,
   // masks
   fcmp, icmp, fnan, mand, mor, mnot, select,
   // memory
@@ -40,7 +40,7 @@ struct OpInfo {
   bool has_memory_type = false;
   bool has_scalar = false;   ///< Instr::scalar is used
   bool has_imm = false;      ///< Instr::imm is used
-  bool has_pattern = false;  ///< Instr::pattern is used
+  bool has_pattern = false;  ///< Instr::pattern is used: lane indices, or the bytes of a table
   std::string_view meaning;  ///< one line: what each lane becomes; NaN and rounding where they matter
 };
 

@@ -74,6 +74,13 @@ std::string pattern_text(const std::vector<uint8_t>& pattern) {
   return fmt::format("[{}]", fmt::join(pattern, " "));
 }
 
+std::string table_text(const Instr& instr) {
+  std::string out;
+  for (size_t i = 0; i < instr.pattern.size() / 4; ++i)
+    out += fmt::format("{}0x{:08x}", out.empty() ? "" : " ", table_word(instr, i));
+  return "[" + out + "]";
+}
+
 void print_block(const Block& block, int indent, std::string& out);
 
 void print_node(const Node& node, int indent, std::string& out) {
@@ -127,7 +134,8 @@ std::string print(const Instr& instr) {
   if (op.has_address) operand(text(instr.address));
   for (size_t i = 0; i < op.sources.size(); ++i) operand(text(instr.src[i]));
   if (op.has_scalar) operand(text(instr.scalar));
-  if (op.has_pattern) operand(pattern_text(instr.pattern));
+  if (op.has_pattern)
+    operand(instr.op == Op::lookup8 ? table_text(instr) : pattern_text(instr.pattern));
   if (op.has_imm) operand(immediate(instr));
   return out;
 }

@@ -66,7 +66,7 @@ struct Instr {
   MemoryType memory = MemoryType::raw32;
   Operand scalar{};             ///< count of a partial access, or the second operand of scalar arithmetic
   int64_t imm = 0;              ///< splat bits, shift amount, Compare, prefetch level, group bytes
-  std::vector<uint8_t> pattern{};  ///< lane indices of permute and shuffle2
+  std::vector<uint8_t> pattern{};  ///< lane indices of permute and shuffle2; the table of lookup8
   bool operator==(const Instr&) const = default;
 };
 
@@ -132,6 +132,13 @@ struct Program {
   uint32_t count(RegClass cls) const { return registers[static_cast<size_t>(cls)]; }
   Reg fresh(RegClass cls) { return {cls, registers[static_cast<size_t>(cls)]++}; }
 };
+
+/// Word `index` (0 … 7) of a lookup8's table.
+inline uint32_t table_word(const Instr& instr, size_t index) {
+  uint32_t word = 0;
+  for (size_t byte = 4; byte-- > 0;) word = word << 8 | instr.pattern[4 * index + byte];
+  return word;
+}
 
 using KernelFunction = void (*)(const uint64_t* slots);
 

@@ -266,6 +266,10 @@ class Verifier {
           return broken(where, "streams {}; only raw32 can be streamed", name(instr.memory));
         return {};
       case Op::permute: return check_pattern(where, instr, lanes);
+      case Op::lookup8:
+        if (instr.pattern.size() != 32)
+          return broken(where, "table of {} bytes; expected 32", instr.pattern.size());
+        return {};
       case Op::shuffle2: return check_pattern(where, instr, 2 * lanes);
       default: return {};
     }

@@ -2,6 +2,7 @@
 // small group that keeps the promises of random_program.h.
 #include "tests/support/random_program.h"
 
+#include <array>
 #include <bit>
 #include <random>
 
@@ -347,7 +348,13 @@ class Generator {
 
   void lane_step() {
     static constexpr Op kReduce[] = {Op::reduce_add, Op::reduce_min, Op::reduce_max};
-    switch (below(5)) {
+    switch (below(6)) {
+      case 5: {
+        const Vec index = any_int();
+        std::array<uint32_t, 8> table{};
+        for (uint32_t& word : table) word = static_cast<uint32_t>(below(uint64_t{1} << 32));
+        return keep(ints_, builder_.lookup8(index, table));
+      }
       case 0: {
         const Vec a = any_int();
         return keep(ints_, builder_.permute(a, any_pattern(1)));
