@@ -9,11 +9,15 @@
 
 namespace lathe::compiler {
 
-/// A result passes when |found - expected| <= absolute + relative * |expected|; NaN matches NaN, an
-/// infinity only itself. Quantised outputs are compared as stored blocks: `absolute` then counts steps.
+/// A result passes when |found - expected| <= absolute * scale + relative * |expected|, where
+/// `scale` is the largest finite |expected| of its row, at least 1: what cancels in a row of large
+/// values is as uncertain as they are. NaN matches NaN, an infinity only itself. Quantised outputs
+/// are compared as stored blocks: both limits are 0, every byte must match.
 struct Limit {
   double absolute = 0;
   double relative = 0;
+
+  double allowed(double expected, double scale) const;
 };
 
 /// One row of the table in docs/numerics.md; a test compares the two.
@@ -24,8 +28,8 @@ struct LimitRow {
 };
 const std::vector<LimitRow>& limit_table();
 
-/// The limit for an output of the problem's kernel. 16-bit inputs are exact to the oracle, so only the
-/// output's type matters.
+/// The limit for an output of the problem's kernel. 16-bit inputs are exact to the oracle, so only
+/// the output's type matters.
 Limit limit_of(const Problem& problem, ir::Type output);
 
 }  // namespace lathe::compiler

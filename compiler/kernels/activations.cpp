@@ -43,11 +43,11 @@ Family activation(std::string name, std::string summary) {
 
 const Family& gelu() {
   static const Family family = [] {
-    Family gelu = activation<gelu_chain>(
-        "gelu", "y = x/2 * (1 + erf(x / sqrt 2)), or its approximation with tanh");
+    Family gelu = activation<gelu_chain>("gelu",
+                                         "y = x/2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), or "
+                                         "with approximate=none x/2 * (1 + erf(x / sqrt 2))");
     gelu.parameters.push_back(
-        choice_parameter("approximate", {"none", "tanh"}, "which of the two"));
-    gelu.example += " approximate=tanh";
+        choice_parameter("approximate", {"tanh", "none"}, "which of the two"));
     return gelu;
   }();
   return family;

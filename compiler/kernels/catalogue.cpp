@@ -30,7 +30,14 @@ std::vector<std::string_view> words(std::string_view line) {
 const std::vector<const Family*>& catalogue() {
   using namespace kernels;
   static const std::vector<const Family*> families = {
-      &rms_norm(), &gelu(), &silu(), &relu(), &swiglu(), &elementwise(),
+      &rms_norm(),  // norms
+      &layer_norm(),  &normalize(), &softmax(),
+      &gelu(),  // activations
+      &silu(),        &relu(),      &swiglu(),
+      &rope(),  // position
+      &elementwise(),
+      &embedding(),  // data
+      &quantize(),
   };
   return families;
 }

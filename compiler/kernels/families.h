@@ -6,10 +6,16 @@
 namespace lathe::compiler::kernels {
 
 const Family& rms_norm();
+const Family& layer_norm();
+const Family& normalize();
+const Family& softmax();
 const Family& gelu();
 const Family& silu();
 const Family& relu();
 const Family& swiglu();
+const Family& rope();
 const Family& elementwise();
+const Family& embedding();
+const Family& quantize();
 
 }  // namespace lathe::compiler::kernels

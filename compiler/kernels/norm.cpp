@@ -116,7 +116,7 @@ Result<ir::graph::Graph> norm_reference(const Problem& p, const Formula& formula
   return graph.finish(norm.keep ? std::vector{h, y} : std::vector{y});
 }
 
-SearchSpace norm_space(const Norm& norm, const Target& target) {
+SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered) {
   SearchSpace space;
   add_unroll(space, norm.width, target, 4);
   std::vector<int64_t> counts;
@@ -130,8 +130,8 @@ SearchSpace norm_space(const Norm& norm, const Target& target) {
   std::vector<std::string> holds = {"reread", "buffer"};
   if (fits) holds.push_back("registers");
   // Reading a plain f32 row again costs what reading the buffer would.
-  const bool plain = norm.prologue.is_leaf() && norm.type == Type::f32;
-  space.choice("hold", holds, plain || norm.keep ? "reread" : "buffer",
+  const bool useless = norm.prologue.is_leaf() && norm.type == Type::f32 && !buffered;
+  space.choice("hold", holds, buffered || !(useless || norm.keep) ? "buffer" : "reread",
                "where the row is between the passes: computed again, in a buffer, in registers");
   if (norm.rows.high > 1) {
     space.choice("prefetch", {"off", "next_row"}, "off",
@@ -140,8 +140,11 @@ SearchSpace norm_space(const Norm& norm, const Target& target) {
   add_row_knobs(space, norm.signature, norm.rows, target);
   space.require([](const Schedule& s) { return s["accumulators"] <= s["unroll"]; },
                 "an unrolled trip has one place for each accumulator");
-  space.require([plain](const Schedule& s) { return !plain || s["hold"] != 1; },
-                "a plain f32 row is its own buffer");
+  space.require(
+      [useless](const Schedule& s) {
+        return !useless || static_cast<Hold>(s["hold"]) != Hold::buffer;
+      },
+      "a plain f32 row is its own buffer");
   return space;
 }
 

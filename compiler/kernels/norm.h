@@ -39,29 +39,36 @@ using Formula =
 Result<ir::graph::Graph> norm_reference(const Problem& problem, const Formula& formula);
 
 /// unroll, accumulators, how the row is held, prefetch, and the knobs of all row kernels.
-SearchSpace norm_space(const Norm& norm, const Target& target);
+/// `buffered`: the formula has more to hold than h itself, so that a buffer pays for every row.
+SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered = false);
+/// The values of the knob `hold`.
+enum class Hold : uint8_t { reread, buffer, registers };
 
 /// Writes the passes over one row.
 class NormRow {
  public:
   /// Gets a value, its access and its place in the unrolled trip.
   using Visit = std::function<void(Vec, const Span&, int)>;
-  /// Gets a value and its access, returns what takes its place.
-  using Map = std::function<Vec(Vec, const Span&)>;
+  /// Likewise; returns what takes the value's place.
+  using Map = std::function<Vec(Vec, const Span&, int)>;
 
   NormRow(RowKernel& kernel, const Norm& norm, const Schedule& schedule);
 
   void begin();
   /// Visits h at each place, `fill` in the lanes outside the row; writes the kept h.
   void first_pass(float fill, const Visit& visit);
-  /// Visits it once more.
-  void again(float fill, const Visit& visit);
-  /// As again(), and what `map` makes of h replaces it in the passes that follow; needs
-  /// holds_row().
-  void replace(float fill, const Map& map);
-  /// Writes y = epilogue(map(h) …), weight and bias applied by `weighted`.
+  /// Visits it once more; lanes outside the row hold anything.
+  void again(const Visit& visit);
+  /// As again(); what `map` makes of h stands for it in later passes. Needs holds_row().
+  void replace(const Map& map);
+  /// Writes y = epilogue(map(h) …).
   void last_pass(const Map& map);
 
+  /// `value` with `fill` in the lanes outside the row.
+  Vec masked(Vec value, const Span& at, float fill) { return kernel_.masked(value, at, fill); }
+  /// The row's first vector, and h there.
+  Span first() const;
+  Vec first_vector() { return compute(first()); }
   /// n * weight + bias, as far as the problem has them.
   Vec weighted(Vec n, const Span& at);
   int accumulators() const { return accumulators_; }
@@ -69,8 +76,6 @@ class NormRow {
   bool holds_row() const { return hold_ != Hold::reread; }
 
  private:
-  enum class Hold : uint8_t { reread, buffer, registers };
-
   Vec compute(const Span& at);          ///< h from the inputs
   Vec held(const Span& at, int place);  ///< h in a later pass
   void hold(Vec value, const Span& at, int place);

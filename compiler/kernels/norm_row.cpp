@@ -1,4 +1,5 @@
 // The passes of a norm over one row, in kernel instructions.
+#include <algorithm>
 #include <cassert>
 
 #include "compiler/kernels/norm.h"
@@ -82,23 +83,25 @@ void NormRow::first_pass(float fill, const Visit& visit) {
   });
 }
 
-void NormRow::again(float fill, const Visit& visit) {
-  visit_places([&](const Span& at, int place) {
-    visit(kernel_.masked(held(at, place), at, fill), at, place);
-  });
+void NormRow::again(const Visit& visit) {
+  visit_places([&](const Span& at, int place) { visit(held(at, place), at, place); });
 }
 
-void NormRow::replace(float fill, const Map& map) {
+void NormRow::replace(const Map& map) {
   assert(holds_row());
-  visit_places([&](const Span& at, int place) {
-    hold(map(kernel_.masked(held(at, place), at, fill), at), at, place);
-  });
+  visit_places(
+      [&](const Span& at, int place) { hold(map(held(at, place), at, place), at, place); });
+}
+
+Span NormRow::first() const {
+  const int64_t lanes = std::min<int64_t>(norm_.width, b_.lanes());
+  return {0, {}, lanes, lanes == b_.lanes()};
 }
 
 void NormRow::last_pass(const Map& map) {
   visit_places([&](const Span& at, int place) {
     prefetch_next_row(at);
-    const Vec y = map(held(at, place), at);
+    const Vec y = map(held(at, place), at, place);
     kernel_.store("y", at, epilogue_.at([&](const FragmentInput& input) {
       return input.name == "y" ? y : kernel_.load(input, at);
     }));
@@ -106,11 +109,13 @@ void NormRow::last_pass(const Map& map) {
 }
 
 Vec NormRow::weighted(Vec n, const Span& at) {
-  if (norm_.weight && norm_.bias)
-    return b_.fma(n, b_.load(kernel_.at("weight"), at), b_.load(kernel_.at("bias"), at));
-  if (norm_.weight) return n * b_.load(kernel_.at("weight"), at);
-  if (norm_.bias) return n + b_.load(kernel_.at("bias"), at);
-  return n;
+  Vec weight;
+  Vec bias;
+  if (norm_.weight) weight = b_.load(kernel_.at("weight"), at);
+  if (norm_.bias) bias = b_.load(kernel_.at("bias"), at);
+  if (norm_.weight && norm_.bias) return b_.fma(n, weight, bias);
+  if (norm_.weight) return n * weight;
+  return norm_.bias ? n + bias : n;
 }
 
 // Asks once for each cache line, at the places whose vectors start one.

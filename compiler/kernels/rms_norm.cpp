@@ -12,7 +12,14 @@ Result<ir::graph::Graph> reference(const Problem& p) {
       });
 }
 
-SearchSpace space(const Problem& p, const Target& target) { return norm_space(Norm(p), target); }
+// A row this wide takes longer than the root that its scale waits for.
+constexpr int64_t kWideRow = 1024;
+
+SearchSpace space(const Problem& p, const Target& target) {
+  SearchSpace space = norm_space(Norm(p), target);
+  if (p.integer("width") < kWideRow) add_division(space);
+  return space;
+}
 
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   return build_norm(
@@ -23,8 +30,8 @@ Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
         });
         const float eps = static_cast<float>(p.number("eps"));
         const Vec mean_square = squares.sum() * (1.0F / static_cast<float>(norm.width));
-        const Vec scale = math::rsqrt(b, mean_square + eps);
-        row.last_pass([&](Vec h, const Span& i) { return row.weighted(h * scale, i); });
+        const Vec scale = math::rsqrt(b, mean_square + eps, options_of(s));
+        row.last_pass([&](Vec h, const Span& i, int) { return row.weighted(h * scale, i); });
       });
 }
 

@@ -113,7 +113,7 @@ void RowKernel::for_rows(const std::string& streamed, const std::function<void()
 }
 
 void RowKernel::store(std::string_view operand, const Span& at_place, Vec value) {
-  if (operand == streaming_) {
+  if (is_streaming(operand)) {
     b_.store_stream(at(operand), at_place, value);
   } else {
     b_.store(at(operand), at_place, value);
@@ -129,7 +129,8 @@ Vec RowKernel::masked(Vec value, const Span& at_place, float fill) {
   if (at_place.whole) return value;
   assert(at_place.count.operand.is_imm());
   const auto lanes = static_cast<uint32_t>(at_place.count.operand.imm);
-  const auto inside = b_.compare_int(Compare::lt, b_.iota(), b_.constant_bits(lanes));
+  const Vec lane = b_.iota();
+  const auto inside = b_.compare_int(Compare::lt, lane, b_.constant_bits(lanes));
   return b_.select(inside, value, b_.constant(fill));
 }
 
@@ -187,17 +188,18 @@ Accumulators::Accumulators(Builder& b, int count, float start) : b_(b) {
   for (int i = 0; i < count; ++i) values_.push_back(b.copy(b.constant(start)));
 }
 
-Vec Accumulators::combine(Op op) {
-  for (size_t n = values_.size(); n > 1; n = (n + 1) / 2) {
+Vec Accumulators::combine(Op op) const {
+  std::vector<Vec> values = values_;
+  for (size_t n = values.size(); n > 1; n = (n + 1) / 2) {
     for (size_t i = 0; i < n / 2; ++i) {
-      values_[i] = b_.vector_op(op, {values_[i], values_[i + (n + 1) / 2]});
+      values[i] = b_.vector_op(op, {values[i], values[i + (n + 1) / 2]});
     }
   }
-  return values_.front();
+  return values.front();
 }
 
-Vec Accumulators::sum() { return b_.reduce_add(combine(Op::fadd)); }
-Vec Accumulators::largest() { return b_.reduce_max(combine(Op::fmax)); }
+Vec Accumulators::sum() const { return b_.reduce_add(combine(Op::fadd)); }
+Vec Accumulators::largest() const { return b_.reduce_max(combine(Op::fmax)); }
 
 void add_unroll(SearchSpace& space, int64_t width, const Target& target, int64_t default_value) {
   // More vectors a trip than the row has would be the same straight-line code.

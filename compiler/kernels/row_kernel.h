@@ -52,6 +52,8 @@ class RowKernel {
   void for_rows(const std::string& streamed, const std::function<void()>& body);
 
   void store(std::string_view operand, const Span& at, Vec value);
+  /// Whether the code being written may stream to this output.
+  bool is_streaming(std::string_view operand) const { return operand == streaming_; }
   /// A fragment's input at a place of the current row.
   Vec load(const FragmentInput& input, const Span& at);
 
@@ -90,11 +92,11 @@ class Accumulators {
   Accumulators(Builder& b, int count, float start);
   /// The one of this place.
   Vec of(int place) const { return values_[static_cast<size_t>(place) % values_.size()]; }
-  Vec sum();      ///< over all lanes, in every lane
-  Vec largest();  ///< likewise
+  Vec sum() const;      ///< over all lanes, in every lane
+  Vec largest() const;  ///< likewise
 
  private:
-  Vec combine(ir::program::Op op);
+  Vec combine(ir::program::Op op) const;
   Builder& b_;
   std::vector<Vec> values_;
 };

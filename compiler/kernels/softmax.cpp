@@ -1,0 +1,124 @@
+// softmax: y[r,:] = exp(h[r,:] - max) / sum(exp(h[r,:] - max)), h = prologue(x[r,:] …).
+//
+// NaN and infinity as in PyTorch: a NaN or +inf in a row, or nothing but -inf, makes the row NaN.
+#include <limits>
+
+#include "compiler/kernels/families.h"
+#include "compiler/kernels/norm.h"
+
+namespace lathe::compiler::kernels {
+namespace {
+
+enum class Passes : uint8_t { three, two };
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+Result<ir::graph::Graph> reference(const Problem& p) {
+  return norm_reference(
+      p, [&](ir::graph::GraphBuilder& graph, const std::vector<ir::graph::Var>& operands) {
+        return graph.op("softmax", operands);
+      });
+}
+
+SearchSpace space(const Problem& p, const Target& target) {
+  SearchSpace space = norm_space(Norm(p), target, /*buffered=*/true);
+  space.choice("passes", {"three", "two"}, "three",
+               "maximum, exponentials and their sum, quotients; or maximum and sum in one pass");
+  space.require(
+      [](const Schedule& s) {
+        return static_cast<Passes>(s["passes"]) != Passes::two ||
+               static_cast<Hold>(s["hold"]) == Hold::reread;
+      },
+      "the two passes have no exponentials to hold: the sum's are relative to a maximum that may "
+      "rise");
+  return space;
+}
+
+struct Statistics {
+  Vec largest, sum;
+};
+
+Statistics in_two_passes(NormRow& row, Builder& b) {
+  Accumulators largest(b, row.accumulators(), -kInfinity);
+  row.first_pass(-kInfinity, [&](Vec h, const Span&, int place) {
+    b.set(largest.of(place), b.max(h, largest.of(place)));
+  });
+  const Vec top = largest.largest();
+  Accumulators sums(b, row.accumulators(), 0);
+  const auto exponential = [&](Vec h, const Span& i, int place) {
+    const Vec e = row.masked(math::exp_nonpositive(b, h - top), i, 0);
+    b.set(sums.of(place), e + sums.of(place));
+    return e;
+  };
+  if (row.holds_row()) {
+    row.replace(exponential);
+  } else {
+    row.again([&](Vec h, const Span& i, int place) { exponential(h, i, place); });
+  }
+  return {top, sums.sum()};
+}
+
+// Each lane has its own maximum and a sum relative to it: with e = exp(-|h - maximum|), a new
+// maximum scales the sum by e and adds 1, another value adds e. The start is finite, so that a row
+// of -inf gives sums of 0, not NaN from -inf - -inf.
+Statistics in_one_pass(NormRow& row, Builder& b) {
+  const float lowest = std::numeric_limits<float>::lowest();
+  Accumulators largest(b, row.accumulators(), lowest);
+  Accumulators sums(b, row.accumulators(), 0);
+  row.first_pass(-kInfinity, [&](Vec h, const Span&, int place) {
+    const Vec maximum = largest.of(place);
+    const Vec sum = sums.of(place);
+    const Vec below = b.bit_or(h - maximum, b.constant_bits(0x80000000U));
+    const Vec e = math::exp_nonpositive(b, below);
+    const auto rises = b.compare(ir::program::Compare::gt, h, maximum);
+    const Vec scaled = b.fma(sum, e, b.constant(1));
+    const Vec grown = sum + e;
+    b.set(sum, b.select(rises, scaled, grown));
+    b.set(maximum, b.max(h, maximum));
+  });
+  const Vec top = largest.largest();
+  for (int i = 0; i < row.accumulators(); ++i) {
+    b.set(sums.of(i), sums.of(i) * math::exp_nonpositive(b, largest.of(i) - top));
+  }
+  return {top, sums.sum()};
+}
+
+Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
+  return build_norm(p, space(p, target), s, target, [&](NormRow& row, const Norm&, Builder& b) {
+    const bool online = static_cast<Passes>(s["passes"]) == Passes::two;
+    const Statistics statistics = online ? in_one_pass(row, b) : in_two_passes(row, b);
+    const Vec scale = math::reciprocal(b, statistics.sum);
+    row.last_pass([&](Vec h, const Span&, int) {
+      const bool is_exponential = !online && row.holds_row();
+      return (is_exponential ? h : math::exp_nonpositive(b, h - statistics.largest)) * scale;
+    });
+  });
+}
+
+Work work(const Problem& p, const Sizes& sizes) {
+  const Norm norm(p);
+  // Maximum, difference, exponential, sum, quotient.
+  return work_of(norm.signature, sizes,
+                 (5 + norm.fragment_flops()) * static_cast<double>(norm.width));
+}
+
+}  // namespace
+
+const Family& softmax() {
+  static const Family family = [] {
+    Family softmax;
+    softmax.name = "softmax";
+    softmax.summary = "y = exp(h - max(h)) / sum(exp(h - max(h))), h = prologue";
+    softmax.example = "softmax rows=512..2047 width=2048";
+    softmax.parameters = norm_parameters(/*with_weight=*/false, /*with_bias=*/false);
+    softmax.validate = validate_norm;
+    softmax.reference = reference;
+    softmax.space = space;
+    softmax.build = build;
+    softmax.work = work;
+    return softmax;
+  }();
+  return family;
+}
+
+}  // namespace lathe::compiler::kernels
