@@ -68,6 +68,18 @@ std::string quick_check(SQLite::Database& database) {
   return text_of(database, "PRAGMA quick_check(1)");
 }
 
+/// SQLite reads a last page that was cut as if it ended in zeros. With a journal beside the file it
+/// may be a dead writer's page, which the journal holds whole.
+bool last_page_is_cut(SQLite::Database& database, const fs::path& path) {
+  for (const char* suffix : {"-wal", "-journal"}) {
+    std::error_code missing;
+    if (fs::file_size(path.string() + suffix, missing) > 0 && !missing) return false;
+  }
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  return !error && bytes % static_cast<unsigned>(number_of(database, "PRAGMA page_size")) != 0;
+}
+
 /// Looks at the header, the schema and, when `thorough`, every page. Throws SQLite::Exception.
 Verdict judge(SQLite::Database& database, const fs::path& path, bool thorough) {
   const int application = number_of(database, "PRAGMA application_id");
@@ -101,6 +113,7 @@ Verdict judge(SQLite::Database& database, const fs::path& path, bool thorough) {
     return {Verdict::Kind::damaged, fmt::format("its header names schema {}", version)};
   }
   if (thorough) {
+    if (last_page_is_cut(database, path)) return {Verdict::Kind::damaged, "its last page is cut"};
     if (const std::string verdict = quick_check(database); verdict != "ok") {
       return {Verdict::Kind::damaged, verdict};
     }
@@ -261,7 +274,8 @@ Status Connection::connect(bool suspect) {
 Status Connection::connect_for_writing() {
   std::error_code ignored;
   const bool known = fs::exists(lock_path(path_), ignored);  // a store was here before
-  const bool emptied = known && fs::exists(path_, ignored) && fs::file_size(path_, ignored) == 0;
+  // SQLite takes a file of one byte for an empty one, too.
+  const bool emptied = known && fs::exists(path_, ignored) && fs::file_size(path_, ignored) <= 1;
   LATHE_CHECK(secure_file(path_, /*create=*/true));
   LATHE_TRY(const RepairLock lock, RepairLock::acquire(path_, options_.busy_timeout_ms));
   for (int repairs = 0;; ++repairs) {
