@@ -35,14 +35,18 @@ Var GraphBuilder::input(std::string name, Type type, Shape shape) {
 
 Var GraphBuilder::op(std::string_view op_name, const std::vector<Var>& operands,
                      const std::vector<NamedAttribute>& attributes, std::string name) {
-  const auto results = op_results(op_name, operands, 1, attributes);
-  if (!error_ && !name.empty()) graph_.value(results[0].id).name = std::move(name);
-  return results[0];
+  return add_node(op_name, operands, 1, attributes, std::move(name))[0];
 }
 
 std::vector<Var> GraphBuilder::op_results(std::string_view op_name,
                                           const std::vector<Var>& operands, int count,
                                           const std::vector<NamedAttribute>& attributes) {
+  return add_node(op_name, operands, count, attributes, {});
+}
+
+std::vector<Var> GraphBuilder::add_node(std::string_view op_name, const std::vector<Var>& operands,
+                                        int count, const std::vector<NamedAttribute>& attributes,
+                                        std::string first_name) {
   const auto add = [&]() -> Result<std::vector<Var>> {
     LATHE_TRY(const Op* op, find_op(op_name));
     Node node;
@@ -57,7 +61,8 @@ std::vector<Var> GraphBuilder::op_results(std::string_view op_name,
     LATHE_TRY(auto results, infer_node(*op, types, node.attributes, count));
     std::vector<Var> vars;
     for (int i = 0; i < count; ++i) {
-      vars.push_back(add_value({}, std::move(results[static_cast<size_t>(i)]),
+      vars.push_back(add_value(i == 0 ? std::move(first_name) : std::string(),
+                               std::move(results[static_cast<size_t>(i)]),
                                static_cast<int32_t>(graph_.nodes.size()), i));
       node.results.push_back(vars.back().id);
     }

@@ -1,7 +1,6 @@
 // Building graphs in C++: values in, values out, one check at the end.
 #pragma once
 
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,6 +51,8 @@ class GraphBuilder {
 
  private:
   void keep(Error error);
+  std::vector<Var> add_node(std::string_view op_name, const std::vector<Var>& operands, int count,
+                            const std::vector<NamedAttribute>& attributes, std::string first_name);
   Var add_value(std::string name, TensorType type, int32_t producer, int32_t result);
 
   Graph graph_;

@@ -1,0 +1,154 @@
+// What shape inference of each op refuses, one mistake each.
+#include "tests/ir_graph/helpers.h"
+
+namespace lathe::ir::graph {
+namespace {
+
+struct Case {
+  const char* inputs;
+  const char* statement;
+  const char* message;  // after "2:5: "
+};
+
+const Case kCases[] = {
+    {"%x: f32[n, 8], %w: f32[7]", "rms_norm(%x, %w)",
+     "rms_norm: operand 'weight': found shape [7], expected one that broadcasts to [n, 8]"},
+    {"%x: i32[n, 8]", "rms_norm(%x)",
+     "rms_norm: operand 'x': found i32[n, 8], expected f32, f16 or bf16"},
+    {"%x: f32[n, 8], %b: f32[m]", "layer_norm(%x, _, %b)",
+     "layer_norm: operand 'bias': found shape [m], expected one that broadcasts to [n, 8]"},
+    {"%x: f32[]", "softmax(%x)", "softmax: found axis -1, expected 0 to -1 for rank 0"},
+    {"%x: f32[8]", "normalize(%x) {axis = 1}",
+     "normalize: found axis 1, expected -1 to 0 for rank 1"},
+    {"%x: f32[8], %y: f32[9]", "swiglu(%x, %y)",
+     "swiglu: operand 'up': found f32[9], expected f32[8] as 'gate' has"},
+    {"%x: f32[n, 8], %c: f32[n, 4]", "rope(%x, %c, %c)",
+     "rope: operand 'x': found f32[n, 8], expected rank 3, or 4 with a leading batch"},
+    {"%x: f32[n, 2, 8], %c: f32[n, 8]", "rope(%x, %c, %c)",
+     "rope: operand 'cos': found shape [n, 8], expected [n, 4]"},
+    {"%x: f32[n, 2, 8], %c: f32[n, 4], %s: f32[m, 4]", "rope(%x, %c, %s)",
+     "rope: operand 'sin': found shape [m, 4], expected [n, 4]"},
+    {"%x: f32[n, 2, 8], %c: f32[r, 3], %p: i32[n]", "rope(%x, %c, %c, %p)",
+     "rope: operand 'cos': found shape [r, 3], expected [positions, 4]"},
+    {"%x: f32[n, 2, 8], %c: f32[r, 4], %p: i32[m]", "rope(%x, %c, %c, %p)",
+     "rope: operand 'positions': found shape [m], expected [n]"},
+    {"%x: f32[n, 2, 8], %c: f32[n, 4]", "rope(%x, %c, %c) {rotary_dim = 3}",
+     "rope: rotary_dim: found 3, expected an even number up to the head's 8"},
+    {"%x: f32[n, 2, d], %c: f32[n, 4]", "rope(%x, %c, %c)",
+     "rope: operand 'x': found a last dimension of d, expected a multiple of 1"},
+    {"%x: f32[n, 2, 8], %c: f32[r, 4], %p: i32[3, n]", "mrope(%x, %c, %c, %p)",
+     "mrope: section: found [24, 20, 20], expected three numbers whose sum is 4, half the head"},
+    {"%x: f32[n, 2, 8], %c: f32[r, 4], %p: i32[n]", "mrope(%x, %c, %c, %p) {section = [2, 1, 1]}",
+     "mrope: operand 'positions': found shape [n], expected [3, n]"},
+    {"%x: f32[n, 2, 6], %c: f32[r, 2], %p: i32[n, 2]", "vision_rope(%x, %c, %c, %p)",
+     "vision_rope: operand 'x': found a last dimension of 6, expected a multiple of 4"},
+    {"%x: f32[n, 2, 8], %c: f32[r, 4], %p: i32[n, 2]", "vision_rope(%x, %c, %c, %p)",
+     "vision_rope: operand 'cos': found shape [r, 4], expected [positions, 2]"},
+    {"%t: f32[r, c], %i: i64[n, 4], %w: f32[n, 3]", "bilinear_embedding(%t, %i, %w)",
+     "bilinear_embedding: operand 'weights': found shape [n, 3], expected [n, 4]"},
+    {"%t: f32[r], %i: i64[n, 4], %w: f32[n, 4]", "bilinear_embedding(%t, %i, %w)",
+     "bilinear_embedding: found shapes [r] and [n, 4], expected a table [rows, width] and indices "
+     "[n, corners]"},
+    {"%a: f32[n], %b: f16[n]", "add(%a, %b)",
+     "add: operand 'b': found f16, expected f32 as 'a' has"},
+    {"%a: f32[n], %b: f32[m]", "add(%a, %b)",
+     "add: shapes [n] and [m] do not broadcast: found n against m, expected equal or 1"},
+    {"%a: bool[n]", "add(%a, %a)",
+     "add: operand 'a': found bool[n], expected a float or integer type"},
+    {"%a: f32[n]", "where(%a, %a, %a)", "where: operand 'condition': found f32[n], expected bool"},
+    {"%c: bool[], %a: f32[n], %b: i8[n]", "where(%c, %a, %b)",
+     "where: operand 'b': found i8, expected f32 as 'a' has"},
+    {"%a: f32[n], %b: i8[n]", "fma(%a, %a, %b)",
+     "fma: operand 'c': found i8, expected f32 as 'a' has"},
+    {"%x: f32[n]", "cast(%x) {type = q8_0}",
+     "cast: type: found q8_0, expected a type that is not block-quantised; use quantize"},
+    {"%x: f32[33]", "quantize(%x)",
+     "quantize: operand 'x': found shape [33], expected a last dimension that is a multiple of 32"},
+    {"%x: f32[256]", "quantize(%x) {type = q4_K}",
+     "quantize: type: found q4_K, expected q8_0 or q4_0"},
+    {"%x: f32[32]", "dequantize(%x)",
+     "dequantize: operand 'x': found f32[32], expected q8_0, q4_0 or q4_K"},
+    {"%x: q8_0[32]", "dequantize(%x) {type = i8}",
+     "dequantize: type: found i8, expected f32, f16 or bf16"},
+    {"%x: f32[1]", "constant() {value = 300, type = u8}",
+     "constant: value: found 300, expected an integer from 0 to 255"},
+    {"%x: f32[1]", "constant() {value = 1, shape = [-1]}",
+     "constant: shape: found dimension -1, expected 0 or more"},
+    {"%x: f32[1]", "constant() {value = 1, type = q8_0}",
+     "constant: type: found q8_0, expected one that is not block-quantised"},
+    {"%x: f32[1]", "rope_table() {theta = 0, dim = 2, positions = 1}",
+     "rope_table: found 1 results, expected 2"},
+    {"%t: f32[8], %i: i64[n]", "embedding(%t, %i)",
+     "embedding: operand 'table': found shape [8], expected [rows, width]"},
+    {"%t: f32[8, 8], %i: u8[n]", "embedding(%t, %i)",
+     "embedding: operand 'ids': found u8[n], expected i32 or i64"},
+    {"%x: f32[8], %i: i64[n]", "gather(%x, %i) {axis = 1}",
+     "gather: found axis 1, expected -1 to 0 for rank 1"},
+    {"%x: f32[n, 8], %m: bool[m], %u: f32[k, 8]", "scatter_rows(%x, %m, %u)",
+     "scatter_rows: operand 'mask': found shape [m], expected that of x without its last "
+     "dimension, [n, 8]"},
+    {"%x: f32[n, 8], %m: bool[n], %u: f32[k, 7]", "scatter_add_rows(%x, %m, %u)",
+     "scatter_add_rows: operand 'updates': found f32[k, 7], expected f32[rows, 8]"},
+    {"%a: f32[n, 2], %b: f32[3, 2]", "concat(%a, %b) {axis = 0}",
+     "concat: found sizes n and 3, expected numbers or multiples of one name"},
+    {"%a: f32[n, 2], %b: f32[n]", "concat(%a, %b) {axis = 0}",
+     "concat: operand 1: found f32[n], expected rank 2"},
+    {"%a: f32[n, 2], %b: f16[n, 2]", "concat(%a, %b) {axis = 0}",
+     "concat: operand 1: found f16[n, 2], expected f32[n, 2] but for dimension 0"},
+    {"%x: f32[n]", "slice(%x) {axis = 0, begin = 1}",
+     "slice: found a range whose size depends on n; expected begin and end counted from the same "
+     "side"},
+    {"%x: f32[8]", "slice(%x) {axis = 0, step = 0}",
+     "slice: found begin 0, end 9223372036854775807, step 0; expected a step of 1 or more and ends "
+     "within 2^40"},
+    {"%x: f32[n, 2]", "transpose(%x) {perm = [0, 0]}",
+     "transpose: perm: found [0, 0], expected a permutation of 0 to 1"},
+    {"%x: f32[n, 2]", "reshape(%x) {shape = [n, 3]}",
+     "reshape: shape: found [n, 3], expected as many elements as [n, 2]"},
+    {"%x: f32[n, 2]", "reshape(%x) {shape = [-1, -1]}",
+     "reshape: shape: found [-1, -1], expected dimensions of 0 or more, and -1 at most once"},
+    {"%x: f32[n, 2]", "reshape(%x) {shape = [-1, 3]}",
+     "reshape: shape: [-1, 3] does not divide the elements of [n, 2]: the elements left for -1 are "
+     "not a whole "
+     "number times at most one name"},
+    {"%x: f32[n, 4], %w: f32[3, 5]", "linear(%x, %w)",
+     "linear: operand 'w': found shape [3, 5], expected [n, 4] for x of [n, 4]"},
+    {"%x: f32[n, 4], %w: f32[3, 4], %b: f32[4]", "linear(%x, %w, %b)",
+     "linear: operand 'b': found shape [4], expected [3]"},
+    {"%a: f32[n, 4], %b: f32[5, 3]", "matmul(%a, %b)",
+     "matmul: found inner sizes 4 and 5 of [n, 4] and [5, 3], expected equal"},
+    {"%a: f32[], %b: f32[5]", "matmul(%a, %b)",
+     "matmul: found f32[] and f32[5], expected equal element types and rank 1 or more"},
+    {"%x: f32[1,1,1,1,1,1,1], %i: i64[1,1,1]", "gather(%x, %i)",
+     "gather: found a result of rank 9, expected at most 8"},
+    {"%a: f32[1000000, 1, 1000000], %b: f32[1000000, 1]", "add(%a, %b)",
+     "add: shape [1000000, 1000000, 1000000] has more than 281474976710656 elements"},
+};
+
+TEST(ShapeErrors, EachMistakeHasItsMessage) {
+  for (const Case& mistake : kCases) {
+    const auto graph = parse(
+        fmt::format("graph g({}) -> (%y_) {{\n%y_={}\n}}", mistake.inputs, mistake.statement));
+    ASSERT_FALSE(graph.has_value()) << mistake.statement;
+    const std::string& message = graph.error().message;
+    EXPECT_EQ(message.substr(0, message.find('\n')), "2:5: " + std::string(mistake.message));
+    EXPECT_EQ(graph.error().code, ErrorCode::verify_error) << message;
+  }
+}
+
+TEST(ShapeErrors, RopeTableChecksItsNumbers) {
+  const auto message = [](const char* attributes) {
+    const auto graph =
+        parse(fmt::format("graph g() -> (%c) {{\n%c, %s = rope_table() {{{}}}\n}}", attributes));
+    return graph ? "" : graph.error().message.substr(0, graph.error().message.find('\n'));
+  };
+  EXPECT_EQ(message("theta = 0, dim = 2, positions = 1"),
+            "2:10: rope_table: theta: found 0, expected a positive number");
+  EXPECT_EQ(message("theta = 1, dim = 3, positions = 1"),
+            "2:10: rope_table: dim: found 3, expected an even positive number");
+  EXPECT_EQ(message("theta = 1, dim = 2, positions = -1"),
+            "2:10: rope_table: positions: found -1, expected 0 to 2^24, which f32 counts exactly");
+}
+
+}  // namespace
+}  // namespace lathe::ir::graph
