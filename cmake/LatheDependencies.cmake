@@ -27,6 +27,7 @@ endfunction()
 lathe_import(pthreadpool::pthreadpool pthreadpool.h pthreadpool libpthreadpool-dev)  # runtime
 lathe_import(cpuinfo::cpuinfo cpuinfo.h cpuinfo libcpuinfo-dev)                      # support
 lathe_import(xxhash::xxhash xxhash.h xxhash libxxhash-dev)                           # support
+lathe_import(zlib::zlib zlib.h z zlib1g-dev)                                         # ir (.npz)
 
 if(LATHE_LLVM)  # codegen/llvm
   find_package(LLVM 19.1 CONFIG REQUIRED HINTS /usr/lib/llvm-19/lib/cmake/llvm)

@@ -73,8 +73,11 @@ function(lathe_library)
   if(ARG_PRIVATE_LIBS)
     target_link_libraries(${target} PRIVATE ${ARG_PRIVATE_LIBS})
   endif()
-  set_target_properties(${target} PROPERTIES EXPORT_NAME ${ARG_NAME})
-  install(TARGETS ${target} EXPORT lathe-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  # What programs and tests share among themselves is nothing to install.
+  if(NOT ARG_NAME MATCHES "^(tools|bench|tests)(::|$)")
+    set_target_properties(${target} PROPERTIES EXPORT_NAME ${ARG_NAME})
+    install(TARGETS ${target} EXPORT lathe-targets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  endif()
 endfunction()
 
 # lathe_executable(NAME lathe SOURCES main.cpp DEPENDS runtime LIBS CLI11::CLI11 [INSTALL])

@@ -67,6 +67,7 @@ class Includes(unittest.TestCase):
             "<pthreadpool.h>": "runtime/thread_pool.cpp",
             "<cpuinfo.h>": "support/hardware.cpp",
             "<xxhash.h>": "support/hash.cpp",
+            "<zlib.h>": "ir/npz.cpp",
             "<CLI/CLI.hpp>": "tools/lathe.cpp",
             "<benchmark/benchmark.h>": "bench/probe.cpp",
             "<gtest/gtest.h>": "tests/ir/types_test.cpp",
