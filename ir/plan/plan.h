@@ -10,10 +10,11 @@
 
 namespace lathe::ir::plan {
 
-/// An integer expression over the plan's variables (dimensions, strides, loop variables, `threads`,
-/// `worker`), in postfix order. Small and flat, so that a launch evaluates it in nanoseconds.
+/// An integer expression over the plan's variables (dimensions, strides, loop variables, `threads`),
+/// in postfix order. Small and flat, so that a launch evaluates it in nanoseconds.
 class Expr {
  public:
+  static constexpr int kMaxDepth = 16;  ///< of the evaluation's stack
   enum class Kind : uint8_t { constant, variable, add, sub, mul, min, max, ceil_div, round_up };
   struct Token {
     Kind kind = Kind::constant;
@@ -28,8 +29,9 @@ class Expr {
   bool is_constant() const { return tokens_.size() == 1 && tokens_[0].kind == Kind::constant; }
   int64_t constant() const { return tokens_[0].value; }
 
-  /// ceil_div and round_up ask for a positive divisor; 0 is taken as 1.
+  /// ceil_div and round_up ask for a positive divisor; 0 is taken as 1. Overflow wraps.
   int64_t evaluate(const int64_t* variables) const;
+  int depth() const;  ///< operands on the stack at once; verify() refuses more than kMaxDepth
 
   friend Expr combine(Kind kind, const Expr& a, const Expr& b);
   bool operator==(const Expr&) const = default;
@@ -94,6 +96,9 @@ struct Call {
 struct Step {
   std::variant<Loop, Call> value;
 };
+
+void append(Body& body, Loop loop);
+void append(Body& body, Call call);
 
 struct Plan {
   std::string name;

@@ -1,0 +1,153 @@
+// Plans as text: operands and scratch, then the loops, with expressions in infix.
+#include <fmt/format.h>
+
+#include "ir/plan/plan.h"
+
+namespace lathe::ir::plan {
+namespace {
+
+using Kind = Expr::Kind;
+
+struct Printed {
+  std::string text;
+  int precedence;  // 1 sums, 2 products, 3 everything that needs no parentheses
+};
+
+std::string wrapped(const Printed& part, int least) {
+  return part.precedence >= least ? part.text : "(" + part.text + ")";
+}
+
+Printed infix(const Printed& a, std::string_view op, const Printed& b, int precedence) {
+  // The right side of a - or / would need its parentheses at equal precedence too.
+  const int right = op == "-" ? precedence + 1 : precedence;
+  return {fmt::format("{} {} {}", wrapped(a, precedence), op, wrapped(b, right)), precedence};
+}
+
+Printed call(std::string_view name, const Printed& a, const Printed& b) {
+  return {fmt::format("{}({}, {})", name, a.text, b.text), 3};
+}
+
+Printed operation(Kind kind, const Printed& a, const Printed& b) {
+  switch (kind) {
+    case Kind::add: return infix(a, "+", b, 1);
+    case Kind::sub: return infix(a, "-", b, 1);
+    case Kind::mul: return infix(a, "*", b, 2);
+    case Kind::min: return call("min", a, b);
+    case Kind::max: return call("max", a, b);
+    case Kind::ceil_div: return call("ceil_div", a, b);
+    case Kind::round_up: return call("round_up", a, b);
+    default: return {"?", 3};
+  }
+}
+
+std::string variable_name(const Plan& plan, int64_t index) {
+  if (index < 0 || index >= static_cast<int64_t>(plan.variables.size()))
+    return fmt::format("?{}", index);
+  return plan.variables[static_cast<size_t>(index)];
+}
+
+std::string_view access_name(program::BufferAccess access) {
+  switch (access) {
+    case program::BufferAccess::read: return "read";
+    case program::BufferAccess::write: return "write";
+    case program::BufferAccess::read_write: return "read_write";
+  }
+  return "?";
+}
+
+class Printer {
+ public:
+  explicit Printer(const Plan& plan) : plan_(plan) {}
+
+  std::string run() {
+    out_ = fmt::format("plan {}\n", plan_.name);
+    for (int i = 0; i < plan_.inputs; ++i)
+      out_ += fmt::format("input {}\n", variable_name(plan_, i));
+    for (const Operand& operand : plan_.operands) {
+      out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
+                          access_name(operand.access), operand.optional ? " optional" : "");
+      if (operand.index_limit >= 0)
+        out_ += fmt::format(" below {}", variable_name(plan_, operand.index_limit));
+      out_ += "\n";
+    }
+    for (const Scratch& scratch : plan_.scratch)
+      out_ += fmt::format("scratch {} {} bytes{}\n", scratch.name, print(scratch.bytes, plan_),
+                          scratch.per_worker ? " per worker" : "");
+    body(plan_.body, 2);
+    return std::move(out_);
+  }
+
+ private:
+  void body(const Body& steps, int indent) {
+    for (const Step& step : steps) {
+      if (const auto* loop = std::get_if<Loop>(&step.value)) {
+        this->loop(*loop, indent);
+      } else {
+        call_line(std::get<Call>(step.value), indent);
+      }
+    }
+  }
+
+  void loop(const Loop& loop, int indent) {
+    out_ += fmt::format("{:{}}{}for {} = 0 .. {} step {} {{\n", "", indent,
+                        loop.parallel ? "parallel " : "", variable_name(plan_, loop.variable),
+                        print(loop.extent, plan_), print(loop.block, plan_));
+    body(loop.body, indent + 2);
+    out_ += fmt::format("{:{}}}}\n", "", indent);
+  }
+
+  void call_line(const Call& call, int indent) {
+    const bool known = call.program >= 0 && call.program < static_cast<int>(plan_.programs.size());
+    out_ += fmt::format("{:{}}{}(", "", indent,
+                        known ? plan_.programs[static_cast<size_t>(call.program)].name
+                              : fmt::format("?{}", call.program));
+    const char* separator = "";
+    for (const Argument& argument : call.buffers) {
+      out_ += separator + argument_text(argument);
+      separator = ", ";
+    }
+    separator = call.buffers.empty() ? "" : "; ";
+    for (const Expr& parameter : call.parameters) {
+      out_ += separator + print(parameter, plan_);
+      separator = ", ";
+    }
+    out_ += ")\n";
+  }
+
+  std::string argument_text(const Argument& argument) const {
+    std::string name = fmt::format("?{}", argument.index);
+    const auto index = static_cast<size_t>(argument.index);
+    if (argument.kind == Argument::Kind::operand) {
+      if (index < plan_.operands.size()) name = plan_.operands[index].name;
+    } else if (index < plan_.scratch.size()) {
+      name = plan_.scratch[index].name;
+    }
+    if (argument.offset == Expr(0)) return name;
+    return fmt::format("{} + {}", name, print(argument.offset, plan_));
+  }
+
+  const Plan& plan_;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string print(const Expr& expr, const Plan& plan) {
+  std::vector<Printed> stack;
+  for (const Expr::Token& token : expr.tokens()) {
+    if (token.kind == Kind::constant) {
+      stack.push_back({fmt::format("{}", token.value), 3});
+    } else if (token.kind == Kind::variable) {
+      stack.push_back({variable_name(plan, token.value), 3});
+    } else {
+      const Printed right = std::move(stack.back());
+      stack.pop_back();
+      stack.back() = operation(token.kind, stack.back(), right);
+    }
+  }
+  return stack.back().text;
+}
+
+std::string print(const Plan& plan) { return Printer(plan).run(); }
+
+}  // namespace lathe::ir::plan
