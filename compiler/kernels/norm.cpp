@@ -106,8 +106,9 @@ Result<ir::graph::Graph> norm_reference(const Problem& p, const Formula& formula
       vars.push_back(input.name == "y" ? y : named(input.name));
     return vars;
   };
-  const Type kept = norm.keep ? norm.type : Type::f32;
-  const ir::graph::Var h = fragment_graph(graph, norm.prologue, inputs_of(norm.prologue, {}), kept);
+  ir::graph::Var h = fragment_graph(graph, norm.prologue, inputs_of(norm.prologue, {}), Type::f32);
+  if (norm.keep)
+    h = graph.op("cast", {h}, {{"type", norm.type}});  // f32 too: the oracle's is wider
   std::vector<ir::graph::Var> operands = {cast_to(graph, h, Type::f32)};
   if (norm.weight) operands.push_back(cast_to(graph, named("weight"), Type::f32));
   if (norm.bias) operands.push_back(cast_to(graph, named("bias"), Type::f32));

@@ -170,12 +170,11 @@ class RopeRow {
   void turn_adjacent(Pointer x, Pointer y, const Span& at, Vec cos, Vec sin) {
     const auto lanes = static_cast<uint8_t>(b_.lanes());
     const int64_t elements = 2 * (at.whole ? lanes : at.count.operand.imm);
+    Scalar index = at.index;  // of elements: twice that of pairs
+    if (index.reg.valid()) index = b_.add(index, index);
     const auto part = [&](int64_t from) {
       const int64_t count = std::clamp<int64_t>(elements - from, 0, lanes);
-      // Twice the index of the pair: the element's.
-      Span span{2 * at.offset + from, at.index, count, count == lanes};
-      if (at.index.reg.valid()) span.index = b_.add(at.index, at.index);
-      return span;
+      return Span{2 * at.offset + from, index, count, count == lanes};
     };
     const Span low = part(0);
     const Span high = part(lanes);

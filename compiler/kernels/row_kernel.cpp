@@ -14,6 +14,8 @@ using ir::program::Op;
 
 // Outputs above this are larger than any cache near the core, so that writing them past it may pay.
 constexpr int64_t kLeastStreamedBytes = int64_t{1} << 20;
+// Above this it surely does.
+constexpr int64_t kSurelyStreamedBytes = int64_t{32} << 20;
 
 // Traffic of one row.
 int64_t traffic_of(const Signature& signature) {
@@ -224,10 +226,9 @@ math::Options options_of(const Schedule& schedule) {
 void add_row_knobs(SearchSpace& space, const Signature& signature, const Bucket& rows,
                    const Target& target) {
   const Port* out = streamable(signature);
-  const bool large =
-      out != nullptr && representative(rows) * out->row_bytes() >= kLeastStreamedBytes;
-  if (large && target.lanes > 1) {
-    space.choice("stream", {"off", "on"}, "off",
+  const int64_t bytes = out == nullptr ? 0 : representative(rows) * out->row_bytes();
+  if (bytes >= kLeastStreamedBytes && target.lanes > 1) {
+    space.choice("stream", {"off", "on"}, bytes >= kSurelyStreamedBytes ? "on" : "off",
                  "whether aligned f32 outputs are written past the caches");
   }
   if (rows.high > 1) {

@@ -1,0 +1,69 @@
+// Problem lines: canonical form, defaults, sizes.
+#include "compiler/problem.h"
+
+#include <gtest/gtest.h>
+
+#include "compiler/family.h"
+
+namespace lathe::compiler {
+namespace {
+
+TEST(Problem, PrintsParametersInTheFamilysOrderWithoutDefaults) {
+  const auto problem = parse_problem("rms_norm eps=1e-6 width=2048  type=f32 rows=600");
+  ASSERT_TRUE(problem) << problem.error().message;
+  EXPECT_EQ(problem->line(), "rms_norm rows=512..2047 width=2048");
+}
+
+TEST(Problem, KeepsWhatDiffersFromTheDefaults) {
+  const auto problem = parse_problem("rms_norm eps=1e-05 weight=false rows=1 width=72 type=bf16");
+  ASSERT_TRUE(problem) << problem.error().message;
+  EXPECT_EQ(problem->line(), "rms_norm rows=1 width=72 type=bf16 weight=false eps=1e-05");
+}
+
+TEST(Problem, TheDefaultOfOneParameterMayBeAnother) {
+  const auto problem = parse_problem("rms_norm rows=1 width=72 type=bf16");
+  ASSERT_TRUE(problem);
+  EXPECT_EQ(problem->type("out"), ir::Type::bf16);
+  EXPECT_EQ(parse_problem("rms_norm rows=1 width=72 type=bf16 out=bf16")->line(), problem->line());
+  EXPECT_EQ(parse_problem("rms_norm rows=1 width=72 type=bf16 out=f32")->line(),
+            "rms_norm rows=1 width=72 type=bf16 out=f32");
+}
+
+TEST(Problem, FragmentsAreCanonical) {
+  EXPECT_EQ(parse_problem("elementwise rows=1 width=8 expr=mul(x,1.50)")->line(),
+            "elementwise rows=1 width=8 expr=mul(x,1.5)");
+}
+
+TEST(Problem, EveryExampleOfTheCatalogueReadsBack) {
+  for (const Family* family : catalogue()) {
+    const auto problem = parse_problem(family->example);
+    ASSERT_TRUE(problem) << problem.error().message;
+    const auto again = parse_problem(problem->line());
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_EQ(problem->line(), again->line());
+    EXPECT_EQ(*problem, *again);
+  }
+}
+
+TEST(Problem, ValuesAreTyped) {
+  const auto problem = parse_problem("rope rows=5 kind=vision heads=16 dim=72 norm=true eps=0.5");
+  ASSERT_TRUE(problem) << problem.error().message;
+  EXPECT_EQ(problem->text("kind"), "vision");
+  EXPECT_EQ(problem->integer("heads"), 16);
+  EXPECT_EQ(problem->number("eps"), 0.5);
+  EXPECT_TRUE(problem->flag("norm"));
+  EXPECT_EQ(problem->bucket("rows"), bucket_of(5));
+  EXPECT_TRUE(problem->has("dim"));
+  EXPECT_FALSE(problem->has("width"));
+}
+
+TEST(Sizes, TextReadsBack) {
+  const auto sizes = parse_sizes("rows=512,positions=4096");
+  ASSERT_TRUE(sizes);
+  EXPECT_EQ(sizes->at("rows"), 512);
+  EXPECT_EQ(print(*sizes), "positions=4096,rows=512");
+  EXPECT_EQ(parse_sizes("")->size(), 0U);
+}
+
+}  // namespace
+}  // namespace lathe::compiler

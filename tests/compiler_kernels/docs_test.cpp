@@ -1,0 +1,61 @@
+// docs/kernels.md and docs/add_a_kernel.md say what the code says.
+#include <fstream>
+#include <sstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "compiler/family.h"
+
+namespace lathe::tests {
+namespace {
+
+std::string read(const std::string& path) {
+  std::ifstream in(path);
+  EXPECT_TRUE(in) << path;
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+// The parts of `text` between `begin` and `end`, markers left out.
+std::vector<std::string> parts(const std::string& text, const std::string& begin,
+                               const std::string& end) {
+  std::vector<std::string> found;
+  for (size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at)) {
+    at += begin.size();
+    const size_t stop = text.find(end, at);
+    if (stop == std::string::npos) break;
+    found.push_back(text.substr(at, stop - at));
+    at = stop + end.size();
+  }
+  return found;
+}
+
+TEST(KernelsDocument, HasTheCatalogue) {
+  const std::string table = compiler::describe_catalogue();
+  EXPECT_NE(read("docs/kernels.md").find(table), std::string::npos)
+      << "docs/kernels.md should have:\n"
+      << table;
+}
+
+TEST(KernelsDocument, HasAParagraphForEveryFamily) {
+  const std::string document = read("docs/kernels.md");
+  for (const compiler::Family* family : compiler::catalogue()) {
+    EXPECT_THAT(document, testing::HasSubstr("**" + family->name + "**"));
+  }
+}
+
+TEST(AddAKernelDocument, EveryBlockIsARegionOfTheSkeleton) {
+  const std::string source = read("compiler/kernels/skeleton.cpp");
+  std::vector<std::string> regions;
+  for (const std::string& region : parts(source, "// [docs:", "// [/docs:")) {
+    regions.push_back(region.substr(region.find('\n') + 1));
+  }
+  const std::vector<std::string> blocks = parts(read("docs/add_a_kernel.md"), "```cpp\n", "```");
+  EXPECT_EQ(blocks, regions);
+  EXPECT_GE(regions.size(), 5U);
+}
+
+}  // namespace
+}  // namespace lathe::tests

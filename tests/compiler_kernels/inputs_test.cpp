@@ -1,0 +1,44 @@
+// Adversarial inputs: offsets, large and tiny magnitudes, NaN and infinity, rows of -inf.
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "tests/support/kernel_cases.h"
+
+namespace lathe::tests {
+namespace {
+
+class Inputs : public testing::TestWithParam<InputKind> {};
+
+TEST_P(Inputs, AgreeWithTheOracle) {
+  for (const char* name : {"scalar", "avx2"}) {
+    const ir::Target target = *ir::parse_target(name);
+    for (const char* type : {"f32", "bf16"}) {
+      for (const std::string& line : problem_lines(type, 72)) {
+        const auto kernel_case = make_case(line, 6, GetParam());
+        ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
+        const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
+        for (const compiler::Schedule& schedule : every_knob_value(space)) {
+          const Status status = run_case(*kernel_case, schedule, target, interpreted());
+          EXPECT_TRUE(status) << name << " " << line << " with " << space.print(schedule) << ": "
+                              << status.error().message;
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Inputs,
+                         testing::Values(InputKind::offset, InputKind::large, InputKind::tiny,
+                                         InputKind::special, InputKind::masked),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+TEST(SoftmaxInputs, ARowOfMinusInfinityIsNaN) {
+  const auto kernel_case = make_case("softmax rows=2 width=20", 2, InputKind::masked);
+  ASSERT_TRUE(kernel_case);
+  EXPECT_FALSE(std::isnan(kernel_case->expected[0].values[0]));
+  EXPECT_TRUE(std::isnan(kernel_case->expected[0].values[20]));
+}
+
+}  // namespace
+}  // namespace lathe::tests

@@ -1,0 +1,46 @@
+// Every value of every knob computes the same thing.
+#include <gtest/gtest.h>
+
+#include "tests/support/kernel_cases.h"
+
+namespace lathe::tests {
+namespace {
+
+class Schedules : public testing::TestWithParam<std::string> {};
+
+void check_every_knob_value(const std::string& line, int64_t rows, const ir::Target& target) {
+  const auto kernel_case = make_case(line, rows);
+  ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
+  const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
+  for (const compiler::Schedule& schedule : every_knob_value(space)) {
+    const Status status = run_case(*kernel_case, schedule, target, interpreted());
+    EXPECT_TRUE(status) << line << " with " << space.print(schedule) << ": "
+                        << status.error().message;
+  }
+}
+
+TEST_P(Schedules, EveryKnobValueAgreesWithTheOracle) {
+  const ir::Target target = *ir::parse_target(GetParam());
+  for (const int64_t width : {72, 257}) {
+    for (const std::string& line : problem_lines("f32", width))
+      check_every_knob_value(line, 4, target);
+  }
+  for (const std::string& line : problem_lines("bf16", 72)) check_every_knob_value(line, 4, target);
+}
+
+// Knobs that only larger problems have: streaming stores, several blocks of rows.
+TEST_P(Schedules, EveryKnobValueOfALargeBucketAgreesWithTheOracle) {
+  const ir::Target target = *ir::parse_target(GetParam());
+  for (const char* line : {"rms_norm rows=8192 width=1024 prologue=add(x,r) keep=true",
+                           "layer_norm rows=8192 width=1024", "softmax rows=8192 width=1024",
+                           "relu rows=8192 width=1024", "embedding rows=8192 width=1024",
+                           "rope rows=8192 heads=16 dim=64 norm=true section=32:0:0 kind=mrope",
+                           "quantize rows=8192 width=1024"}) {
+    check_every_knob_value(line, 5, target);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Schedules, testing::Values("scalar", "sse", "avx2", "avx512"));
+
+}  // namespace
+}  // namespace lathe::tests

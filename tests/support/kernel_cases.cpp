@@ -1,0 +1,409 @@
+// Making inputs, laying them out, comparing results.
+#include "tests/support/kernel_cases.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "compiler/limits.h"
+#include "ir/graph/verify.h"
+#include "tests/support/guarded_buffer.h"
+
+namespace lathe::tests {
+namespace {
+
+using ir::Tensor;
+using ir::Type;
+
+constexpr int64_t kTableEntries = 11;
+constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
+constexpr std::byte kUntouched{0xa5};
+
+// SplitMix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15U);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return z ^ (z >> 31);
+  }
+  uint64_t below(uint64_t limit) { return next() % limit; }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  double normal() { return (uniform() + uniform() + uniform() + uniform() - 2) * std::sqrt(3.0); }
+
+ private:
+  uint64_t state_;
+};
+
+double special_value(Random& random) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kValues[] = {std::numeric_limits<double>::quiet_NaN(),
+                                kInfinity,
+                                -kInfinity,
+                                0.0,
+                                -0.0,
+                                0x1p-149,
+                                -0x1p-130};
+  return kValues[random.below(std::size(kValues))];
+}
+
+double activation(InputKind kind, int64_t row, Random& random) {
+  const double value = random.normal();
+  switch (kind) {
+    case InputKind::normal: return value;
+    case InputKind::offset: return value + 1000;
+    case InputKind::large: return value * 1e4;
+    case InputKind::tiny: return value * 0x1p-126;
+    case InputKind::special:
+      return row % 2 == 1 && random.below(8) == 0 ? special_value(random) : value;
+    case InputKind::masked: return row % 2 == 1 ? -std::numeric_limits<double>::infinity() : value;
+  }
+  return value;
+}
+
+bool is_activation(const ir::graph::Value& input) {
+  return input.type.rank() >= 2 && input.name != "cos" && input.name != "sin" &&
+         input.type.shape.back() != 1;
+}
+
+Tensor make_input(const ir::graph::Value& input, std::vector<int64_t> shape, InputKind kind,
+                  Random& random) {
+  Tensor tensor(input.type.element, std::move(shape));
+  const int64_t width = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
+  for (int64_t i = 0; i < tensor.elements(); ++i) {
+    if (!ir::info(tensor.type()).is_float) {
+      tensor.set(i, static_cast<double>(random.below(kTableEntries)));
+    } else {
+      tensor.set(i, is_activation(input) ? activation(kind, i / width, random) : random.normal());
+    }
+  }
+  return tensor;
+}
+
+/// One operand in memory that ends at a protected page.
+class Laid {
+ public:
+  Laid(const Tensor& tensor, int64_t padding) : type_(tensor.type()), shape_(tensor.shape()) {
+    const int64_t width = shape_.empty() ? 1 : shape_.back();
+    row_bytes_ = ir::bytes_of(type_, width);
+    rows_ = width == 0 ? 0 : tensor.elements() / width;
+    step_ = row_bytes_ +
+            (shape_.size() < 2 ? 0 : ir::bytes_of(type_, padding * ir::info(type_).block_elements));
+    const int64_t bytes = rows_ == 0 ? 0 : (rows_ - 1) * step_ + row_bytes_;
+    const int size = ir::info(type_).block_elements == 1 ? ir::size_of(type_) : 1;
+    memory_.emplace(static_cast<size_t>(bytes), GuardedBuffer::Side::after,
+                    static_cast<size_t>(size));
+    std::fill(memory_->data(), memory_->data() + bytes, kUntouched);
+    for (int64_t r = 0; r < rows_; ++r) {
+      std::memcpy(memory_->data() + r * step_, tensor.data() + r * row_bytes_,
+                  static_cast<size_t>(row_bytes_));
+    }
+  }
+
+  /// Bytes between neighbours of dimension k.
+  int64_t stride(size_t k) const {
+    int64_t stride = step_;
+    for (size_t i = shape_.size() - 2; i > k; --i) stride *= shape_[i];
+    return stride;
+  }
+  ir::plan::OperandView view() {
+    return {memory_->data(), static_cast<int64_t>(memory_->size()), 0};
+  }
+  bool same_layout(const Laid& other) const {
+    return type_ == other.type_ && shape_ == other.shape_;
+  }
+
+  Tensor tensor() {
+    Tensor tensor(type_, shape_);
+    for (int64_t r = 0; r < rows_; ++r) {
+      std::memcpy(tensor.data() + r * row_bytes_, memory_->data() + r * step_,
+                  static_cast<size_t>(row_bytes_));
+    }
+    return tensor;
+  }
+
+  bool gaps_intact() {
+    for (int64_t r = 0; r + 1 < rows_; ++r) {
+      const std::byte* gap = memory_->data() + r * step_ + row_bytes_;
+      if (std::any_of(gap, gap + (step_ - row_bytes_), [](std::byte b) { return b != kUntouched; }))
+        return false;
+    }
+    return memory_->intact();
+  }
+
+ private:
+  Type type_;
+  std::vector<int64_t> shape_;
+  int64_t row_bytes_ = 0, step_ = 0, rows_ = 0;
+  std::optional<GuardedBuffer> memory_;
+};
+
+Status compare_blocks(const std::string& name, const Tensor& found, const Tensor& expected) {
+  const int64_t block = ir::info(found.type()).block_elements;
+  const auto bytes = static_cast<size_t>(ir::info(found.type()).block_bytes);
+  for (int64_t i = 0; i < found.elements() / block; ++i) {
+    if (std::isnan(found.at(i * block)) && std::isnan(expected.at(i * block)))
+      continue;  // payloads are free
+    if (std::memcmp(found.data() + i * static_cast<int64_t>(bytes),
+                    expected.data() + i * static_cast<int64_t>(bytes), bytes) != 0) {
+      return fail(ErrorCode::mismatch, "{}: block {} differs: found {} …, expected {} …", name, i,
+                  found.at(i * block), expected.at(i * block));
+    }
+  }
+  return {};
+}
+
+// The largest finite magnitude in the row.
+double scale_of(const ir::graph::DoubleTensor& expected, int64_t row, int64_t width) {
+  double scale = 1;
+  for (int64_t i = row * width; i < (row + 1) * width; ++i) {
+    const double magnitude = std::fabs(expected.values[static_cast<size_t>(i)]);
+    if (std::isfinite(magnitude)) scale = std::max(scale, magnitude);
+  }
+  return scale;
+}
+
+Status compare(const std::string& name, const Tensor& found,
+               const ir::graph::DoubleTensor& expected, const compiler::Limit& limit,
+               bool check_mean) {
+  const int64_t width = found.rank() == 0 ? 1 : found.shape().back();
+  double sum = 0;
+  double scale = 1;
+  for (int64_t i = 0; i < found.elements(); ++i) {
+    if (i % width == 0) scale = scale_of(expected, i / width, width);
+    const double want = expected.values[static_cast<size_t>(i)];
+    const double got = found.at(i);
+    const bool equal = got == want || (std::isnan(got) && std::isnan(want)) ||
+                       got == ir::graph::round_to(found.type(), want);
+    if (equal) continue;
+    const double difference = std::fabs(got - want);
+    if (!(difference <= limit.allowed(want, scale)) || std::isinf(want)) {
+      return fail(ErrorCode::mismatch,
+                  "{}[{}] (row {}, column {}): found {:.9g}, expected {:.9g} within {:.3g}", name,
+                  i, i / width, i % width, got, want, limit.allowed(want, scale));
+    }
+    sum += difference;
+  }
+  if (check_mean && sum > kMeanLimit * static_cast<double>(found.elements())) {
+    return fail(ErrorCode::mismatch,
+                "{}: found a mean difference of {:.3g}, expected less than {:.3g}", name,
+                sum / static_cast<double>(found.elements()), kMeanLimit);
+  }
+  return {};
+}
+
+// The plan's input variables.
+Result<std::vector<int64_t>> bind(const ir::plan::Plan& plan, const KernelCase& kernel_case,
+                                  std::vector<Laid>& operands, int threads) {
+  std::vector<int64_t> values;
+  for (int i = 0; i < plan.inputs; ++i) {
+    const std::string& name = plan.variables[static_cast<size_t>(i)];
+    if (name == "threads") {
+      values.push_back(threads);
+    } else if (const size_t dot = name.find(".stride"); dot != std::string::npos) {
+      size_t operand = 0;
+      while (operand < plan.operands.size() && plan.operands[operand].name != name.substr(0, dot))
+        ++operand;
+      if (operand == plan.operands.size())
+        return fail(ErrorCode::mismatch, "no operand for the variable {}", name);
+      values.push_back(operands[operand].stride(std::stoul(name.substr(dot + 7))));
+    } else if (const auto size = kernel_case.sizes.find(name); size != kernel_case.sizes.end()) {
+      values.push_back(size->second);
+    } else {
+      return fail(ErrorCode::mismatch, "the plan asks for the variable {}, which nothing defines",
+                  name);
+    }
+  }
+  return values;
+}
+
+}  // namespace
+
+std::string_view to_string(InputKind kind) {
+  constexpr std::string_view kNames[] = {"normal", "offset", "large", "tiny", "special", "masked"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
+Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, InputKind kind) {
+  LATHE_TRY(compiler::Problem problem, compiler::parse_problem(problem_line));
+  LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
+  KernelCase result{.problem = std::move(problem),
+                    .sizes = {},
+                    .kind = kind,
+                    .inputs = {},
+                    .expected = {},
+                    .rounded = {}};
+  ir::graph::DimBindings bindings;
+  for (const std::string& name : graph.dim_names())
+    bindings[name] = name == "rows" ? rows : kTableEntries;
+  result.sizes.insert(bindings.begin(), bindings.end());
+  Random random(1234 + static_cast<uint64_t>(kind));
+  LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));
+  for (const ir::graph::ValueId id : bound.inputs) {
+    const ir::graph::Value& input = bound.value(id);
+    LATHE_TRY(auto numbers, ir::graph::numbers(input.type.shape));
+    result.inputs.push_back(make_input(input, std::move(numbers), kind, random));
+  }
+  LATHE_TRY(result.expected, ir::graph::evaluate_double(graph, result.inputs));
+  LATHE_TRY(result.rounded, ir::graph::evaluate(graph, result.inputs));
+  return result;
+}
+
+Executor interpreted() {
+  return [](const ir::plan::Plan& plan, std::span<const ir::plan::OperandView> operands,
+            std::span<const int64_t> variables) -> Status {
+    ir::plan::PlanOptions options;
+    options.workers = 2;
+    LATHE_CHECK(ir::plan::interpret(plan, operands, variables, options));
+    return {};
+  };
+}
+
+Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedule,
+                const ir::Target& target, const Executor& executor, const CaseOptions& options) {
+  const compiler::Family& family = kernel_case.problem.family();
+  LATHE_TRY(const ir::plan::Plan plan, family.build(kernel_case.problem, schedule, target));
+  LATHE_CHECK(ir::plan::verify(plan));
+  std::vector<Laid> operands;
+  for (const Tensor& input : kernel_case.inputs) operands.emplace_back(input, options.padding);
+  const size_t inputs = operands.size();
+  for (const Tensor& output : kernel_case.rounded) {
+    operands.emplace_back(Tensor(output.type(), output.shape()), options.padding);
+  }
+  std::vector<ir::plan::OperandView> views;
+  std::vector<size_t> memory;  // which operand's memory each operand has
+  for (size_t i = 0; i < operands.size(); ++i) {
+    memory.push_back(i);
+    for (size_t j = 0;
+         i >= inputs && j < inputs && options.in_place && plan.in_place && memory[i] == i; ++j) {
+      const bool taken = std::find(memory.begin() + static_cast<std::ptrdiff_t>(inputs),
+                                   memory.begin() + static_cast<std::ptrdiff_t>(i),
+                                   j) != memory.begin() + static_cast<std::ptrdiff_t>(i);
+      if (!taken && operands[i].same_layout(operands[j])) memory[i] = j;
+    }
+    views.push_back(operands[memory[i]].view());
+  }
+  LATHE_TRY(const auto variables, bind(plan, kernel_case, operands, options.threads));
+  LATHE_CHECK(executor(plan, views, variables));
+  for (size_t i = inputs; i < operands.size(); ++i) {
+    const size_t output = i - inputs;
+    const Tensor found = operands[memory[i]].tensor();
+    const std::string& name = plan.operands[i].name;
+    if (!operands[memory[i]].gaps_intact())
+      return fail(ErrorCode::mismatch, "{}: bytes between rows were written", name);
+    if (ir::info(found.type()).block_elements > 1) {
+      LATHE_CHECK(compare_blocks(name, found, kernel_case.rounded[output]));
+      continue;
+    }
+    // A large mean must cost layer_norm nothing; other results of such inputs are large themselves.
+    const bool ordinary =
+        kernel_case.kind == InputKind::normal ||
+        (kernel_case.kind == InputKind::offset && family.name == "layer_norm" && name == "y");
+    LATHE_CHECK(compare(name, found, kernel_case.expected[output],
+                        compiler::limit_of(kernel_case.problem, found.type()),
+                        ordinary && found.type() == Type::f32));
+  }
+  for (size_t i = 0; i < inputs; ++i) {
+    if (std::find(memory.begin() + static_cast<std::ptrdiff_t>(inputs), memory.end(), i) !=
+        memory.end())
+      continue;
+    const Tensor after = operands[i].tensor();
+    if (!operands[i].gaps_intact() || std::memcmp(after.data(), kernel_case.inputs[i].data(),
+                                                  static_cast<size_t>(after.bytes())) != 0) {
+      return fail(ErrorCode::mismatch, "{}: the input was written", plan.operands[i].name);
+    }
+  }
+  return {};
+}
+
+std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
+  const auto rounded_up = [&](int64_t multiple) {
+    return (width + multiple - 1) / multiple * multiple;
+  };
+  const std::string row = fmt::format(" rows=8 width={} type={}", width, type);
+  std::vector<std::string> lines;
+  for (const char* text : {"rms_norm",
+                           "rms_norm weight=false eps=0.01",
+                           "rms_norm prologue=add(x,r) keep=true",
+                           "rms_norm prologue=mul(silu(x),u) epilogue=fma(y,vec(scale),g)",
+                           "layer_norm",
+                           "layer_norm bias=false",
+                           "layer_norm weight=false",
+                           "layer_norm weight=false bias=false",
+                           "layer_norm prologue=add(x,r) keep=true epilogue=relu(y)",
+                           "normalize",
+                           "normalize prologue=mul(x,col(s)) keep=true",
+                           "softmax",
+                           "softmax prologue=fma(x,0.125,vec(mask)) epilogue=mul(y,col(s))",
+                           "gelu",
+                           "gelu approximate=none",
+                           "silu",
+                           "relu",
+                           "swiglu",
+                           "elementwise expr=x",
+                           "elementwise expr=add(x,r)",
+                           "elementwise expr=max(x,r)",
+                           "elementwise expr=round_f16(x)",
+                           "elementwise expr=fma(gelu_erf(x),vec(w),mul(sigmoid(col(s)),r))",
+                           "elementwise expr=where(lt(x,0),mul(x,0.01),min(x,6))",
+                           "elementwise expr=div(sub(tanh(x),abs(r)),add(sqrt(abs(x)),1))",
+                           "embedding"}) {
+    lines.push_back(text + row);
+  }
+  for (const char* out : {"f32", "f16", "bf16"}) {
+    if (out == type) continue;
+    lines.push_back(fmt::format("elementwise expr=x out={}", out) + row);
+    lines.push_back(fmt::format("rms_norm out={} weight_type={}", out, out) + row);
+  }
+  lines.push_back(fmt::format("quantize rows=8 width={} type={}", rounded_up(32), type));
+  const auto rope = [&](std::string_view parameters, int64_t heads, int64_t dim) {
+    lines.push_back(
+        fmt::format("rope rows=8 heads={} dim={} type={} {}", heads, dim, type, parameters));
+  };
+  const int64_t even = std::min<int64_t>(rounded_up(2), 256);
+  const int64_t fourth = std::min<int64_t>(rounded_up(4), 256);
+  rope("", 2, even);
+  rope("tables=per_token", 1, even);
+  rope("interleaved=true", 2, even);
+  rope("norm=true", 2, even);
+  rope("norm=true interleaved=true", 1, even);
+  rope(fmt::format("rotary_dim={} norm=true", std::max<int64_t>(even / 2 / 2 * 2, 2)), 2, even);
+  const int64_t pairs = even / 2;
+  const int64_t side = pairs * 5 / 16;
+  rope(fmt::format("kind=mrope section={}:{}:{}", pairs - 2 * side, side, side), 3, even);
+  rope(fmt::format("kind=mrope section={}:{}:{} norm=true", pairs - 2 * side, side, side), 2, even);
+  rope("kind=vision", 2, fourth);
+  rope("kind=vision out=f32", 1, fourth);
+  return lines;
+}
+
+std::vector<compiler::Schedule> every_knob_value(const compiler::SearchSpace& space) {
+  const std::vector<compiler::Schedule> points = space.points();
+  std::vector<compiler::Schedule> chosen = {points.front()};
+  const auto differences = [&](const compiler::Schedule& point) {
+    int count = 0;
+    for (const auto& [name, value] : point.knobs()) count += value != points.front()[name] ? 1 : 0;
+    return count;
+  };
+  for (const compiler::Knob& knob : space.knobs()) {
+    for (const int64_t value : knob.values) {
+      if (std::any_of(chosen.begin(), chosen.end(),
+                      [&](const auto& point) { return point[knob.name] == value; }))
+        continue;
+      // The point with that value that is nearest the default.
+      const compiler::Schedule* nearest = nullptr;
+      for (const compiler::Schedule& point : points) {
+        if (point[knob.name] != value) continue;
+        if (nearest == nullptr || differences(point) < differences(*nearest)) nearest = &point;
+      }
+      if (nearest != nullptr) chosen.push_back(*nearest);
+    }
+  }
+  return chosen;
+}
+
+}  // namespace lathe::tests

@@ -1,0 +1,75 @@
+// Inputs and expected outputs for kernel problems, and running them by any means: the interpreter,
+// native code, an emulator.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compiler/family.h"
+#include "ir/graph/reference.h"
+#include "ir/plan/interpreter.h"
+#include "ir/target.h"
+#include "ir/tensor.h"
+
+namespace lathe::tests {
+
+/// What the activations are; weights, tables and per-row factors stay ordinary.
+enum class InputKind : uint8_t {
+  normal,   ///< mean 0, deviation 1
+  offset,   ///< mean 1000, deviation 1: statistics that cancel
+  large,    ///< magnitudes of 1e4
+  tiny,     ///< around the smallest normal number
+  special,  ///< NaN, infinities, signed zeros and denormals strewn into some rows
+  masked,   ///< every second row -inf throughout
+};
+std::string_view to_string(InputKind kind);
+
+/// A problem with its operands and what the oracle makes of them.
+struct KernelCase {
+  compiler::Problem problem;
+  compiler::Sizes sizes;
+  InputKind kind = InputKind::normal;
+  std::vector<ir::Tensor> inputs;
+  std::vector<ir::graph::DoubleTensor> expected;  ///< unrounded
+  std::vector<ir::Tensor> rounded;                ///< as the outputs' types hold them
+};
+
+/// `rows` rows; tables get few entries. The same on every host.
+Result<KernelCase> make_case(const std::string& problem_line, int64_t rows,
+                             InputKind kind = InputKind::normal);
+
+/// How operands lie in memory and how the plan is cut.
+struct CaseOptions {
+  int64_t padding =
+      0;  ///< elements (blocks, for quantised types) between the end of a row and the next
+  bool in_place =
+      false;  ///< each output is the memory of an input of its type and shape, where there is one
+  int threads = 2;
+};
+
+/// Runs a plan on operands in call order; `variables` are the plan's inputs.
+using Executor = std::function<Status(const ir::plan::Plan& plan,
+                                      std::span<const ir::plan::OperandView> operands,
+                                      std::span<const int64_t> variables)>;
+
+/// Through the interpreter, which checks bounds and that workers write disjoint bytes.
+Executor interpreted();
+
+/// Builds the plan, runs it on memory that ends at protected pages, and compares with the oracle by
+/// the table of limits; bytes between rows must stay as they were. mismatch naming operand and
+/// place.
+Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedule,
+                const ir::Target& target, const Executor& executor,
+                const CaseOptions& options = {});
+
+/// Problem lines that between them reach every family, parameter and kind of code, of element type
+/// `type` and about `width` wide (rounded up where a family needs a multiple).
+std::vector<std::string> problem_lines(const std::string& type, int64_t width);
+
+/// Schedules that between them take every value of every knob at least once, the default first.
+std::vector<compiler::Schedule> every_knob_value(const compiler::SearchSpace& space);
+
+}  // namespace lathe::tests
