@@ -21,12 +21,12 @@ class Backend {
   /// Whether this backend emits for the target's instruction path at all, on whatever host.
   virtual bool emits(const ir::Target& target) const = 0;
 
-  /// The target `name` (scalar, sse, avx2, avx512 or llvm) for the machine `cpu`, empty for this host:
-  /// not_found where this backend does not make it, or knows no such machine.
+  /// The target `name` (scalar, sse, avx2, avx512 or llvm) for the machine `cpu`, empty for this
+  /// host: not_found where this backend does not make it, or knows no such machine.
   virtual Result<ir::Target> target(std::string_view name, std::string_view cpu) const = 0;
 
-  /// Machine code for a verified program. `rejected` where the program needs more registers than the
-  /// target has, naming both counts; `unsupported` where !emits(program.target).
+  /// Machine code for a verified program. `rejected` where the program needs more registers than
+  /// the target has, naming both counts; `unsupported` where !emits(program.target).
   virtual Result<KernelImage> compile(const ir::program::Program& program) const = 0;
 
   /// Maps an image of Format::object. Flat images are mapped by the runtime itself.

@@ -1,5 +1,5 @@
-// Emitted machine code with what is needed to load it safely: the unit that runtimes map and packages
-// carry.
+// Emitted machine code with what is needed to load it safely: the unit that runtimes map and
+// packages carry.
 #pragma once
 
 #include <cstddef>
@@ -17,11 +17,13 @@ struct KernelImage {
     flat,    ///< position-independent code and constants; the entry is at `entry`
     object,  ///< a relocatable ELF object; symbol `name` is the entry
   };
-  std::string name;      ///< a valid C identifier; what debuggers and profilers show
+  std::string name;  ///< a valid C identifier; what debuggers and profilers show
   Format format = Format::flat;
-  std::string backend;   ///< the Backend::name() that made it and may load it
+  std::string backend;            ///< the Backend::name() that made it and may load it
   support::IsaMask required_isa;  ///< of the instructions emitted, not of the host's flags
   std::vector<std::byte> code;
+  size_t code_bytes = 0;  ///< of instructions: from `entry` on in flat code, before the constants;
+                          ///< of the function in an object
   size_t entry = 0;
   int vector_registers_used = 0, general_registers_used = 0;
 };

@@ -1,10 +1,10 @@
 // Errors as values: every fallible call of the library returns Result<T>.
 #pragma once
 
-#include <tl/expected.hpp>
-
 #include <string>
 #include <string_view>
+
+#include <tl/expected.hpp>
 
 namespace lathe {
 
@@ -15,11 +15,11 @@ enum class ErrorCode : int {
   verify_error = 3,      ///< a graph, program or plan that breaks a rule of its IR
   not_found = 4,         ///< an unknown name: op, family, file, record
   unsupported = 5,       ///< valid, but this host, target or build cannot do it
-  rejected = 6,          ///< a schedule that its family's constraints or the target's registers refuse
-  io_error = 7,          ///< the file system or the database refused
-  corrupt = 8,           ///< stored data that fails its checks
-  mismatch = 9,          ///< a result that differs from the oracle, or an identity that does not fit
-  interrupted = 10,      ///< the user or a budget asked to stop
+  rejected = 6,      ///< a schedule that its family's constraints or the target's registers refuse
+  io_error = 7,      ///< the file system or the database refused
+  corrupt = 8,       ///< stored data that fails its checks
+  mismatch = 9,      ///< a result that differs from the oracle, or an identity that does not fit
+  interrupted = 10,  ///< the user or a budget asked to stop
   resource_exhausted = 11,  ///< memory, mappings, threads
   internal = 12,            ///< a bug in Lathe itself
 };

@@ -16,18 +16,19 @@ namespace lathe {
 
 /// How well the schedule found fits what was asked for.
 enum class Match {
-  exact,          ///< tuned on this host for this problem and bucket
-  near,           ///< tuned on this host for another bucket or a close shape
-  other_host,     ///< tuned for this problem on another host
-  default_,       ///< no record: the family's default schedule
+  exact,       ///< tuned on this host for this problem and bucket
+  near,        ///< tuned on this host for another bucket or a close shape
+  other_host,  ///< tuned for this problem on another host
+  default_,    ///< no record: the family's default schedule
 };
 std::string_view to_string(Match match);
 
 struct LibraryOptions {
   std::string device = "cpu";
-  std::string target;   ///< "" : LATHE_TARGET, else the widest this CPU runs; or scalar|sse|avx2|avx512|llvm
-  int threads = 0;      ///< 0: LATHE_THREADS, else the physical cores
-  std::string store;    ///< "" : the user's cache folder; "none": no store, default schedules
+  std::string
+      target;  ///< "" : LATHE_TARGET, else the widest this CPU runs; or scalar|sse|avx2|avx512|llvm
+  int threads = 0;    ///< 0: LATHE_THREADS, else the physical cores
+  std::string store;  ///< "" : the user's cache folder; "none": no store, default schedules
   std::vector<std::shared_ptr<const codegen::Backend>> backends = default_backends();
 };
 
@@ -43,17 +44,17 @@ class Kernel {
   Kernel() = default;
 
   /// Runs on the views, inputs then outputs in the operation's documented order, with the library's
-  /// threads; returns when done. invalid_argument naming the operand for a wrong count, type, shape,
-  /// stride, null pointer, overlap or index out of range: nothing has been written then.
+  /// threads; returns when done. invalid_argument naming the operand for a wrong count, type,
+  /// shape, stride, null pointer, overlap or index out of range: nothing has been written then.
   Status operator()(std::span<const TensorView> inputs, std::span<const TensorView> outputs) const;
   Status operator()(std::initializer_list<TensorView> inputs,
                     std::initializer_list<TensorView> outputs) const;
 
   Match match() const;
-  std::string_view problem() const;   ///< the canonical problem line
-  std::string_view target() const;    ///< "avx2"
-  std::string schedule() const;       ///< "unroll=2 accumulators=4"
-  std::string_view reason() const;    ///< why this match: what a record lacked
+  std::string_view problem() const;  ///< the canonical problem line
+  std::string_view target() const;   ///< "avx2"
+  std::string schedule() const;      ///< "unroll=2 accumulators=4"
+  std::string_view reason() const;   ///< why this match: what a record lacked
 
  private:
   friend class Library;
@@ -66,8 +67,8 @@ class Kernel {
 class Library {
  public:
   /// Detects the machine and opens the store (a missing or damaged store is never fatal: default
-  /// schedules serve). invalid_argument for an unknown device, target or thread count, unsupported for
-  /// a target this CPU cannot run.
+  /// schedules serve). invalid_argument for an unknown device, target or thread count, unsupported
+  /// for a target this CPU cannot run.
   static Result<Library> open(const LibraryOptions& options = {});
 
   /// A warm fetch is a hash look-up; the first fetch of a problem compiles it, once, however many

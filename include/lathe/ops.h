@@ -9,9 +9,9 @@
 
 namespace lathe {
 
-// `rows` is the number of rows the kernel will mostly see: it chooses the tuned variant; every kernel
-// computes any number of rows right. `type` is that of the activations; weights have the same type.
-// Arithmetic is f32 throughout. Operands are listed in call order: inputs, then outputs.
+// `rows` is the number of rows the kernel will mostly see: it chooses the tuned variant; every
+// kernel computes any number of rows right. `type` is that of the activations; weights have the
+// same type. Arithmetic is f32 throughout. Operands are listed in call order: inputs, then outputs.
 
 /// y = x * rsqrt(mean(x^2) + eps) * weight. x [rows, width], weight [width] -> y [rows, width].
 /// With residual: h = x + r, y = norm(h). x, r, weight -> h, y.
@@ -73,8 +73,9 @@ struct Swiglu {
 
 /// Rotates pairs (j, j + dim/2) of x [rows, heads, dim] by the angles of each row's position.
 /// Tables cos, sin are f32 [positions, dim/2] (vision: [positions, dim/4]); position ids are i32:
-/// plain [rows], multi_axis [3, rows] in the order t, h, w, vision [rows, 2] in the order row, column.
-/// x, cos, sin, ids -> y; with norm (rms_norm of each head first): x, cos, sin, ids, weight [dim] -> y.
+/// plain [rows], multi_axis [3, rows] in the order t, h, w, vision [rows, 2] in the order row,
+/// column. x, cos, sin, ids -> y; with norm (rms_norm of each head first): x, cos, sin, ids, weight
+/// [dim] -> y.
 struct Rope {
   enum class Kind : uint8_t { plain, multi_axis, vision };
   int64_t heads = 1;
@@ -101,8 +102,8 @@ struct Quantize {
   int64_t rows = 512;
 };
 
-/// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)"; docs/kernels.md
-/// has its grammar. Inputs in order of their first appearance -> y.
+/// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)";
+/// docs/kernels.md has its grammar. Inputs in order of their first appearance -> y.
 struct Elementwise {
   std::string_view expression = "x";
   int64_t width = 0;

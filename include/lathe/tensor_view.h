@@ -7,12 +7,24 @@
 
 namespace lathe {
 
-/// What one element is. The numbers are part of the C interface. Block-quantised types are laid out as
-/// in GGUF; their shapes count values, not blocks.
+/// What one element is. The numbers are part of the C interface. Block-quantised types are laid out
+/// as in GGUF; their shapes count values, not blocks.
 enum class DataType : uint8_t {
-  f32 = 0, f16 = 1, bf16 = 2,
-  boolean = 3, i8 = 4, u8 = 5, i16 = 6, u16 = 7, i32 = 8, u32 = 9, i64 = 10, u64 = 11,
-  q8_0 = 12, q4_0 = 13, q4_K = 14,
+  f32 = 0,
+  f16 = 1,
+  bf16 = 2,
+  boolean = 3,
+  i8 = 4,
+  u8 = 5,
+  i16 = 6,
+  u16 = 7,
+  i32 = 8,
+  u32 = 9,
+  i64 = 10,
+  u64 = 11,
+  q8_0 = 12,
+  q4_0 = 13,
+  q4_K = 14,
 };
 
 /// Pointer, type, shape and strides (in elements; of the last dimension 1). Cheap to copy; owns

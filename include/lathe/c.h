@@ -1,0 +1,100 @@
+/* The C interface: opaque handles and status codes over the same kernels as <lathe/lathe.h>. */
+#ifndef LATHE_C_H
+#define LATHE_C_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* 0 is success; the others are lathe::ErrorCode, in the same order. */
+typedef enum lathe_status {
+  LATHE_OK = 0,
+  LATHE_INVALID_ARGUMENT = 1,
+  LATHE_PARSE_ERROR = 2,
+  LATHE_VERIFY_ERROR = 3,
+  LATHE_NOT_FOUND = 4,
+  LATHE_UNSUPPORTED = 5,
+  LATHE_REJECTED = 6,
+  LATHE_IO_ERROR = 7,
+  LATHE_CORRUPT = 8,
+  LATHE_MISMATCH = 9,
+  LATHE_INTERRUPTED = 10,
+  LATHE_RESOURCE_EXHAUSTED = 11,
+  LATHE_INTERNAL = 12
+} lathe_status;
+
+/* The numbers of lathe::DataType. */
+typedef enum lathe_type {
+  LATHE_F32 = 0,
+  LATHE_F16 = 1,
+  LATHE_BF16 = 2,
+  LATHE_BOOL = 3,
+  LATHE_I8 = 4,
+  LATHE_U8 = 5,
+  LATHE_I16 = 6,
+  LATHE_U16 = 7,
+  LATHE_I32 = 8,
+  LATHE_U32 = 9,
+  LATHE_I64 = 10,
+  LATHE_U64 = 11,
+  LATHE_Q8_0 = 12,
+  LATHE_Q4_0 = 13,
+  LATHE_Q4_K = 14
+} lathe_type;
+
+typedef enum lathe_match {
+  LATHE_MATCH_EXACT = 0,
+  LATHE_MATCH_NEAR = 1,
+  LATHE_MATCH_OTHER_HOST = 2,
+  LATHE_MATCH_DEFAULT = 3
+} lathe_match;
+
+#define LATHE_MAX_RANK 6
+
+/* A tensor owned by the caller. Strides are in elements; NULL stands for contiguous row-major. */
+typedef struct lathe_view {
+  void* data;
+  lathe_type type;
+  int32_t rank;
+  const int64_t* shape;
+  const int64_t* strides;
+} lathe_view;
+
+typedef struct lathe_library lathe_library;
+typedef struct lathe_kernel lathe_kernel;
+
+/* Every function is safe to call from several threads at once. On failure the calling thread's
+   lathe_last_error() says what was found, what was expected and what to do. */
+
+/* Opens the library. target: NULL or "" for the widest this CPU runs; threads: 0 for the physical
+   cores; store: NULL or "" for the user's cache folder, "none" for no store. */
+lathe_status lathe_library_open(const char* target, int32_t threads, const char* store,
+                                lathe_library** library);
+/* Kernels fetched from it stay valid. NULL is allowed. */
+void lathe_library_close(lathe_library* library);
+
+/* The kernel of a problem line such as "rms_norm rows=512 width=2048" (docs/kernels.md lists them).
+ */
+lathe_status lathe_library_fetch(lathe_library* library, const char* problem,
+                                 lathe_kernel** kernel);
+void lathe_kernel_release(lathe_kernel* kernel);
+
+/* Runs on the views, inputs then outputs, in the order that docs/kernels.md gives. */
+lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inputs,
+                              size_t input_count, const lathe_view* outputs, size_t output_count);
+
+lathe_match lathe_kernel_match(const lathe_kernel* kernel);
+/* The canonical problem line; lives as long as the kernel. */
+const char* lathe_kernel_problem(const lathe_kernel* kernel);
+
+/* The calling thread's last error message, "" if none; valid until its next call. */
+const char* lathe_last_error(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
