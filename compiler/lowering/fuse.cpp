@@ -1,0 +1,177 @@
+// Fusion of kernel calls with their neighbours.
+#include <algorithm>
+
+#include "compiler/lowering/passes.h"
+
+namespace lathe::compiler::lowering {
+namespace {
+
+// Past these a fused kernel runs out of pointers or its text out of reason.
+constexpr size_t kMaxLeaves = 6;
+constexpr size_t kMaxChain = 48;
+
+bool same_rows(const Call& a, const Call& b) { return a.rows == b.rows && a.width == b.width; }
+
+bool is_full_reader(const Chain& chain, ValueId value) {
+  // A broadcast leaf of the value cannot be replaced by an expression of full rows.
+  const auto leaves = chain.values();
+  return std::count_if(leaves.begin(), leaves.end(),
+                       [&](const auto& leaf) { return leaf.first == value; }) == 1 &&
+         std::find(leaves.begin(), leaves.end(), std::pair<ValueId, std::string>{value, ""}) !=
+             leaves.end();
+}
+
+bool fits(const Chain& chain) {
+  return chain.values().size() <= kMaxLeaves && chain.size() <= kMaxChain;
+}
+
+std::string value_or(const Call& call, const std::string& key, const std::string& fallback) {
+  const auto found = call.values.find(key);
+  return found == call.values.end() ? fallback : found->second;
+}
+
+// `out` of an elementwise call: its own type parameter unless given.
+std::string out_type(const Call& call) {
+  return value_or(call, "out", value_or(call, "type", "f32"));
+}
+std::string in_type(const Call& call) { return value_or(call, "type", "f32"); }
+
+// Every full input of the two must have one type: a kernel reads its [rows, width] inputs alike.
+bool types_meet(const Call& producer, const Call& consumer) {
+  return in_type(producer) == in_type(consumer) && out_type(producer) == in_type(consumer) &&
+         value_or(producer, "weight_type", in_type(producer)) ==
+             value_or(consumer, "weight_type", in_type(consumer));
+}
+
+void remove(LoweredGraph& lowered, int index) {
+  lowered.calls.erase(lowered.calls.begin() + index);
+}
+
+}  // namespace
+
+void fuse_elementwise(LoweredGraph& lowered) {
+  for (size_t i = 0; i < lowered.calls.size();) {
+    Call& consumer = lowered.calls[i];
+    bool fused = false;
+    if (consumer.is("elementwise")) {
+      for (const auto& [value, wrapper] : consumer.prologue.values()) {
+        const int p = lowered.producer(value);
+        if (p < 0 || !wrapper.empty() || !is_full_reader(consumer.prologue, value)) continue;
+        const Call& producer = lowered.calls[static_cast<size_t>(p)];
+        if (!producer.is("elementwise") || lowered.uses(value) != 1 ||
+            !same_rows(producer, consumer) || !types_meet(producer, consumer)) {
+          continue;
+        }
+        const Chain chain = consumer.prologue.substitute(value, producer.prologue);
+        if (!fits(chain)) continue;
+        consumer.prologue = chain;
+        remove(lowered, p);
+        fused = true;
+        break;
+      }
+    }
+    if (fused) {
+      i = 0;  // indices have moved, and the longer chain may have new neighbours
+    } else {
+      ++i;
+    }
+  }
+}
+
+void fuse_norm_prologue(LoweredGraph& lowered) {
+  for (size_t i = 0; i < lowered.calls.size(); ++i) {
+    Call& norm = lowered.calls[i];
+    if (!norm.is_norm() || !norm.prologue.is_plain_leaf()) continue;
+    const ValueId value = norm.prologue.value;
+    const int p = lowered.producer(value);
+    if (p < 0) continue;
+    const Call& producer = lowered.calls[static_cast<size_t>(p)];
+    if (!producer.is("elementwise") || !same_rows(producer, norm) || !types_meet(producer, norm) ||
+        !fits(producer.prologue)) {
+      continue;
+    }
+    const bool others = lowered.uses(value) > 1;
+    if (others) {
+      // The norm takes the producer's place: nothing between them may read the value.
+      bool read_between = false;
+      for (size_t k = static_cast<size_t>(p) + 1; k < i; ++k) {
+        const auto reads = lowered.calls[k].reads();
+        read_between = read_between || std::find(reads.begin(), reads.end(), value) != reads.end();
+      }
+      if (read_between) continue;
+      norm.values["keep"] = "true";
+      norm.outputs.insert(norm.outputs.begin(), value);
+    }
+    norm.prologue = producer.prologue;
+    remove(lowered, p);
+    --i;
+  }
+}
+
+void fuse_norm_epilogue(LoweredGraph& lowered) {
+  for (size_t i = 0; i < lowered.calls.size(); ++i) {
+    if (!lowered.calls[i].is("elementwise")) continue;
+    const Call& consumer = lowered.calls[i];
+    for (const auto& [value, wrapper] : consumer.prologue.values()) {
+      const int p = lowered.producer(value);
+      if (p < 0 || !wrapper.empty() || !is_full_reader(consumer.prologue, value)) continue;
+      Call& norm = lowered.calls[static_cast<size_t>(p)];
+      if (!norm.is_norm() || norm.outputs.back() != value || lowered.uses(value) != 1 ||
+          !same_rows(norm, consumer) || in_type(norm) != in_type(consumer) ||
+          out_type(norm) != in_type(consumer)) {
+        continue;
+      }
+      // The chain runs where the norm stands: its other operands must be there already, and must
+      // not be the norm's own kept value.
+      const auto reads = consumer.reads();
+      const bool ready = std::all_of(reads.begin(), reads.end(), [&](ValueId read) {
+        return read == value || lowered.producer(read) < p;
+      });
+      Chain chain = norm.epilogue.is_plain_leaf() && norm.epilogue.value == Chain::kSelf
+                        ? consumer.prologue.substitute(value, Chain::self())
+                        : consumer.prologue.substitute(value, norm.epilogue);
+      // A leaf that the prologue reads, too, would need one name for two places.
+      const bool shared = std::any_of(reads.begin(), reads.end(),
+                                      [&](ValueId read) { return norm.prologue.reads(read); });
+      if (!ready || shared || !fits(chain)) continue;
+      norm.epilogue = std::move(chain);
+      norm.outputs.back() = consumer.outputs.front();
+      norm.values["out"] = out_type(consumer);
+      remove(lowered, static_cast<int>(i));
+      --i;
+      break;
+    }
+  }
+}
+
+void fuse_norm_rope(LoweredGraph& lowered) {
+  for (size_t i = 0; i < lowered.calls.size(); ++i) {
+    Call& rope = lowered.calls[i];
+    if (!rope.is("rope") || value_or(rope, "norm", "false") == "true" ||
+        value_or(rope, "interleaved", "false") == "true" ||
+        value_or(rope, "rotary_dim", "0") != "0" ||
+        value_or(rope, "tables", "by_position") == "per_token") {
+      continue;
+    }
+    const int p = lowered.producer(rope.inputs.front());
+    if (p < 0) continue;
+    const Call& norm = lowered.calls[static_cast<size_t>(p)];
+    const bool plain = norm.is("rms_norm") && norm.prologue.is_plain_leaf() &&
+                       norm.epilogue.is_plain_leaf() && norm.inputs.size() == 1 &&
+                       value_or(norm, "keep", "false") == "false";
+    if (!plain || lowered.uses(norm.outputs.front()) != 1 ||
+        std::to_string(norm.width) != value_or(rope, "dim", "") || in_type(norm) != in_type(rope) ||
+        out_type(norm) != in_type(rope)) {
+      continue;
+    }
+    rope.inputs.front() = norm.prologue.value;
+    rope.inputs.push_back(norm.inputs.front());
+    rope.values["norm"] = "true";
+    for (const char* key : {"eps", "weight_type"})
+      if (norm.values.count(key) != 0) rope.values[key] = norm.values.at(key);
+    remove(lowered, p);
+    --i;
+  }
+}
+
+}  // namespace lathe::compiler::lowering

@@ -1,0 +1,92 @@
+// A graph as calls: kernels by problem, views, and what the host evaluates; the form fusion works
+// on.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "compiler/problem.h"
+#include "ir/graph/graph.h"
+
+namespace lathe::compiler::lowering {
+
+using ir::graph::ValueId;
+
+/// An elementwise expression over graph values: what becomes a fragment's text. A plain tree.
+struct Chain {
+  std::string op;  ///< a fragment function; empty for a leaf
+  std::vector<Chain> arguments;
+  ValueId value = -1;            ///< of a leaf; kSelf for the norm's own result in an epilogue
+  std::string wrapper;           ///< of a leaf: "" (full), "vec", "col"
+  std::optional<double> number;  ///< of a numeric leaf
+
+  static constexpr ValueId kSelf = -2;
+  static Chain leaf(ValueId value, std::string wrapper = "");
+  static Chain constant(double number);
+  static Chain self() { return leaf(kSelf); }
+  bool is_leaf() const { return op.empty(); }
+  bool is_plain_leaf() const { return is_leaf() && !number && wrapper.empty(); }
+
+  /// Every distinct value with its wrapper, in order of first appearance; not kSelf.
+  std::vector<std::pair<ValueId, std::string>> values() const;
+  /// Every full leaf of `value` replaced.
+  Chain substitute(ValueId value, const Chain& replacement) const;
+  bool reads(ValueId value) const;
+  size_t size() const;
+};
+
+enum class CallKind {
+  kernel,  ///< a compiled kernel of `family`
+  view,    ///< the output is the input's memory under another shape
+  host,    ///< evaluated by the reference interpreter: no kernel family computes it
+};
+
+/// One step of execution.
+struct Call {
+  CallKind kind = CallKind::host;
+  std::string family;                         ///< of a kernel
+  std::map<std::string, std::string> values;  ///< the problem's parameters but fragments and rows
+  Chain prologue, epilogue;                   ///< of norms; an elementwise kernel's is in prologue
+  int64_t rows = 1, width = 1;                ///< what the operands flatten to
+  std::vector<ValueId> inputs;                ///< further operands: weight, tables, positions, …
+  std::vector<ValueId> outputs;
+  int32_t node = -1;   ///< of the graph: the node a host call evaluates
+  std::string reason;  ///< of a host call: why
+
+  bool is(std::string_view name) const { return kind == CallKind::kernel && family == name; }
+  bool is_norm() const;
+  /// All graph values it reads.
+  std::vector<ValueId> reads() const;
+};
+
+/// Calls in an order in which operands are computed before they are read. The graph's dimensions
+/// are all numbers.
+struct LoweredGraph {
+  ir::graph::Graph graph;
+  std::vector<Call> calls;
+
+  /// How many times calls read the value; a graph output counts once more.
+  int uses(ValueId value) const;
+  bool is_output(ValueId value) const;
+  /// The call that computes the value, or -1 (an input).
+  int producer(ValueId value) const;
+};
+
+/// One call a line: `%h, %y = rms_norm width=2048 prologue=add(%x,%r) keep=true (%w)`.
+std::string print(const LoweredGraph& lowered);
+
+/// A kernel call as a problem with its operands in the problem's order, inputs then outputs.
+struct BoundProblem {
+  Problem problem;
+  Sizes sizes;
+  std::vector<ValueId> operands;
+};
+/// Fragment inputs are named x, r, s, t, … in order of appearance, so that equal chains of
+/// different graphs are one problem; chains that a family of their own computes (silu, gelu,
+/// swiglu, …) become that family's.
+Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered);
+
+}  // namespace lathe::compiler::lowering

@@ -1,0 +1,132 @@
+// From a call to the canonical problem and its operands.
+#include <algorithm>
+
+#include "compiler/family.h"
+#include "compiler/lowering/lowered_graph.h"
+
+namespace lathe::compiler::lowering {
+namespace {
+
+// Names for fragment inputs in order of appearance; none is a word of the fragment language or an
+// operand that families name themselves.
+constexpr std::string_view kNames[] = {"x", "r", "s", "t", "u", "v", "w", "a",
+                                       "b", "c", "d", "e", "f", "g", "i", "j"};
+
+class Namer {
+ public:
+  std::string name(const std::pair<ValueId, std::string>& leaf) {
+    for (size_t i = 0; i < leaves_.size(); ++i)
+      if (leaves_[i] == leaf) return std::string(kNames[i]);
+    leaves_.push_back(leaf);
+    return leaves_.size() <= std::size(kNames) ? std::string(kNames[leaves_.size() - 1])
+                                               : std::string();
+  }
+  size_t count() const { return leaves_.size(); }
+  ValueId value(std::string_view name) const {
+    for (size_t i = 0; i < leaves_.size(); ++i)
+      if (kNames[i] == name) return leaves_[i].first;
+    return -1;
+  }
+
+ private:
+  std::vector<std::pair<ValueId, std::string>> leaves_;
+};
+
+std::string text_of(const Chain& chain, Namer& names) {
+  if (chain.number) return fmt::format("{}", *chain.number);
+  if (chain.is_leaf()) {
+    if (chain.value == Chain::kSelf) return "y";
+    const std::string name = names.name({chain.value, chain.wrapper});
+    return chain.wrapper.empty() ? name : chain.wrapper + "(" + name + ")";
+  }
+  std::string text = chain.op + "(";
+  for (size_t i = 0; i < chain.arguments.size(); ++i)
+    text += (i == 0 ? "" : ",") + text_of(chain.arguments[i], names);
+  return text + ")";
+}
+
+// Chains that have a family of their own; operand names of that family in place of ours.
+struct NamedChain {
+  std::string_view text, family, parameters;
+  std::vector<std::pair<std::string_view, std::string_view>> operands;  ///< theirs, ours
+};
+const std::vector<NamedChain>& named_chains() {
+  static const std::vector<NamedChain> list = {
+      {"silu(x)", "silu", "", {{"x", "x"}}},
+      {"relu(x)", "relu", "", {{"x", "x"}}},
+      {"gelu_tanh(x)", "gelu", "", {{"x", "x"}}},
+      {"gelu_erf(x)", "gelu", "approximate=none", {{"x", "x"}}},
+      {"mul(silu(x),r)", "swiglu", "", {{"gate", "x"}, {"up", "r"}}},
+  };
+  return list;
+}
+
+}  // namespace
+
+Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
+  std::string family = call.family;
+  Namer names;
+  std::string line = fmt::format(" rows={}", call.rows);
+  std::map<std::string, ValueId, std::less<>> operands;
+  const auto add_width = [&] { line += fmt::format(" width={}", call.width); };
+  const NamedChain* named = nullptr;
+  if (call.is("elementwise")) {
+    const std::string expr = text_of(call.prologue, names);
+    for (const NamedChain& candidate : named_chains())
+      if (candidate.text == expr) named = &candidate;
+    if (named != nullptr) {
+      family = named->family;
+      if (!named->parameters.empty()) line += " " + std::string(named->parameters);
+    } else {
+      line += " expr=" + expr;
+    }
+    add_width();
+  } else if (call.is_norm()) {
+    line += " prologue=" + text_of(call.prologue, names);
+    line += " epilogue=" + text_of(call.epilogue, names);
+    add_width();
+  } else if (!call.is("rope")) {
+    add_width();
+  }
+  if (names.count() > std::size(kNames))
+    return fail(ErrorCode::unsupported, "a fused chain reads {} tensors, at most {} are allowed",
+                names.count(), std::size(kNames));
+  for (const auto& [key, value] : call.values) line += " " + key + "=" + value;
+
+  BoundProblem bound;
+  LATHE_TRY(bound.problem, parse_problem(family + line));
+  LATHE_TRY(const ir::graph::Graph reference, bound.problem.family().reference(bound.problem));
+  bound.sizes["rows"] = call.rows;
+  size_t next = 0;
+  for (ValueId id : reference.inputs) {
+    std::string_view name = reference.value(id).name;
+    ValueId value = -1;
+    if (named != nullptr) {
+      for (const auto& [theirs, ours] : named->operands)
+        if (theirs == name) name = ours;
+    }
+    value = names.value(name);
+    if (value < 0) {
+      if (next >= call.inputs.size()) {
+        return fail(ErrorCode::internal, "{}: no operand for '{}'", bound.problem.line(), name);
+      }
+      value = call.inputs[next++];
+    }
+    bound.operands.push_back(value);
+    // Sizes of the family's other named dimensions, from the value's own shape.
+    const auto& shape = reference.type(id).shape;
+    const auto& actual = lowered.graph.type(value).shape;
+    for (size_t k = 0; k < shape.size() && shape.size() == actual.size(); ++k) {
+      if (!shape[k].is_number() && shape[k].symbol != "rows")
+        bound.sizes[shape[k].symbol] = actual[k].number() / shape[k].factor;
+    }
+  }
+  if (next != call.inputs.size() || reference.outputs.size() != call.outputs.size()) {
+    return fail(ErrorCode::internal, "{}: {} operands and {} results do not fit the call",
+                bound.problem.line(), call.inputs.size(), call.outputs.size());
+  }
+  for (ValueId value : call.outputs) bound.operands.push_back(value);
+  return bound;
+}
+
+}  // namespace lathe::compiler::lowering

@@ -1,0 +1,319 @@
+// The first step of lowering: which kernel family computes each node.
+#include <algorithm>
+#include <map>
+
+#include "compiler/lowering/passes.h"
+#include "ir/graph/op.h"
+
+namespace lathe::compiler::lowering {
+namespace {
+
+using ir::Type;
+using ir::graph::Graph;
+using ir::graph::Node;
+using ir::graph::TensorType;
+
+// Graph ops that are one function of the fragment language, argument for argument.
+const std::map<std::string_view, std::string_view>& chain_functions() {
+  static const std::map<std::string_view, std::string_view> functions = {
+      {"add", "add"},         {"sub", "sub"},     {"mul", "mul"},          {"div", "div"},
+      {"neg", "neg"},         {"abs", "abs"},     {"min", "min"},          {"max", "max"},
+      {"fma", "fma"},         {"exp", "exp"},     {"tanh", "tanh"},        {"erf", "erf"},
+      {"sqrt", "sqrt"},       {"rsqrt", "rsqrt"}, {"reciprocal", "recip"}, {"silu", "silu"},
+      {"sigmoid", "sigmoid"}, {"relu", "relu"},
+  };
+  return functions;
+}
+
+bool is_real(Type type) { return type == Type::f32 || type == Type::f16 || type == Type::bf16; }
+
+int64_t last(const TensorType& type) { return type.shape.empty() ? 1 : type.shape.back().number(); }
+
+int64_t elements(const TensorType& type) {
+  int64_t product = 1;
+  for (const auto& dim : type.shape) product *= dim.number();
+  return product;
+}
+
+class Selector {
+ public:
+  explicit Selector(const Graph& graph) { lowered_.graph = graph; }
+
+  Result<LoweredGraph> run() {
+    mark_live();
+    for (size_t i = 0; i < lowered_.graph.nodes.size(); ++i)
+      if (live_[i]) select(static_cast<int32_t>(i));
+    drop_inlined_constants();
+    return std::move(lowered_);
+  }
+
+ private:
+  const Graph& graph() const { return lowered_.graph; }
+  const TensorType& type(ValueId value) const { return graph().type(value); }
+
+  void mark_live() {
+    live_.assign(graph().nodes.size(), false);
+    std::vector<ValueId> wanted = graph().outputs;
+    while (!wanted.empty()) {
+      const ValueId value = wanted.back();
+      wanted.pop_back();
+      const int32_t node = value < 0 ? -1 : graph().value(value).producer;
+      if (node < 0 || live_[static_cast<size_t>(node)]) continue;
+      live_[static_cast<size_t>(node)] = true;
+      const auto& operands = graph().nodes[static_cast<size_t>(node)].operands;
+      wanted.insert(wanted.end(), operands.begin(), operands.end());
+    }
+  }
+
+  void select(int32_t index) {
+    const Node& node = graph().nodes[static_cast<size_t>(index)];
+    Call call;
+    call.node = index;
+    call.outputs = node.results;
+    std::string reason = "no kernel family computes this op";
+    const std::string_view op = node.op->name;
+    bool done = false;
+    if (op == "reshape") {
+      call.kind = CallKind::view;
+      call.inputs = {node.operands.front()};
+      done = true;
+    } else if (chain_functions().count(op) != 0 || op == "gelu" || op == "swiglu" || op == "cast") {
+      done = elementwise(node, call, reason);
+    } else if (op == "rms_norm" || op == "layer_norm" || op == "normalize" || op == "softmax") {
+      done = norm(node, call, reason);
+    } else if (op == "rope" || op == "mrope" || op == "vision_rope") {
+      done = rope(node, call, reason);
+    } else if (op == "embedding") {
+      done = embedding(node, call, reason);
+    } else if (op == "quantize") {
+      done = quantize(node, call, reason);
+    }
+    if (!done) {
+      call = Call{};
+      call.node = index;
+      call.outputs = node.results;
+      call.inputs = node.operands;
+      call.reason = std::move(reason);
+    }
+    lowered_.calls.push_back(std::move(call));
+  }
+
+  void set_types(Call& call, Type in, Type out) const {
+    call.values["type"] = ir::name(in);
+    if (out != in) call.values["out"] = ir::name(out);
+  }
+
+  // How an operand lies against a result: full, one row for all (vec), one value a row (col),
+  // number.
+  std::optional<Chain> leaf_for(ValueId value, const TensorType& result) const {
+    const TensorType& operand = type(value);
+    const int32_t producer = graph().value(value).producer;
+    if (producer >= 0) {
+      const Node& node = graph().nodes[static_cast<size_t>(producer)];
+      if (node.op->name == "constant" && is_real(operand.element))
+        return Chain::constant(node.attributes.real("value"));
+    }
+    if (operand.shape == result.shape) return Chain::leaf(value);
+    if (last(operand) == last(result) && elements(operand) == last(result) && last(result) > 1)
+      return Chain::leaf(value, "vec");
+    if (operand.shape.size() == result.shape.size() && last(operand) == 1 &&
+        elements(operand) * last(result) == elements(result) && operand.element == Type::f32) {
+      return Chain::leaf(value, "col");
+    }
+    return std::nullopt;
+  }
+
+  bool elementwise(const Node& node, Call& call, std::string& reason) {
+    const TensorType& result = type(node.results.front());
+    std::vector<Chain> leaves;
+    std::optional<Type> full, vector;
+    for (ValueId operand : node.operands) {
+      if (!is_real(type(operand).element)) {
+        reason = "integer arithmetic";
+        return false;
+      }
+      const auto leaf = leaf_for(operand, result);
+      if (!leaf) {
+        reason = "the operands broadcast in a way that kernels do not";
+        return false;
+      }
+      if (!leaf->number && leaf->wrapper != "col") {
+        auto& seen = leaf->wrapper.empty() ? full : vector;
+        if (seen && *seen != type(operand).element) {
+          reason = "operands of different types";
+          return false;
+        }
+        seen = type(operand).element;
+      }
+      leaves.push_back(*leaf);
+    }
+    if (!full || !is_real(result.element) || elements(result) == 0) {
+      reason = "no operand of the result's shape, or not a float";
+      return false;
+    }
+    const std::string_view op = node.op->name;
+    Chain chain;
+    if (op == "cast") {
+      chain = leaves.front();
+    } else if (op == "swiglu") {
+      chain.op = "mul";
+      Chain gate;
+      gate.op = "silu";
+      gate.arguments = {leaves[0]};
+      chain.arguments = {gate, leaves[1]};
+    } else {
+      chain.op = op == "gelu"
+                     ? (node.attributes.word("approximate") == "tanh" ? "gelu_tanh" : "gelu_erf")
+                     : std::string(chain_functions().at(op));
+      chain.arguments = std::move(leaves);
+    }
+    call.kind = CallKind::kernel;
+    call.family = "elementwise";
+    call.prologue = std::move(chain);
+    call.width = last(result);
+    call.rows = elements(result) / std::max<int64_t>(call.width, 1);
+    set_types(call, *full, result.element);
+    if (vector && *vector != *full) call.values["weight_type"] = ir::name(*vector);
+    return true;
+  }
+
+  bool norm(const Node& node, Call& call, std::string& reason) {
+    const TensorType& x = type(node.operands.front());
+    const std::string_view op = node.op->name;
+    if (node.results.size() != 1) {
+      reason = "the statistics are asked for, too";
+      return false;
+    }
+    // Over the last dimensions together, which lie side by side in memory.
+    const int64_t rank = static_cast<int64_t>(x.shape.size());
+    int64_t axis = node.attributes.integer("axis");
+    if (axis < 0) axis += rank;
+    const bool one_axis = op == "normalize" || op == "softmax";
+    if (rank == 0 || axis < 0 || axis >= rank || (one_axis && axis != rank - 1) ||
+        elements(x) == 0) {
+      reason = "not along the last dimension";
+      return false;
+    }
+    call.width = 1;
+    for (int64_t k = axis; k < rank; ++k) call.width *= x.shape[static_cast<size_t>(k)].number();
+    call.rows = elements(x) / call.width;
+    std::vector<ValueId> weights;
+    for (size_t i = 1; i < node.operands.size(); ++i) weights.push_back(node.operands[i]);
+    if (op == "rms_norm" || op == "layer_norm") {
+      const auto given = [&](size_t i) { return i < weights.size() && weights[i] >= 0; };
+      if (given(1) && given(0) && type(weights[0]).element != type(weights[1]).element) {
+        reason = "weight and bias of different types";
+        return false;
+      }
+      for (size_t i = 0; i < (op == "rms_norm" ? 1U : 2U); ++i) {
+        if (!given(i)) {
+          call.values[i == 0 ? "weight" : "bias"] = "false";
+          continue;
+        }
+        if (elements(type(weights[i])) != call.width) {
+          reason = "the weight is broadcast";
+          return false;
+        }
+        call.inputs.push_back(weights[i]);
+        if (type(weights[i]).element != x.element)
+          call.values["weight_type"] = ir::name(type(weights[i]).element);
+      }
+    }
+    if (const auto* eps = node.attributes.find("eps"))
+      call.values["eps"] = fmt::format("{}", eps->real());
+    call.kind = CallKind::kernel;
+    call.family = op;
+    call.prologue = Chain::leaf(node.operands.front());
+    call.epilogue = Chain::self();
+    set_types(call, x.element, type(node.results.front()).element);
+    return true;
+  }
+
+  bool rope(const Node& node, Call& call, std::string& reason) {
+    const std::string_view op = node.op->name;
+    const TensorType& x = type(node.operands[0]);
+    const bool per_token = op == "rope" && (node.operands.size() < 4 || node.operands[3] < 0);
+    const bool tables_fit =
+        type(node.operands[1]).element == Type::f32 && type(node.operands[2]).element == Type::f32;
+    if (x.shape.size() != 3 || node.attributes.word("layout") != "tokens_heads" || !tables_fit ||
+        elements(x) == 0 || (!per_token && type(node.operands[3]).element != Type::i32)) {
+      reason = "needs [tokens, heads, size], f32 tables and i32 positions";
+      return false;
+    }
+    call.rows = x.shape[0].number();
+    call.values["heads"] = std::to_string(x.shape[1].number());
+    call.values["dim"] = std::to_string(x.shape[2].number());
+    if (op == "mrope") {
+      const auto& section = node.attributes.integers("section");
+      call.values["kind"] = "mrope";
+      call.values["section"] = fmt::format("{}:{}:{}", section[0], section[1], section[2]);
+    } else if (op == "vision_rope") {
+      call.values["kind"] = "vision";
+    } else {
+      call.values["kind"] = "rope";
+      if (node.attributes.flag("interleaved")) call.values["interleaved"] = "true";
+      const int64_t rotary = node.attributes.integer("rotary_dim");
+      if (rotary != 0 && rotary != x.shape[2].number())
+        call.values["rotary_dim"] = std::to_string(rotary);
+      if (per_token) call.values["tables"] = "per_token";
+    }
+    call.kind = CallKind::kernel;
+    call.family = "rope";
+    for (ValueId operand : node.operands)
+      if (operand >= 0) call.inputs.push_back(operand);
+    set_types(call, x.element, type(node.results.front()).element);
+    return true;
+  }
+
+  bool embedding(const Node& node, Call& call, std::string& reason) {
+    const TensorType& table = type(node.operands[0]);
+    if (!is_real(table.element) || table.shape.size() != 2 ||
+        type(node.operands[1]).element != Type::i32 || elements(table) == 0 ||
+        elements(type(node.operands[1])) == 0) {
+      reason = "needs a float table and i32 ids";
+      return false;
+    }
+    call.kind = CallKind::kernel;
+    call.family = "embedding";
+    call.inputs = node.operands;
+    call.width = last(table);
+    call.rows = elements(type(node.operands[1]));
+    set_types(call, table.element, type(node.results.front()).element);
+    return true;
+  }
+
+  bool quantize(const Node& node, Call& call, std::string& reason) {
+    const TensorType& x = type(node.operands[0]);
+    if (type(node.results.front()).element != Type::q8_0 || elements(x) == 0) {
+      reason = "kernels quantise to q8_0";
+      return false;
+    }
+    call.kind = CallKind::kernel;
+    call.family = "quantize";
+    call.inputs = node.operands;
+    call.width = last(x);
+    call.rows = elements(x) / call.width;
+    call.values["type"] = ir::name(x.element);
+    return true;
+  }
+
+  // Constants that every reader has taken in as a number need no call.
+  void drop_inlined_constants() {
+    for (size_t i = lowered_.calls.size(); i-- > 0;) {
+      const Call& call = lowered_.calls[i];
+      if (call.kind != CallKind::host || call.node < 0) continue;
+      if (graph().nodes[static_cast<size_t>(call.node)].op->name != "constant") continue;
+      if (lowered_.uses(call.outputs.front()) == 0)
+        lowered_.calls.erase(lowered_.calls.begin() + static_cast<ptrdiff_t>(i));
+    }
+  }
+
+  LoweredGraph lowered_;
+  std::vector<bool> live_;
+};
+
+}  // namespace
+
+Result<LoweredGraph> select_kernels(const Graph& graph) { return Selector(graph).run(); }
+
+}  // namespace lathe::compiler::lowering

@@ -1,0 +1,166 @@
+// Walks the model's forward pass and names each kernel's problem.
+#include "compiler/models/model_kernels.h"
+
+#include <algorithm>
+#include <map>
+
+#include "compiler/family.h"
+#include "compiler/sizes.h"
+#include "ir/types.h"
+
+namespace lathe::compiler::models {
+namespace {
+
+class Collector {
+ public:
+  // The same problem at the same sizes is one kernel, launched more often.
+  void add(std::string_view where, int64_t launches, const std::string& line, const Sizes& sizes,
+           const char* cache = "warm") {
+    if (!status_) return;
+    auto problem = parse_problem(line);
+    if (!problem) return fail_at(line, problem.error());
+    auto at = complete_sizes(*problem, sizes);
+    if (!at) return fail_at(line, at.error());
+    const std::string key = problem->line() + " at " + print(*at);
+    const auto [it, is_new] = index_.emplace(key, kernels_.size());
+    if (is_new) {
+      kernels_.push_back(
+          {std::move(*problem), std::move(*at), cache, std::string(where), launches});
+    } else {
+      kernels_[it->second].launches += launches;
+    }
+  }
+
+  Result<std::vector<ModelKernel>> finish() {
+    if (!status_) return tl::unexpected(status_.error());
+    return std::move(kernels_);
+  }
+
+ private:
+  void fail_at(const std::string& line, const Error& error) {
+    status_ = fail_with_context(line, error);
+  }
+
+  Status status_;
+  std::map<std::string, size_t> index_;
+  std::vector<ModelKernel> kernels_;
+};
+
+bool is_quantised(const std::string& weights) {
+  return weights == "q8_0" || weights == "q4_0" || weights == "q4_K";
+}
+
+void add_text(Collector& kernels, const ModelConfig& model, const Workload& workload,
+              int64_t tokens) {
+  const TextConfig& text = model.text;
+  const Sizes rows = {{"rows", tokens}};
+  int64_t positions = 1;
+  for (int64_t context : workload.context) positions = std::max(positions, context);
+  const Sizes rotary = {{"rows", tokens}, {"positions", positions}};
+  const std::string stored = is_quantised(workload.weights) ? "bf16" : workload.weights;
+
+  kernels.add(
+      "text: token embedding", 1,
+      fmt::format("embedding rows={} width={} type={} out=f32", tokens, text.hidden_size, stored),
+      {{"rows", tokens}, {"vocabulary", text.vocabulary}}, "cold");
+  kernels.add(
+      "text: first input norm", 1,
+      fmt::format("rms_norm rows={} width={} eps={}", tokens, text.hidden_size, text.rms_norm_eps),
+      rows);
+  kernels.add("text: residual + norm", 2 * text.layers,
+              fmt::format("rms_norm rows={} width={} eps={} prologue=add(x,r) keep=true", tokens,
+                          text.hidden_size, text.rms_norm_eps),
+              rows);
+  for (const auto& [where, heads] : {std::pair{"text: q norm + M-RoPE", text.attention_heads},
+                                     std::pair{"text: k norm + M-RoPE", text.key_value_heads}}) {
+    kernels.add(
+        where, text.layers,
+        fmt::format("rope rows={} kind=mrope heads={} dim={} section={}:{}:{} norm=true eps={}",
+                    tokens, heads, text.head_dim, text.mrope_section[0], text.mrope_section[1],
+                    text.mrope_section[2], text.rms_norm_eps),
+        rotary);
+  }
+  kernels.add("text: SwiGLU", text.layers,
+              fmt::format("swiglu rows={} width={}", tokens, text.intermediate_size), rows);
+  if (is_quantised(workload.weights)) {
+    for (const auto& [where, width, count] :
+         {std::tuple{"text: quantise norm output", text.hidden_size, 2 * text.layers + 1},
+          std::tuple{"text: quantise attention output", text.attention_heads * text.head_dim,
+                     text.layers},
+          std::tuple{"text: quantise SwiGLU output", text.intermediate_size, text.layers}}) {
+      if (width % 32 == 0)
+        kernels.add(where, count, fmt::format("quantize rows={} width={}", tokens, width), rows);
+    }
+  }
+}
+
+void add_vision(Collector& kernels, const ModelConfig& model, int64_t patches) {
+  const VisionConfig& vision = model.vision;
+  const Sizes rows = {{"rows", patches}};
+  const int64_t group = vision.spatial_merge_size * vision.spatial_merge_size;
+  const int64_t merged = patches / group;
+  const auto deepstack = static_cast<int64_t>(vision.deepstack_layers.size());
+  const int64_t width = vision.hidden_size;
+  const int64_t side = std::max<int64_t>(1, patches);  // no row or column has a higher number
+
+  kernels.add("vision: add position embedding", 1,
+              fmt::format("elementwise rows={} width={} expr=add(x,p)", patches, width), rows);
+  kernels.add("vision: first norm", 2,
+              fmt::format("layer_norm rows={} width={} eps=1e-06", patches, width), rows);
+  kernels.add("vision: residual + norm", 2 * vision.depth - 1,
+              fmt::format("layer_norm rows={} width={} eps=1e-06 prologue=add(x,r) keep=true",
+                          patches, width),
+              rows);
+  kernels.add("vision: last residual", 1,
+              fmt::format("elementwise rows={} width={} expr=add(x,r)", patches, width), rows);
+  kernels.add("vision: 2-D RoPE of q and k", 2 * vision.depth,
+              fmt::format("rope rows={} kind=vision heads={} dim={}", patches, vision.heads,
+                          width / vision.heads),
+              {{"rows", patches}, {"positions", side}});
+  kernels.add("vision: GELU", vision.depth,
+              fmt::format("gelu rows={} width={}", patches, vision.intermediate_size), rows);
+  if (merged == 0) return;
+  const Sizes merged_rows = {{"rows", merged}};
+  kernels.add("vision: merger GELU", 1 + deepstack,
+              fmt::format("gelu rows={} width={} approximate=none", merged, group * width),
+              merged_rows);
+  if (deepstack > 0) {
+    kernels.add("vision: deepstack norm", deepstack,
+                fmt::format("layer_norm rows={} width={} eps=1e-06", merged, group * width),
+                merged_rows);
+    kernels.add(
+        "text: add deepstack features", deepstack,
+        fmt::format("elementwise rows={} width={} expr=add(x,r)", merged, model.text.hidden_size),
+        merged_rows);
+  }
+}
+
+}  // namespace
+
+Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const Workload& workload) {
+  const auto weights = ir::parse_type(workload.weights);
+  if (!weights) return fail_with_context("weights", weights.error());
+  if (!ir::info(*weights).is_float) {
+    return fail(ErrorCode::invalid_argument,
+                "weights '{}': expected f32, f16, bf16, q8_0, q4_0 or q4_K", workload.weights);
+  }
+  const int64_t unit = model.vision.patch_size * model.vision.spatial_merge_size;
+  if (workload.image_height < 0 || workload.image_width < 0 || workload.image_height % unit != 0 ||
+      workload.image_width % unit != 0) {
+    return fail(ErrorCode::invalid_argument,
+                "image {}x{}: both sides must be multiples of {} (patch size times merge size)",
+                workload.image_height, workload.image_width, unit);
+  }
+  Collector kernels;
+  for (int64_t tokens : workload.tokens) {
+    if (tokens < 1)
+      return fail(ErrorCode::invalid_argument, "tokens {}: expected at least 1", tokens);
+    add_text(kernels, model, workload, tokens);
+  }
+  const int64_t patches = workload.image_height / model.vision.patch_size *
+                          (workload.image_width / model.vision.patch_size);
+  if (patches > 0) add_vision(kernels, model, patches);
+  return kernels.finish();
+}
+
+}  // namespace lathe::compiler::models
