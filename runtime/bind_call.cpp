@@ -1,0 +1,243 @@
+// The argument checks of a kernel call. Everything a caller can get wrong is found here, before any
+// generated code runs.
+#include <string>
+
+#include "runtime/launch.h"
+
+namespace lathe::runtime {
+namespace {
+
+static_assert(static_cast<int>(DataType::q4_K) == static_cast<int>(ir::Type::q4_K) &&
+                  static_cast<int>(DataType::i64) == static_cast<int>(ir::Type::i64) &&
+                  static_cast<int>(DataType::f16) == static_cast<int>(ir::Type::f16),
+              "DataType and ir::Type number their elements alike");
+
+ir::Type element(const TensorView& view) { return static_cast<ir::Type>(view.type); }
+
+// Bytes between neighbours along dimension `k`; strides of block-quantised tensors count values.
+int64_t byte_stride(const TensorView& view, int k) {
+  const ir::TypeInfo& info = ir::info(element(view));
+  return view.strides[k] / info.block_elements * info.block_bytes;
+}
+
+std::string print_shape(const TensorView& view) {
+  std::string text = "[";
+  for (int i = 0; i < view.rank; ++i) text += (i == 0 ? "" : ", ") + std::to_string(view.shape[i]);
+  return text + "]";
+}
+
+std::string print_shape(const OperandRule& rule) {
+  std::string text = "[";
+  for (size_t i = 0; i < rule.shape.size(); ++i) {
+    const auto& dim = rule.shape[i];
+    text += i == 0 ? "" : ", ";
+    if (dim.symbol.empty() || dim.factor != 1) text += std::to_string(dim.factor);
+    if (!dim.symbol.empty()) text += (dim.factor != 1 ? "*" : "") + dim.symbol;
+  }
+  return text + "]";
+}
+
+// The bytes a view spans, from its first to past its last element.
+struct Extent {
+  uintptr_t begin = 0, end = 0;
+};
+
+int64_t bytes_below(const TensorView& view, int dimension) {
+  int64_t last = 0;
+  for (int k = dimension; k + 1 < view.rank; ++k)
+    last += (view.shape[k] - 1) * byte_stride(view, k);
+  const int64_t row = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  return last + ir::bytes_of(element(view), row);
+}
+
+Extent extent(const TensorView& view) {
+  const auto begin = reinterpret_cast<uintptr_t>(view.data);
+  return {begin, begin + static_cast<uintptr_t>(bytes_below(view, 0))};
+}
+
+// Interleaved views (the q and k columns of one fused tensor) share a span but no byte: equal row
+// strides, and each one's row fits in what the other's row leaves of a stride.
+bool interleaved(const TensorView& a, const TensorView& b) {
+  if (a.rank < 2 || b.rank < 2) return false;
+  const int64_t stride = byte_stride(a, 0);
+  if (stride <= 0 || byte_stride(b, 0) != stride) return false;
+  const auto distance =
+      static_cast<int64_t>(reinterpret_cast<intptr_t>(b.data) - reinterpret_cast<intptr_t>(a.data));
+  const int64_t shift = ((distance % stride) + stride) % stride;
+  return shift >= bytes_below(a, 1) && shift + bytes_below(b, 1) <= stride;
+}
+
+bool identical(const TensorView& a, const TensorView& b) {
+  if (a.data != b.data || a.type != b.type || a.rank != b.rank) return false;
+  for (int k = 0; k < a.rank; ++k)
+    if (a.shape[k] != b.shape[k] || (k + 1 < a.rank && a.strides[k] != b.strides[k])) return false;
+  return true;
+}
+
+tl::unexpected<Error> refuse(const CompiledKernel& kernel, const OperandRule& rule,
+                             std::string_view what) {
+  return fail(ErrorCode::invalid_argument, "{}: operand '{}': {}", kernel.problem.line(), rule.name,
+              what);
+}
+
+Status check_view(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view) {
+  if (view.rank < 0 || view.rank > TensorView::kMaxRank)
+    return refuse(kernel, rule,
+                  fmt::format("rank {} is not 0..{}", view.rank, TensorView::kMaxRank));
+  if (static_cast<unsigned>(view.type) > static_cast<unsigned>(DataType::q4_K))
+    return refuse(kernel, rule,
+                  fmt::format("type number {} is unknown", static_cast<int>(view.type)));
+  if (element(view) != rule.type) {
+    return refuse(
+        kernel, rule,
+        fmt::format("found type {}, expected {}", ir::name(element(view)), ir::name(rule.type)));
+  }
+  if (static_cast<size_t>(view.rank) != rule.shape.size()) {
+    return refuse(kernel, rule,
+                  fmt::format("found shape {}, expected {}", print_shape(view), print_shape(rule)));
+  }
+  return {};
+}
+
+Status bind_shape(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+                  BoundCall& call, std::array<bool, BoundCall::kMaxVariables>& bound) {
+  for (int k = 0; k < view.rank; ++k) {
+    const OperandRule::Dimension& dim = rule.shape[k];
+    const int64_t size = view.shape[k];
+    bool fits = size >= 0;
+    if (dim.symbol.empty()) {
+      fits = fits && size == dim.factor;
+    } else if (dim.variable >= 0) {
+      int64_t& value = call.variables[dim.variable];
+      fits = fits && dim.factor > 0 && size % dim.factor == 0;
+      if (fits && !bound[dim.variable]) {
+        value = size / dim.factor;
+        bound[dim.variable] = true;
+      }
+      fits = fits && value == size / dim.factor;
+    }
+    if (!fits) {
+      std::string expected = print_shape(rule);
+      if (dim.variable >= 0 && bound[dim.variable])
+        expected += fmt::format(" with {} = {}", dim.symbol, call.variables[dim.variable]);
+      return refuse(kernel, rule,
+                    fmt::format("found shape {}, expected {}", print_shape(view), expected));
+    }
+    if (size == 0) call.empty = true;
+  }
+  return {};
+}
+
+Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+                   BoundCall& call) {
+  const ir::TypeInfo& info = ir::info(rule.type);
+  if (view.data == nullptr) return refuse(kernel, rule, "the pointer is null");
+  const int alignment = info.block_elements == 1 ? info.block_bytes : 1;
+  if (reinterpret_cast<uintptr_t>(view.data) % static_cast<unsigned>(alignment) != 0)
+    return refuse(kernel, rule, fmt::format("the pointer is not aligned to {} bytes", alignment));
+  if (view.rank > 0 && view.shape[view.rank - 1] > 1 && view.strides[view.rank - 1] != 1) {
+    return refuse(kernel, rule,
+                  fmt::format("the last dimension must be contiguous; found stride {}",
+                              view.strides[view.rank - 1]));
+  }
+  if (view.rank > 0 && view.shape[view.rank - 1] % info.block_elements != 0) {
+    return refuse(kernel, rule,
+                  fmt::format("found {} values in a row, not a multiple of the block of {}",
+                              view.shape[view.rank - 1], info.block_elements));
+  }
+  for (int k = 0; k + 1 < view.rank; ++k) {
+    const int64_t stride = view.strides[k];
+    if (stride < 0 || stride > (int64_t{1} << 48) || stride % info.block_elements != 0)
+      return refuse(kernel, rule,
+                    fmt::format("stride {} of dimension {} is not usable", stride, k));
+    if (rule.output && view.shape[k] > 1 && byte_stride(view, k) < bytes_below(view, k + 1)) {
+      return refuse(kernel, rule,
+                    fmt::format("an output's rows overlap: stride {} of dimension {}", stride, k));
+    }
+    if (const int variable = rule.stride_variables[k]; variable >= 0)
+      call.variables[variable] = byte_stride(view, k);
+  }
+  return {};
+}
+
+Status check_overlap(const CompiledKernel& kernel, std::span<const TensorView> operands) {
+  for (size_t out = static_cast<size_t>(kernel.inputs); out < operands.size(); ++out) {
+    const Extent a = extent(operands[out]);
+    for (size_t other = 0; other < out; ++other) {
+      const Extent b = extent(operands[other]);
+      if (a.end <= b.begin || b.end <= a.begin) continue;
+      const bool is_input = other < static_cast<size_t>(kernel.inputs);
+      if (is_input && kernel.plan.in_place && identical(operands[out], operands[other])) continue;
+      if (interleaved(operands[out], operands[other])) continue;
+      return refuse(
+          kernel, kernel.operands[out],
+          fmt::format("overlaps operand '{}'; {}", kernel.operands[other].name,
+                      kernel.plan.in_place ? "only the very same view of an input may be reused"
+                                           : "give it memory of its own"));
+    }
+  }
+  return {};
+}
+
+int64_t read_index(const TensorView& view, const std::byte* at) {
+  if (view.type == DataType::i64) return *reinterpret_cast<const int64_t*>(at);
+  return *reinterpret_cast<const int32_t*>(at);
+}
+
+Status check_indices(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+                     int64_t limit) {
+  const int64_t inner = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  const int64_t outer = view.rank < 2 ? 1 : view.shape[0];
+  const int64_t stride = view.rank < 2 ? 0 : byte_stride(view, 0);
+  const int size = ir::size_of(rule.type);
+  for (int64_t i = 0; i < outer; ++i) {
+    for (int64_t j = 0; j < inner; ++j) {
+      const int64_t index =
+          read_index(view, static_cast<const std::byte*>(view.data) + i * stride + j * size);
+      if (index < 0 || index >= limit) {
+        return refuse(
+            kernel, rule,
+            fmt::format("found index {} at [{}], expected 0..{}", index, i * inner + j, limit - 1));
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
+                            int threads) {
+  if (operands.size() != kernel.operands.size()) {
+    return fail(ErrorCode::invalid_argument, "{}: found {} operands, expected {} ({} in, {} out)",
+                kernel.problem.line(), operands.size(), kernel.operands.size(), kernel.inputs,
+                kernel.operands.size() - static_cast<size_t>(kernel.inputs));
+  }
+  if (operands.size() > BoundCall::kMaxOperands ||
+      kernel.plan.variables.size() > BoundCall::kMaxVariables) {
+    return fail(ErrorCode::internal,
+                "{}: {} operands and {} variables exceed the launcher's limits",
+                kernel.problem.line(), operands.size(), kernel.plan.variables.size());
+  }
+  BoundCall call;
+  std::array<bool, BoundCall::kMaxVariables> bound{};
+  for (size_t i = 0; i < operands.size(); ++i) {
+    LATHE_CHECK(check_view(kernel, kernel.operands[i], operands[i]));
+    LATHE_CHECK(bind_shape(kernel, kernel.operands[i], operands[i], call, bound));
+  }
+  if (call.empty) return call;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    LATHE_CHECK(bind_memory(kernel, kernel.operands[i], operands[i], call));
+    call.pointers[i] = static_cast<std::byte*>(operands[i].data);
+  }
+  LATHE_CHECK(check_overlap(kernel, operands));
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const int limit = kernel.operands[i].index_limit;
+    if (limit >= 0)
+      LATHE_CHECK(check_indices(kernel, kernel.operands[i], operands[i], call.variables[limit]));
+  }
+  if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;
+  return call;
+}
+
+}  // namespace lathe::runtime

@@ -1,0 +1,88 @@
+// Opening, single-flight compilation.
+#include "runtime/kernel_library.h"
+
+#include <utility>
+
+#include "support/log.h"
+
+namespace lathe::runtime {
+
+Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions& options) {
+  if (options.device != "cpu") {
+    return fail(ErrorCode::invalid_argument, "unknown device '{}'; expected cpu", options.device);
+  }
+  auto library = std::make_shared<KernelLibrary>();
+  LATHE_TRY(library->selected_, select_target(options.backends, options.target));
+  int threads = options.threads;
+  if (threads == 0) {
+    LATHE_TRY(threads, default_threads());
+  }
+  LATHE_TRY(ThreadPool pool, ThreadPool::create(threads));
+  library->pool_ = std::make_shared<ThreadPool>(std::move(pool));
+  if (options.store != "none") {
+    std::filesystem::path path = options.store;
+    if (path.empty()) {
+      auto found = store::default_path();
+      if (!found) {
+        library->store_note_ = found.error().message;
+        return library;
+      }
+      path = std::move(*found);
+    }
+    auto opened = store::Store::open(path, {.mode = store::OpenMode::read_only});
+    if (opened) {
+      library->store_note_ = opened->recovery_note().value_or("");
+      library->store_.emplace(std::move(*opened));
+    } else if (opened.error().code != ErrorCode::not_found) {
+      library->store_note_ = opened.error().message;
+    }
+  }
+  return library;
+}
+
+KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
+  std::promise<Fetched> promise;
+  std::shared_future<Fetched> flight;
+  {
+    std::unique_lock lock(mutex_);
+    if (auto found = kernels_.find(problem.line()); found != kernels_.end()) return found->second;
+    if (auto found = in_flight_.find(problem.line()); found != in_flight_.end()) {
+      flight = found->second;
+    } else {
+      in_flight_.emplace(problem.line(), promise.get_future().share());
+    }
+  }
+  if (flight.valid()) return flight.get();
+  Fetched fetched = compile(problem);
+  {
+    const std::lock_guard lock(mutex_);
+    if (fetched) kernels_.emplace(problem.line(), *fetched);
+    in_flight_.erase(problem.line());
+  }
+  promise.set_value(fetched);
+  return fetched;
+}
+
+KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) {
+  ScheduleChoice choice;
+  {
+    const std::lock_guard lock(store_mutex_);
+    RecordContext context;
+    context.threads = pool_->threads();
+    choice = choose_schedule(problem, selected_.target, context, store_ ? &*store_ : nullptr);
+  }
+  auto kernel = compile_kernel(problem, choice.schedule, selected_.target, *selected_.backend);
+  if (!kernel && choice.match != Match::default_) {
+    // A record is advice: one that cannot be built here is no reason to fail.
+    support::log_warn("{}: the recorded schedule does not compile ({}); using the default",
+                      problem.line(), kernel.error().message);
+    choice = {problem.family().space(problem, selected_.target).default_schedule(), Match::default_,
+              kernel.error().message};
+    kernel = compile_kernel(problem, choice.schedule, selected_.target, *selected_.backend);
+  }
+  if (!kernel) return tl::unexpected(std::move(kernel).error());
+  return std::make_shared<const FetchedKernel>(
+      FetchedKernel{std::move(*kernel), choice.match, std::move(choice.reason), pool_});
+}
+
+}  // namespace lathe::runtime

@@ -1,0 +1,87 @@
+// The kernel library: problem in, compiled kernel out; each compiled once, with the best schedule
+// the store knows.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include <lathe/library.h>
+
+#include "compiler/problem.h"
+#include "runtime/compiled_kernel.h"
+#include "runtime/fetch_table.h"
+#include "runtime/record_key.h"
+#include "runtime/target_selection.h"
+#include "runtime/thread_pool.h"
+#include "store/store.h"
+
+namespace lathe::runtime {
+
+/// A compiled kernel, how its schedule was found, and the threads that run it.
+struct FetchedKernel {
+  std::shared_ptr<const CompiledKernel> kernel;
+  Match match = Match::default_;
+  std::string reason;
+  std::shared_ptr<ThreadPool> pool;
+};
+
+/// A schedule from the store and how well it fits.
+struct ScheduleChoice {
+  compiler::Schedule schedule;
+  Match match = Match::default_;
+  std::string reason;
+};
+
+/// The best schedule known to `store` (may be null) for the problem: exact, near, other host,
+/// default; only schedules that the problem's space accepts. Never fails for lack of records; store
+/// errors become the reason.
+ScheduleChoice choose_schedule(const compiler::Problem& problem, const ir::Target& target,
+                               const RecordContext& context, store::Store* store);
+
+/// Thread-safe. A failed compilation is not remembered: the next fetch tries again.
+class KernelLibrary {
+ public:
+  static Result<std::shared_ptr<KernelLibrary>> open(const LibraryOptions& options);
+
+  Result<std::shared_ptr<const FetchedKernel>> fetch(const compiler::Problem& problem);
+
+  /// A fetch by compact key, without making the problem when the key is known: `make` is called on
+  /// a miss only.
+  template <typename MakeProblem>
+  Result<std::shared_ptr<const FetchedKernel>> fetch(const FetchKey& key, MakeProblem&& make) {
+    if (const auto* found = table_.find(key)) return *found;
+    Result<compiler::Problem> problem = make();
+    if (!problem) return tl::unexpected(std::move(problem).error());
+    auto fetched = fetch(*problem);
+    if (fetched) table_.insert(key, *fetched);
+    return fetched;
+  }
+
+  const ir::Target& target() const { return selected_.target; }
+  const SelectedTarget& selected() const { return selected_; }
+  const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
+  const std::string& store_note() const { return store_note_; }
+
+ private:
+  using Fetched = Result<std::shared_ptr<const FetchedKernel>>;
+
+  Fetched compile(const compiler::Problem& problem);
+
+  SelectedTarget selected_;
+  std::shared_ptr<ThreadPool> pool_;
+  std::string store_note_;
+
+  std::mutex store_mutex_;
+  std::optional<store::Store> store_;
+
+  FetchTable table_;
+  std::mutex mutex_;  ///< guards the two maps
+  std::unordered_map<std::string, std::shared_ptr<const FetchedKernel>> kernels_;
+  std::unordered_map<std::string, std::shared_future<Fetched>> in_flight_;
+};
+
+}  // namespace lathe::runtime

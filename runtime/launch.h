@@ -1,0 +1,43 @@
+// Checks a call's arguments and runs a kernel's plan on the thread pool.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+
+#include <lathe/tensor_view.h>
+
+#include "runtime/compiled_kernel.h"
+#include "runtime/thread_pool.h"
+
+namespace lathe::runtime {
+
+/// Arguments that passed every check: addresses, and the plan's input variables.
+struct BoundCall {
+  static constexpr int kMaxOperands = 16;
+  static constexpr int kMaxVariables = 96;
+  std::array<std::byte*, kMaxOperands> pointers{};
+  std::array<int64_t, kMaxVariables> variables{};
+  bool empty = false;  ///< a dimension is 0: nothing to do
+};
+
+/// Checks `operands` (inputs, then outputs) against the kernel's signature: count, null, type,
+/// rank, shape (equal names have equal sizes), strides (last dimension contiguous, none negative),
+/// alignment to the element, overlap of an output with anything else, index operands in range.
+/// invalid_argument naming operand, found and expected.
+Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
+                            int threads);
+
+/// Runs a bound call. resource_exhausted when working memory cannot be had: nothing was written
+/// then.
+Status run_call(const CompiledKernel& kernel, const BoundCall& call, ThreadPool& pool);
+
+/// Both.
+Status launch(const CompiledKernel& kernel, std::span<const TensorView> operands, ThreadPool& pool);
+
+/// The same by the plan interpreter, which checks every access and that `threads` workers write
+/// disjoint bytes: verify_error otherwise. Nothing native runs.
+Status launch_interpreted(const CompiledKernel& kernel, std::span<const TensorView> operands,
+                          int threads);
+
+}  // namespace lathe::runtime

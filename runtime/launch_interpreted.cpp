@@ -1,0 +1,37 @@
+// A launch through the plan interpreter.
+#include "ir/plan/interpreter.h"
+#include "runtime/launch.h"
+
+namespace lathe::runtime {
+namespace {
+
+// Bytes from a view's first to past its last element.
+int64_t span_bytes(const TensorView& view) {
+  const auto type = static_cast<ir::Type>(view.type);
+  const ir::TypeInfo& info = ir::info(type);
+  int64_t last = 0;
+  for (int k = 0; k + 1 < view.rank; ++k)
+    last += (view.shape[k] - 1) * (view.strides[k] / info.block_elements * info.block_bytes);
+  return last + ir::bytes_of(type, view.rank == 0 ? 1 : view.shape[view.rank - 1]);
+}
+
+}  // namespace
+
+Status launch_interpreted(const CompiledKernel& kernel, std::span<const TensorView> operands,
+                          int threads) {
+  auto call = bind_call(kernel, operands, threads);
+  if (!call) return tl::unexpected(std::move(call).error());
+  if (call->empty) return {};
+  std::vector<ir::plan::OperandView> views;
+  for (const TensorView& view : operands)
+    views.push_back({static_cast<std::byte*>(view.data), span_bytes(view), 0});
+  ir::plan::PlanOptions options;
+  options.workers = threads;
+  auto trace = ir::plan::interpret(
+      kernel.plan, views, std::span(call->variables).first(static_cast<size_t>(kernel.plan.inputs)),
+      options);
+  if (!trace) return tl::unexpected(std::move(trace).error());
+  return {};
+}
+
+}  // namespace lathe::runtime

@@ -1,0 +1,110 @@
+// The public C++ interface over the kernel library.
+#include <array>
+
+#include <lathe/library.h>
+
+#include "runtime/fetch_key.h"
+#include "runtime/kernel_library.h"
+#include "runtime/launch.h"
+
+namespace lathe {
+namespace {
+
+constexpr std::string_view kNoKernel = "this Kernel is empty; fetch one from a Library";
+
+template <typename Op>
+Result<std::shared_ptr<const runtime::FetchedKernel>> fetch_op(runtime::KernelLibrary& library,
+                                                               const Op& op) {
+  return library.fetch(runtime::fetch_key(op), [&] { return runtime::make_problem(op); });
+}
+
+}  // namespace
+
+std::string_view to_string(Match match) {
+  switch (match) {
+    case Match::exact: return "exact";
+    case Match::near: return "near";
+    case Match::other_host: return "other_host";
+    case Match::default_: return "default";
+  }
+  return "unknown";
+}
+
+Status Kernel::operator()(std::span<const TensorView> inputs,
+                          std::span<const TensorView> outputs) const {
+  if (fetched_ == nullptr) return fail(ErrorCode::invalid_argument, "{}", kNoKernel);
+  std::array<TensorView, runtime::BoundCall::kMaxOperands> operands;
+  const size_t count = inputs.size() + outputs.size();
+  if (count > operands.size()) {
+    return fail(ErrorCode::invalid_argument, "{}: found {} operands, expected {}", problem(), count,
+                fetched_->kernel->operands.size());
+  }
+  if (inputs.size() != static_cast<size_t>(fetched_->kernel->inputs)) {
+    return fail(ErrorCode::invalid_argument, "{}: found {} inputs, expected {}", problem(),
+                inputs.size(), fetched_->kernel->inputs);
+  }
+  std::copy(inputs.begin(), inputs.end(), operands.begin());
+  std::copy(outputs.begin(), outputs.end(),
+            operands.begin() + static_cast<ptrdiff_t>(inputs.size()));
+  return runtime::launch(*fetched_->kernel, std::span(operands).first(count), *fetched_->pool);
+}
+
+Status Kernel::operator()(std::initializer_list<TensorView> inputs,
+                          std::initializer_list<TensorView> outputs) const {
+  return (*this)(std::span(inputs.begin(), inputs.size()),
+                 std::span(outputs.begin(), outputs.size()));
+}
+
+Match Kernel::match() const { return fetched_ ? fetched_->match : Match::default_; }
+std::string_view Kernel::problem() const {
+  return fetched_ ? std::string_view(fetched_->kernel->problem.line()) : std::string_view();
+}
+std::string_view Kernel::target() const {
+  return fetched_ ? std::string_view(fetched_->kernel->target.name) : std::string_view();
+}
+std::string Kernel::schedule() const {
+  if (!fetched_) return {};
+  const runtime::CompiledKernel& kernel = *fetched_->kernel;
+  return kernel.problem.family().space(kernel.problem, kernel.target).print(kernel.schedule);
+}
+std::string_view Kernel::reason() const {
+  return fetched_ ? std::string_view(fetched_->reason) : kNoKernel;
+}
+
+Result<Library> Library::open(const LibraryOptions& options) {
+  LATHE_TRY(std::shared_ptr<runtime::KernelLibrary> impl, runtime::KernelLibrary::open(options));
+  return Library(std::move(impl));
+}
+
+#define LATHE_DEFINE_FETCH(Op)                            \
+  Result<Kernel> Library::fetch(const Op& op) const {     \
+    auto fetched = fetch_op(*impl_, op);                  \
+    if (!fetched) return tl::unexpected(fetched.error()); \
+    return Kernel(std::move(*fetched));                   \
+  }
+LATHE_DEFINE_FETCH(RmsNorm)
+LATHE_DEFINE_FETCH(LayerNorm)
+LATHE_DEFINE_FETCH(Normalize)
+LATHE_DEFINE_FETCH(Softmax)
+LATHE_DEFINE_FETCH(Gelu)
+LATHE_DEFINE_FETCH(Silu)
+LATHE_DEFINE_FETCH(Relu)
+LATHE_DEFINE_FETCH(Swiglu)
+LATHE_DEFINE_FETCH(Rope)
+LATHE_DEFINE_FETCH(Embedding)
+LATHE_DEFINE_FETCH(Quantize)
+LATHE_DEFINE_FETCH(Elementwise)
+#undef LATHE_DEFINE_FETCH
+
+Result<Kernel> Library::fetch_problem(std::string_view line) const {
+  auto fetched =
+      impl_->fetch(runtime::fetch_key(line), [&] { return compiler::parse_problem(line); });
+  if (!fetched) return tl::unexpected(fetched.error());
+  return Kernel(std::move(*fetched));
+}
+
+std::string_view Library::target() const { return impl_->target().name; }
+int Library::threads() const { return impl_->pool()->threads(); }
+std::string_view Library::store_note() const { return impl_->store_note(); }
+
+}  // namespace lathe

@@ -1,0 +1,30 @@
+// Keys from problems and this host's identity.
+#include "runtime/record_key.h"
+
+#include "compiler/version.h"
+#include "support/hardware.h"
+
+namespace lathe::runtime {
+
+std::string target_identity(const ir::Target& target) {
+  return target.cpu.empty() ? target.name : target.name + ":" + target.cpu;
+}
+
+store::Key record_key(const compiler::Problem& problem, const compiler::Sizes& sizes,
+                      const ir::Target& target, const RecordContext& context) {
+  store::Key key;
+  key.problem = problem.line();
+  key.family = problem.family().name;
+  key.family_revision = problem.family().revision;
+  key.compiler_version = compiler::kVersion;
+  key.host = store::host_id(context.device, support::host_identity());
+  key.target = target_identity(target);
+  key.threads = context.threads;
+  key.cache = context.cache;
+  key.at = compiler::print(sizes);
+  key.deterministic = context.deterministic;
+  key.objective = context.objective;
+  return key;
+}
+
+}  // namespace lathe::runtime
