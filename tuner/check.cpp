@@ -1,0 +1,241 @@
+// Interpreter, oracle, adversarial inputs, true size.
+#include "tuner/check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "compiler/family.h"
+#include "runtime/launch.h"
+
+namespace lathe::tuner {
+namespace {
+
+constexpr uint64_t kSeed = 20240607;
+constexpr int64_t kSmallRows = 5;  // two workers get 3 and 2: both a full and a short share
+constexpr int64_t kSmallTable = 7;
+constexpr int64_t kSampledRows = 8;
+constexpr int kInterpretedWorkers = 2;
+
+compiler::Sizes small_sizes(const compiler::Sizes& at) {
+  compiler::Sizes sizes;
+  for (const auto& [name, size] : at)
+    sizes[name] = std::min(size, name == "rows" ? kSmallRows : kSmallTable);
+  return sizes;
+}
+
+// A tensor's rows at a distance: what a view with padded strides looks at.
+struct Padded {
+  std::vector<std::byte> storage;
+  TensorView view;
+};
+
+Padded pad(const ir::Tensor& tensor, int64_t padding) {
+  Padded padded;
+  const ir::TypeInfo& info = ir::info(tensor.type());
+  padded.view = TensorView(nullptr, static_cast<DataType>(tensor.type()), tensor.shape().data(),
+                           tensor.rank());
+  const int64_t row = tensor.rank() == 0 ? 1 : tensor.shape().back();
+  const int64_t rows = row == 0 ? 0 : tensor.elements() / row;
+  const int64_t stride = tensor.rank() < 2 ? row : row + padding * info.block_elements;
+  const int64_t row_bytes = ir::bytes_of(tensor.type(), row);
+  const int64_t stride_bytes = ir::bytes_of(tensor.type(), stride);
+  padded.storage.resize(static_cast<size_t>(rows * stride_bytes + 64));
+  auto* start = padded.storage.data();
+  start += (64 - reinterpret_cast<uintptr_t>(start) % 64) % 64;
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(start + r * stride_bytes, tensor.data() + r * row_bytes,
+                static_cast<size_t>(row_bytes));
+  padded.view.data = start;
+  int64_t step = stride;
+  for (int k = tensor.rank() - 2; k >= 0; --k) {
+    padded.view.strides[k] = step;
+    step *= tensor.shape()[static_cast<size_t>(k)];
+  }
+  return padded;
+}
+
+ir::Tensor unpad(const Padded& padded) {
+  std::vector<int64_t> shape(padded.view.shape, padded.view.shape + padded.view.rank);
+  ir::Tensor tensor(static_cast<ir::Type>(padded.view.type), shape);
+  const int64_t row = tensor.rank() == 0 ? 1 : shape.back();
+  const int64_t row_bytes = ir::bytes_of(tensor.type(), row);
+  const int64_t rows = row == 0 ? 0 : tensor.elements() / row;
+  const int64_t stride_bytes =
+      tensor.rank() < 2 ? row_bytes
+                        : ir::bytes_of(tensor.type(), padded.view.strides[tensor.rank() - 2]);
+  for (int64_t r = 0; r < rows; ++r)
+    std::memcpy(tensor.data() + r * row_bytes,
+                static_cast<const std::byte*>(padded.view.data) + r * stride_bytes,
+                static_cast<size_t>(row_bytes));
+  return tensor;
+}
+
+// The rows `chosen` of every dimension named rows, as a smaller tensor.
+ir::Tensor take_rows(const ir::Tensor& tensor, const runtime::OperandRule& rule,
+                     const std::vector<int64_t>& chosen) {
+  size_t axis = 0;
+  while (axis < rule.shape.size() && rule.shape[axis].symbol != "rows") ++axis;
+  if (axis == rule.shape.size()) return tensor;
+  std::vector<int64_t> shape = tensor.shape();
+  int64_t outer = 1, inner = rule.shape[axis].factor;
+  for (size_t k = 0; k < axis; ++k) outer *= shape[k];
+  for (size_t k = axis + 1; k < shape.size(); ++k) inner *= shape[k];
+  const int64_t all = shape[axis] / rule.shape[axis].factor;
+  shape[axis] = static_cast<int64_t>(chosen.size()) * rule.shape[axis].factor;
+  ir::Tensor part(tensor.type(), shape);
+  const int64_t bytes = ir::bytes_of(tensor.type(), inner);
+  for (int64_t o = 0; o < outer; ++o)
+    for (size_t i = 0; i < chosen.size(); ++i)
+      std::memcpy(
+          part.data() + (o * static_cast<int64_t>(chosen.size()) + static_cast<int64_t>(i)) * bytes,
+          tensor.data() + (o * all + chosen[i]) * bytes, static_cast<size_t>(bytes));
+  return part;
+}
+
+}  // namespace
+
+Comparison compare(const std::string& operand, const ir::Tensor& found,
+                   const ir::graph::DoubleTensor& expected, const compiler::Limit& limit) {
+  Comparison result;
+  if (found.shape() != expected.shape) {
+    result.passed = false;
+    result.message = fmt::format("{}: the shapes differ", operand);
+    return result;
+  }
+  const int64_t width = found.rank() == 0 ? 1 : std::max<int64_t>(found.shape().back(), 1);
+  double scale = 1;
+  for (int64_t i = 0; i < found.elements(); ++i) {
+    if (i % width == 0) {
+      scale = 1;
+      for (int64_t k = i; k < i + width; ++k) {
+        const double magnitude = std::fabs(expected.values[static_cast<size_t>(k)]);
+        if (std::isfinite(magnitude)) scale = std::max(scale, magnitude);
+      }
+    }
+    const double got = found.at(i);
+    const double want = expected.values[static_cast<size_t>(i)];
+    if (got == want || (std::isnan(want) && std::isnan(got))) continue;
+    const double allowed = limit.allowed(want, scale);
+    double over = INFINITY;
+    // Just past the largest finite number of the type, infinity and that number are neighbours.
+    if (got == ir::graph::round_to(found.type(), want)) continue;
+    if (std::isfinite(got) && std::isfinite(want) && allowed > 0)
+      over = std::fabs(got - want) / allowed;
+    if (over <= result.worst) continue;
+    result.worst = over;
+    if (over > 1) {
+      result.passed = false;
+      result.message = fmt::format("{}[{}]: found {:.9g}, expected {:.9g} within {:.3g}", operand,
+                                   i, got, want, allowed);
+    }
+  }
+  return result;
+}
+
+Checker::Checker(compiler::Problem problem, compiler::Sizes at)
+    : problem_(std::move(problem)), at_(std::move(at)), small_(small_sizes(at_)) {}
+
+namespace {
+
+Result<std::vector<ir::graph::DoubleTensor>> oracle(const compiler::Problem& problem,
+                                                    const std::vector<ir::Tensor>& inputs) {
+  LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
+  return ir::graph::evaluate_double(graph, inputs);
+}
+
+Status compare_all(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& found,
+                   const std::vector<ir::graph::DoubleTensor>& expected, std::string_view where) {
+  for (size_t i = 0; i < found.size(); ++i) {
+    const std::string& name = kernel.operands[static_cast<size_t>(kernel.inputs) + i].name;
+    const Comparison comparison =
+        compare(name, found[i], expected[i], compiler::limit_of(kernel.problem, found[i].type()));
+    if (!comparison.passed) return fail(ErrorCode::mismatch, "{}, {}", where, comparison.message);
+  }
+  return {};
+}
+
+}  // namespace
+
+// Inputs and expected outputs depend on the problem alone: every candidate is held against the
+// same.
+Status Checker::prepare(const runtime::CompiledKernel& kernel) {
+  if (!cases_.empty()) return {};
+  std::vector<InputKind> kinds = adversarial_kinds();
+  kinds.insert(kinds.begin(), InputKind::normal);
+  for (InputKind kind : kinds) {
+    Case small{kind, {}, {}};
+    LATHE_TRY(small.inputs, make_inputs(kernel, small_, kind, kSeed));
+    LATHE_TRY(small.expected, oracle(problem_, small.inputs));
+    cases_.push_back(std::move(small));
+  }
+  const int64_t rows = at_.count("rows") != 0 ? at_.find("rows")->second : 1;
+  for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i)
+    chosen_rows_.push_back(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
+  LATHE_TRY(true_size_.inputs, make_inputs(kernel, at_, InputKind::normal, kSeed));
+  std::vector<ir::Tensor> part;
+  for (size_t i = 0; i < true_size_.inputs.size(); ++i)
+    part.push_back(take_rows(true_size_.inputs[i], kernel.operands[i], chosen_rows_));
+  LATHE_TRY(true_size_.expected, oracle(problem_, part));
+  return {};
+}
+
+Status Checker::check_interpreted(const runtime::CompiledKernel& kernel) {
+  LATHE_CHECK(prepare(kernel));
+  std::vector<ir::Tensor> inputs = cases_.front().inputs;
+  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, small_));
+  const Status interpreted =
+      runtime::launch_interpreted(kernel, views_of(inputs, outputs), kInterpretedWorkers);
+  if (!interpreted) return fail_with_context("interpreted", interpreted.error());
+  return compare_all(kernel, outputs, cases_.front().expected, "interpreted");
+}
+
+Status Checker::check_small(const runtime::CompiledKernel& kernel, const Case& small,
+                            int64_t padding, runtime::ThreadPool& pool) const {
+  const std::vector<ir::Tensor>& inputs = small.inputs;
+  LATHE_TRY(const std::vector<ir::Tensor> outputs, make_outputs(kernel, small_));
+  std::vector<Padded> padded;
+  std::vector<TensorView> views;
+  for (const auto* list : {&inputs, &outputs})
+    for (const ir::Tensor& tensor : *list) padded.push_back(pad(tensor, padding));
+  for (const Padded& operand : padded) views.push_back(operand.view);
+  LATHE_CHECK(runtime::launch(kernel, views, pool));
+  std::vector<ir::Tensor> found;
+  for (size_t i = inputs.size(); i < padded.size(); ++i) found.push_back(unpad(padded[i]));
+  return compare_all(
+      kernel, found, small.expected,
+      fmt::format("small shape, {} inputs, rows padded by {}", to_string(small.kind), padding));
+}
+
+Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
+                                runtime::ThreadPool& pool) const {
+  auto& inputs =
+      const_cast<std::vector<ir::Tensor>&>(true_size_.inputs);  // views are untyped in const
+  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at_));
+  LATHE_CHECK(runtime::launch(kernel, views_of(inputs, outputs), pool));
+  std::vector<ir::Tensor> found;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    found.push_back(take_rows(outputs[i], kernel.operands[inputs.size() + i], chosen_rows_));
+  return compare_all(kernel, found, true_size_.expected, "true size, chosen rows");
+}
+
+Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
+                                          runtime::ThreadPool& pool) {
+  LATHE_CHECK(prepare(kernel));
+  std::string kinds;
+  for (const Case& small : cases_) {
+    LATHE_CHECK(check_small(kernel, small, 0, pool));
+    LATHE_CHECK(check_small(kernel, small, 3, pool));
+    kinds += (kinds.empty() ? "" : ", ") + std::string(to_string(small.kind));
+  }
+  LATHE_CHECK(check_true_size(kernel, pool));
+  int64_t outputs = 0;
+  for (const auto& expected : true_size_.expected)
+    outputs += static_cast<int64_t>(expected.values.size());
+  return fmt::format(
+      "interpreted and compared with the oracle at {} ({}; padded rows), and at {} on {} outputs "
+      "of {} rows",
+      compiler::print(small_), kinds, compiler::print(at_), outputs, chosen_rows_.size());
+}
+
+}  // namespace lathe::tuner

@@ -1,0 +1,62 @@
+// Is a candidate right? Nothing may win that has not passed here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/limits.h"
+#include "ir/graph/reference.h"
+#include "ir/tensor.h"
+#include "runtime/compiled_kernel.h"
+#include "runtime/thread_pool.h"
+#include "tuner/inputs.h"
+
+namespace lathe::tuner {
+
+/// The worst element of a comparison, or none.
+struct Comparison {
+  bool passed = true;
+  double worst = 0;     ///< largest difference over what the limit allows there; above 1 fails
+  std::string message;  ///< of the worst failure: operand, index, found, expected, allowed
+};
+
+/// Compares an output with the oracle's, element by element.
+Comparison compare(const std::string& operand, const ir::Tensor& found,
+                   const ir::graph::DoubleTensor& expected, const compiler::Limit& limit);
+
+/// The oracle's answers for one problem, made once and held against every candidate.
+class Checker {
+ public:
+  /// `at`: the true sizes.
+  Checker(compiler::Problem problem, compiler::Sizes at);
+
+  /// Before anything native runs: interprets the plan on the small shape, with bounds checks and
+  /// the proof that threads write disjoint bytes, and compares with the oracle. mismatch or
+  /// verify_error.
+  Status check_interpreted(const runtime::CompiledKernel& kernel);
+
+  /// The native kernel on the small shape in full, contiguous and with padded rows, on ordinary and
+  /// adversarial inputs; and at true size on whole rows: the first, the last and six between, so on
+  /// every block edge of a row. Returns what was checked, for the record. mismatch otherwise.
+  Result<std::string> check_native(const runtime::CompiledKernel& kernel,
+                                   runtime::ThreadPool& pool);
+
+ private:
+  struct Case {
+    InputKind kind = InputKind::normal;
+    std::vector<ir::Tensor> inputs;
+    std::vector<ir::graph::DoubleTensor> expected;  ///< at true size: of the chosen rows only
+  };
+  Status prepare(const runtime::CompiledKernel& kernel);
+  Status check_small(const runtime::CompiledKernel& kernel, const Case& small, int64_t padding,
+                     runtime::ThreadPool& pool) const;
+  Status check_true_size(const runtime::CompiledKernel& kernel, runtime::ThreadPool& pool) const;
+
+  compiler::Problem problem_;
+  compiler::Sizes at_, small_;
+  std::vector<Case> cases_;  ///< on the small shape; made at the first check
+  Case true_size_;
+  std::vector<int64_t> chosen_rows_;
+};
+
+}  // namespace lathe::tuner

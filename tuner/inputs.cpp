@@ -1,0 +1,163 @@
+// Random tensors from a counter-based generator.
+#include "tuner/inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "compiler/family.h"
+#include "ir/gguf_blocks.h"
+
+namespace lathe::tuner {
+namespace {
+
+// SplitMix64 (Steele, Lea, Flood 2014): the same sequence everywhere, unlike <random>'s
+// distributions.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+  }
+  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
+  // The sum of four uniforms has a normal's shape where it matters here, without transcendental
+  // functions whose last bits differ between libraries.
+  double normal() { return (uniform() + uniform() + uniform() + uniform() - 2) * std::sqrt(3.0); }
+
+ private:
+  uint64_t state_;
+};
+
+double special_value(uint64_t choice) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const double values[] = {std::nan(""), kInfinity, -kInfinity, 0.0, -0.0};
+  return values[choice % std::size(values)];
+}
+
+// Large tensors repeat their first kPeriod elements: a prime, so that no two rows are alike.
+constexpr int64_t kPeriod = 65537;
+
+void repeat_beginning(ir::Tensor& tensor) {
+  const int64_t bytes = tensor.bytes();
+  for (int64_t done = ir::bytes_of(tensor.type(), std::min(kPeriod, tensor.elements()));
+       done < bytes;) {
+    const int64_t part = std::min(done, bytes - done);
+    std::memcpy(tensor.data() + done, tensor.data(), static_cast<size_t>(part));
+    done += part;
+  }
+}
+
+void fill(ir::Tensor& tensor, InputKind kind, Random& random) {
+  const int64_t row = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
+  const bool whole_rows = tensor.rank() >= 2;
+  for (int64_t i = 0; i < std::min(tensor.elements(), kPeriod); ++i) {
+    double value = random.normal();
+    switch (kind) {
+      case InputKind::normal: break;
+      case InputKind::large: value = value * 1e4 + 1e4; break;
+      case InputKind::tiny: value *= 0x1p-126; break;
+      case InputKind::special:
+        // Weights and biases stay ordinary: a NaN there would hide every other row's result.
+        if (whole_rows && random.next() % 37 == 0) value = special_value(random.next());
+        break;
+      case InputKind::masked:
+        if (whole_rows && (i / row) % 2 == 1) value = -std::numeric_limits<double>::infinity();
+        break;
+    }
+    tensor.set(i, value);
+  }
+  repeat_beginning(tensor);
+}
+
+}  // namespace
+
+const std::vector<InputKind>& adversarial_kinds() {
+  static const std::vector<InputKind> kinds = {InputKind::large, InputKind::tiny,
+                                               InputKind::special, InputKind::masked};
+  return kinds;
+}
+
+std::string_view to_string(InputKind kind) {
+  switch (kind) {
+    case InputKind::normal: return "normal";
+    case InputKind::large: return "large";
+    case InputKind::tiny: return "tiny";
+    case InputKind::special: return "special";
+    case InputKind::masked: return "masked";
+  }
+  return "unknown";
+}
+
+Result<std::vector<std::vector<int64_t>>> operand_shapes(
+    const std::vector<runtime::OperandRule>& rules, const compiler::Sizes& sizes) {
+  std::vector<std::vector<int64_t>> shapes;
+  for (const runtime::OperandRule& rule : rules) {
+    std::vector<int64_t> shape;
+    for (const auto& dim : rule.shape) {
+      int64_t size = dim.factor;
+      if (!dim.symbol.empty()) {
+        const auto found = sizes.find(dim.symbol);
+        if (found == sizes.end())
+          return fail(ErrorCode::invalid_argument, "operand '{}': no size for '{}'", rule.name,
+                      dim.symbol);
+        size *= found->second;
+      }
+      shape.push_back(size);
+    }
+    shapes.push_back(std::move(shape));
+  }
+  return shapes;
+}
+
+Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kernel,
+                                            const compiler::Sizes& sizes, InputKind kind,
+                                            uint64_t seed) {
+  LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, sizes));
+  std::vector<ir::Tensor> inputs;
+  Random random(seed);
+  for (int i = 0; i < kernel.inputs; ++i) {
+    const runtime::OperandRule& rule = kernel.operands[static_cast<size_t>(i)];
+    ir::Tensor tensor(rule.type, shapes[static_cast<size_t>(i)]);
+    if (rule.index_limit >= 0) {
+      const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
+      const int64_t limit = sizes.find(name)->second;
+      for (int64_t k = 0; k < tensor.elements(); ++k)
+        tensor.set(k, static_cast<double>(random.next() % static_cast<uint64_t>(limit)));
+    } else if (ir::info(rule.type).block_elements > 1) {
+      ir::Tensor values(ir::Type::f32, shapes[static_cast<size_t>(i)]);
+      fill(values, InputKind::normal, random);
+      ir::quantize(rule.type, values.as<float>(), tensor.data());
+    } else {
+      fill(tensor, kind, random);
+    }
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kernel,
+                                             const compiler::Sizes& sizes) {
+  LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, sizes));
+  std::vector<ir::Tensor> outputs;
+  for (size_t i = static_cast<size_t>(kernel.inputs); i < kernel.operands.size(); ++i)
+    outputs.emplace_back(kernel.operands[i].type, shapes[i]);
+  return outputs;
+}
+
+std::vector<TensorView> views_of(std::vector<ir::Tensor>& inputs,
+                                 std::vector<ir::Tensor>& outputs) {
+  std::vector<TensorView> views;
+  for (auto* list : {&inputs, &outputs}) {
+    for (ir::Tensor& tensor : *list) {
+      views.emplace_back(tensor.data(), static_cast<DataType>(tensor.type()), tensor.shape().data(),
+                         tensor.rank());
+    }
+  }
+  return views;
+}
+
+}  // namespace lathe::tuner

@@ -1,0 +1,43 @@
+// Input tensors for a problem: ordinary ones to time with, adversarial ones to check with.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <lathe/tensor_view.h>
+
+#include "compiler/problem.h"
+#include "ir/tensor.h"
+#include "runtime/compiled_kernel.h"
+
+namespace lathe::tuner {
+
+enum class InputKind {
+  normal,   ///< standard normal
+  large,    ///< magnitudes up to 1e4 with a common offset, so that cancellation shows
+  tiny,     ///< around and below the smallest normal number
+  special,  ///< normal, with NaN, infinities and signed zeros strewn in; no number whose
+            ///< square or half leaves f32: there kernel and oracle rightly differ
+  masked,   ///< rows that are -inf throughout, between ordinary ones
+};
+const std::vector<InputKind>& adversarial_kinds();
+std::string_view to_string(InputKind kind);
+
+/// A shape for every operand of the signature.
+Result<std::vector<std::vector<int64_t>>> operand_shapes(
+    const std::vector<runtime::OperandRule>& rules, const compiler::Sizes& sizes);
+
+/// One tensor for each input, the same for the same seed on every host. Index operands get indices
+/// in range whatever the kind. Block-quantised inputs are quantised from the values.
+Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kernel,
+                                            const compiler::Sizes& sizes, InputKind kind,
+                                            uint64_t seed);
+
+/// Zeroed tensors for the outputs.
+Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kernel,
+                                             const compiler::Sizes& sizes);
+
+/// Views in call order.
+std::vector<TensorView> views_of(std::vector<ir::Tensor>& inputs, std::vector<ir::Tensor>& outputs);
+
+}  // namespace lathe::tuner

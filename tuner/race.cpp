@@ -1,0 +1,122 @@
+// Rounds of batches; see statistics.h for why they are decided as they are.
+#include "tuner/race.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "support/hardware.h"
+#include "support/interrupt.h"
+#include "tuner/inputs.h"
+#include "tuner/statistics.h"
+
+namespace lathe::tuner {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr uint64_t kSeed = 1;
+constexpr int64_t kCacheMultiple = 4;
+constexpr int64_t kLeastColdBytes = int64_t{64} << 20;
+
+double since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+// A racer's calls, bound once: the checks of a launch are not part of what schedules differ in.
+struct Lane {
+  std::vector<runtime::BoundCall> calls;  ///< one a buffer set
+  size_t next = 0;
+  int64_t repeats = 1;
+};
+
+Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& pool) {
+  for (int64_t i = 0; i < count; ++i) {
+    LATHE_CHECK(runtime::run_call(*racer.kernel, lane.calls[lane.next], pool));
+    lane.next = (lane.next + 1) % lane.calls.size();
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
+                                        const compiler::Sizes& at, bool cold) {
+  RaceBuffers buffers;
+  int64_t bytes = 0;
+  size_t sets = 1;
+  for (size_t set = 0; set < sets; ++set) {
+    LATHE_TRY(auto inputs, make_inputs(kernel, at, InputKind::normal, kSeed + set));
+    LATHE_TRY(auto outputs, make_outputs(kernel, at));
+    if (set == 0) {
+      for (const auto* list : {&inputs, &outputs})
+        for (const ir::Tensor& tensor : *list) bytes += tensor.bytes();
+      const int64_t available = support::available_memory() / 4;
+      if (bytes > available) {
+        return fail(ErrorCode::resource_exhausted,
+                    "{} at {} needs {} MiB; a quarter of the free memory is {} MiB",
+                    kernel.problem.line(), compiler::print(at), bytes >> 20, available >> 20);
+      }
+      if (cold) {
+        const int64_t wanted = std::min(
+            std::max(kCacheMultiple * support::host().l3_bytes, kLeastColdBytes), available);
+        sets = static_cast<size_t>(
+            std::clamp<int64_t>(wanted / std::max<int64_t>(bytes, 1) + 1, 2, 4096));
+      }
+    }
+    buffers.views_.push_back(views_of(inputs, outputs));
+    buffers.tensors_.push_back(std::move(inputs));
+    buffers.tensors_.push_back(std::move(outputs));
+  }
+  return buffers;
+}
+
+Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::ThreadPool& pool,
+            const RaceOptions& options, const std::function<void(size_t)>& dropped) {
+  std::vector<Lane> lanes(racers.size());
+  const auto begin = Clock::now();
+  for (size_t i = 0; i < racers.size(); ++i) {
+    for (size_t set = 0; set < buffers.sets(); ++set) {
+      LATHE_TRY(runtime::BoundCall call,
+                runtime::bind_call(*racers[i].kernel, buffers.views(set), pool.threads()));
+      lanes[i].calls.push_back(call);
+    }
+    // Repeats are doubled until a batch is long enough; this is the warm-up, too.
+    for (double time = 0;; lanes[i].repeats *= 2) {
+      const auto start = Clock::now();
+      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool));
+      time = since(start);
+      if (time >= options.batch_seconds) break;
+    }
+  }
+  size_t running = 0;
+  for (const Racer& racer : racers) running += racer.dropped ? 0 : 1;
+  for (int round = 0; round < options.max_rounds; ++round) {
+    if (round > 0 && (since(begin) > options.seconds || support::interrupted())) break;
+    for (size_t k = 0; k < racers.size(); ++k) {
+      const size_t i = (k + static_cast<size_t>(round)) % racers.size();
+      if (racers[i].dropped) continue;
+      const auto start = Clock::now();
+      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool));
+      racers[i].batches_ns.push_back(since(start) * 1e9 / static_cast<double>(lanes[i].repeats));
+    }
+    if (round + 1 < options.rounds_before_dropping) continue;
+    size_t leader = racers.size();
+    double best = 0;
+    for (size_t i = 0; i < racers.size(); ++i) {
+      if (racers[i].dropped) continue;
+      const double time = median(racers[i].batches_ns);
+      if (leader == racers.size() || time < best) leader = i, best = time;
+    }
+    for (size_t i = 0; i < racers.size(); ++i) {
+      if (racers[i].dropped || racers[i].keep || i == leader) continue;
+      if (!clearly_slower(racers[i].batches_ns, racers[leader].batches_ns)) continue;
+      racers[i].dropped = true;
+      --running;
+      dropped(i);
+    }
+    if (running <= 1 && racers.size() > 1 && options.stop_when_decided) break;
+  }
+  return {};
+}
+
+}  // namespace lathe::tuner

@@ -1,0 +1,31 @@
+// The noise policy: how batches of timings become decisions. Everything else in the tuner asks
+// here.
+//
+// Timings on a shared machine are the kernel's time plus a disturbance that is never negative,
+// skewed, and correlated over seconds. So: the mean is biased by rare long disturbances, and the
+// minimum is lucky (it compares each candidate's luckiest moment). We quote the median over
+// batches, compare candidates by paired batches (each round times all of them in turn, so that a
+// slow second hits all alike), and decide by a sign test on the pairs, which assumes nothing about
+// the distribution.
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace lathe::tuner {
+
+double median(std::vector<double> samples);  ///< 0 for none
+
+/// Quartile range over median: how noisy a series was. 0 for fewer than 4 samples.
+double relative_spread(std::vector<double> samples);
+
+/// How sure we are that a's times lie below b's, from paired rounds: 1 - p of the one-sided sign
+/// test. 0.5 for no pairs. Pairs are a[i], b[i]; ties are dropped.
+double confidence_faster(std::span<const double> a, std::span<const double> b);
+
+/// A candidate may be dropped when it is slower than the leader beyond doubt: by more than `margin`
+/// in the median and with confidence_faster(leader, candidate) >= `certainty`.
+bool clearly_slower(std::span<const double> candidate, std::span<const double> leader,
+                    double margin = 0.02, double certainty = 0.95);
+
+}  // namespace lathe::tuner

@@ -1,0 +1,73 @@
+// One task's search: what was tried, what is left, who leads; and the record that follows from it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+#include "tuner/session.h"
+#include "tuner/worker_protocol.h"
+
+namespace lathe::tuner {
+
+/// The state of one task. Knows nothing of processes and clocks: run_session() feeds it races.
+class TaskSearch {
+ public:
+  /// Reads what the store knows. Errors: a problem whose candidates cannot be listed, the store.
+  static Result<TaskSearch> create(const Task& task, const SessionOptions& options,
+                                   store::Store& store);
+
+  const Task& task() const { return task_; }
+  const store::Key& key() const { return key_; }
+  const std::optional<store::Winner>& winner() const { return winner_; }
+
+  bool has_baseline() const { return winner_.has_value(); }
+  size_t candidates_left() const { return pending_.size(); }
+  size_t candidates_tried() const { return tried_; }
+  /// A winner that is not the default and has not been re-tested against it in this session.
+  bool needs_final() const;
+  /// Expected time of one call, 0 while unknown: decides how much of the budget the task gets.
+  double call_ns() const { return winner_ ? winner_->tuned_ns : 0; }
+  /// "1.31x over default"; empty before the baseline.
+  std::string standing() const;
+
+  /// Races to run. The schedules in a next race are taken from the pending ones.
+  Job baseline_job() const;
+  Job next_job(size_t chunk);
+  Job final_job() const;
+
+  /// Records one candidate's end (committed when this returns) and keeps its batches for decide().
+  Status record(const Job& job, const Event& trial, const std::string& session,
+                store::Store& store);
+  void set_roofs(double gflops, double gbytes_per_s);
+  /// Draws the conclusion from the race just run: the winner is recorded if it changed.
+  Status decide(const Job& job, bool final, const std::string& session, store::Store& store);
+
+  double spent_s = 0;        ///< of the session's time on this task
+  std::string problem_note;  ///< why there is no result, or what went wrong last
+
+ private:
+  struct Timed {
+    std::vector<double> batches_ns;
+    std::string check;
+  };
+  Job job_for(std::vector<std::string> schedules, int keep) const;
+  void rate(store::Winner& winner) const;
+
+  Task task_;
+  store::Key key_;
+  std::string target_;
+  int threads_ = 1;
+  std::string default_;
+  std::deque<std::string> pending_;
+  size_t tried_ = 0;
+  bool final_done_ = false;
+  std::optional<store::Winner> winner_;
+  std::map<std::string, Timed> race_;  ///< by schedule, of the race being run
+  double roof_gflops_ = 0, roof_gbytes_per_s_ = 0;
+};
+
+}  // namespace lathe::tuner

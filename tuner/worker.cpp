@@ -1,0 +1,188 @@
+// The worker's side of tuning: compiles, checks and races candidates, and reports as it goes.
+#include <cstdio>
+#include <iostream>
+#include <memory>
+#include <optional>
+
+#include "compiler/family.h"
+#include "compiler/sizes.h"
+#include "store/records.h"
+#include "support/interrupt.h"
+#include "tuner/check.h"
+#include "tuner/race.h"
+#include "tuner/roofline.h"
+#include "tuner/session.h"
+#include "tuner/worker_protocol.h"
+
+namespace lathe::tuner {
+namespace {
+
+class Worker {
+ public:
+  explicit Worker(const runtime::Backends& backends) : backends_(backends) {}
+
+  void run(const Job& job) {
+    if (const Status status = try_run(job); !status) {
+      Event event;
+      event.kind = "error";
+      event.detail = status.error().message;
+      send(event);
+    }
+    Event done;
+    done.kind = "done";
+    send(done);
+  }
+
+ private:
+  static void send(const Event& event) {
+    const std::string line = encode(event) + "\n";
+    std::fwrite(line.data(), 1, line.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  static void send_trial(int candidate, store::TrialState state, const std::string& check,
+                         const std::string& detail, std::vector<double> batches = {}) {
+    Event event;
+    event.kind = "trial";
+    event.candidate = candidate;
+    event.state = std::string(store::to_string(state));
+    event.check = check;
+    event.detail = detail;
+    event.batches_ns = std::move(batches);
+    send(event);
+  }
+
+  Status prepare(const Job& job) {
+    if (!pool_ || pool_->threads() != job.threads) {
+      LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(job.threads));
+      pool_.emplace(std::move(pool));
+    }
+    const std::string key = job.problem + " at " + job.at + " " + job.cache;
+    if (key == key_) return {};
+    key_.clear();
+    buffers_.reset();
+    LATHE_TRY(problem_, compiler::parse_problem(job.problem));
+    LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(job.at));
+    LATHE_TRY(at_, compiler::complete_sizes(problem_, given));
+    checker_ = std::make_unique<Checker>(problem_, at_);
+    key_ = key;
+    return {};
+  }
+
+  // Compiles and checks one candidate; reports it where it ends here.
+  std::shared_ptr<const runtime::CompiledKernel> admit(const Job& job,
+                                                       const runtime::SelectedTarget& target,
+                                                       int candidate, std::string& check) {
+    Event begin;
+    begin.kind = "begin";
+    begin.candidate = candidate;
+    send(begin);
+    const compiler::SearchSpace space = problem_.family().space(problem_, target.target);
+    auto schedule = space.parse(job.schedules[static_cast<size_t>(candidate)]);
+    if (!schedule) {
+      send_trial(candidate, store::TrialState::rejected, "", schedule.error().message);
+      return nullptr;
+    }
+    auto kernel = runtime::compile_kernel(problem_, *schedule, target.target, *target.backend);
+    if (!kernel) {
+      const bool refused = kernel.error().code == ErrorCode::rejected;
+      send_trial(candidate, refused ? store::TrialState::rejected : store::TrialState::failed, "",
+                 kernel.error().message);
+      return nullptr;
+    }
+    if (const Status interpreted = checker_->check_interpreted(**kernel); !interpreted) {
+      send_trial(candidate, store::TrialState::failed_check, "interpreted",
+                 interpreted.error().message);
+      return nullptr;
+    }
+    auto checked = checker_->check_native(**kernel, *pool_);
+    if (!checked) {
+      send_trial(candidate, store::TrialState::failed_check, "native", checked.error().message);
+      return nullptr;
+    }
+    check = std::move(*checked);
+    return std::move(*kernel);
+  }
+
+  Status try_run(const Job& job) {
+    LATHE_CHECK(prepare(job));
+    LATHE_TRY(const runtime::SelectedTarget target, runtime::select_target(backends_, job.target));
+    std::vector<Racer> racers;
+    std::vector<int> candidates;
+    std::vector<std::string> checks;
+    for (int i = 0; i < static_cast<int>(job.schedules.size()); ++i) {
+      if (support::interrupted()) return {};
+      std::string check;
+      auto kernel = admit(job, target, i, check);
+      if (kernel == nullptr) continue;
+      racers.push_back({std::move(kernel), i < job.keep});
+      candidates.push_back(i);
+      checks.push_back(std::move(check));
+    }
+    if (racers.empty()) return {};
+    if (!buffers_) {
+      LATHE_TRY(RaceBuffers buffers,
+                RaceBuffers::create(*racers.front().kernel, at_, job.cache == "cold"));
+      buffers_.emplace(std::move(buffers));
+    }
+    const auto report = [&](size_t i, store::TrialState state, const char* detail) {
+      send_trial(candidates[i], state, checks[i], detail, racers[i].batches_ns);
+    };
+    RaceOptions options;
+    options.seconds = job.seconds;
+    options.max_rounds = job.max_rounds;
+    LATHE_CHECK(race(racers, *buffers_, *pool_, options, [&](size_t i) {
+      report(i, store::TrialState::abandoned, "slower than the leader beyond doubt");
+    }));
+    for (size_t i = 0; i < racers.size(); ++i)
+      if (!racers[i].dropped) report(i, store::TrialState::timed, "");
+    if (job.measure_roofs) LATHE_CHECK(send_roofs(job, target));
+    return {};
+  }
+
+  Status send_roofs(const Job& job, const runtime::SelectedTarget& target) {
+    const compiler::Work work = problem_.family().work(problem_, at_);
+    const double bytes = work.bytes_read + work.bytes_written;
+    const double last_cache = static_cast<double>(support::host().l3_bytes);
+    Footprint footprint;
+    // Cold: memory. Warm: what the kernel itself touches.
+    footprint.bytes =
+        static_cast<int64_t>(job.cache == "cold" ? std::max(4 * last_cache, 64e6) : bytes);
+    footprint.written_share = bytes > 0 ? work.bytes_written / bytes : 0;
+    LATHE_TRY(const Roofs roofs, measure_roofs(target, *pool_, footprint, kRoofSeconds));
+    Event event;
+    event.kind = "roofs";
+    event.gflops = roofs.gflops;
+    event.gbytes_per_s = roofs.gbytes_per_s;
+    send(event);
+    return {};
+  }
+
+  static constexpr double kRoofSeconds = 0.08;
+
+  const runtime::Backends& backends_;
+  std::string key_;  ///< of the problem that the members below belong to
+  compiler::Problem problem_;
+  compiler::Sizes at_;
+  std::unique_ptr<Checker> checker_;
+  std::optional<RaceBuffers> buffers_;
+  std::optional<runtime::ThreadPool> pool_;
+};
+
+}  // namespace
+
+int worker_main(const runtime::Backends& backends) {
+  Worker worker(backends);
+  std::string line;
+  while (!support::interrupted() && std::getline(std::cin, line)) {
+    auto job = decode_job(line);
+    if (!job) {
+      std::fprintf(stderr, "lathe worker: %s\n", job.error().message.c_str());
+      return 2;
+    }
+    worker.run(*job);
+  }
+  return 0;
+}
+
+}  // namespace lathe::tuner

@@ -1,0 +1,77 @@
+// JSON for jobs and events.
+#include "tuner/worker_protocol.h"
+
+#include <nlohmann/json.hpp>
+
+namespace lathe::tuner {
+namespace {
+
+using Json = nlohmann::json;
+
+template <typename Record, typename Read>
+Result<Record> decode(std::string_view line, Read&& read) {
+  try {
+    return read(Json::parse(line));
+  } catch (const Json::exception& error) {
+    return fail(ErrorCode::parse_error, "worker protocol: found '{}': {}", line.substr(0, 80),
+                error.what());
+  }
+}
+
+}  // namespace
+
+std::string encode(const Job& job) {
+  return Json{{"problem", job.problem},
+              {"at", job.at},
+              {"cache", job.cache},
+              {"target", job.target},
+              {"threads", job.threads},
+              {"schedules", job.schedules},
+              {"keep", job.keep},
+              {"seconds", job.seconds},
+              {"max_rounds", job.max_rounds},
+              {"measure_roofs", job.measure_roofs}}
+      .dump();
+}
+
+std::string encode(const Event& event) {
+  return Json{{"kind", event.kind},     {"candidate", event.candidate},
+              {"state", event.state},   {"check", event.check},
+              {"detail", event.detail}, {"batches_ns", event.batches_ns},
+              {"gflops", event.gflops}, {"gbytes_per_s", event.gbytes_per_s}}
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Job> decode_job(std::string_view line) {
+  return decode<Job>(line, [](const Json& json) {
+    Job job;
+    json.at("problem").get_to(job.problem);
+    json.at("at").get_to(job.at);
+    json.at("cache").get_to(job.cache);
+    json.at("target").get_to(job.target);
+    json.at("threads").get_to(job.threads);
+    json.at("schedules").get_to(job.schedules);
+    json.at("keep").get_to(job.keep);
+    json.at("seconds").get_to(job.seconds);
+    json.at("max_rounds").get_to(job.max_rounds);
+    json.at("measure_roofs").get_to(job.measure_roofs);
+    return job;
+  });
+}
+
+Result<Event> decode_event(std::string_view line) {
+  return decode<Event>(line, [](const Json& json) {
+    Event event;
+    json.at("kind").get_to(event.kind);
+    json.at("candidate").get_to(event.candidate);
+    json.at("state").get_to(event.state);
+    json.at("check").get_to(event.check);
+    json.at("detail").get_to(event.detail);
+    json.at("batches_ns").get_to(event.batches_ns);
+    json.at("gflops").get_to(event.gflops);
+    json.at("gbytes_per_s").get_to(event.gbytes_per_s);
+    return event;
+  });
+}
+
+}  // namespace lathe::tuner

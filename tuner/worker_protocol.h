@@ -1,0 +1,44 @@
+// What session and worker say to each other: one JSON object a line, jobs one way, events the
+// other.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "support/error.h"
+
+namespace lathe::tuner {
+
+/// One race: these schedules of one problem.
+struct Job {
+  std::string problem;  ///< canonical line
+  std::string at;       ///< "rows=512"
+  std::string cache;    ///< "cold" | "warm"
+  std::string target;   ///< "avx2"
+  int threads = 1;
+  std::vector<std::string> schedules;  ///< the first `keep` are raced to the end
+  int keep = 1;
+  double seconds = 0.5;
+  int max_rounds = 31;
+  bool measure_roofs = false;
+};
+
+/// What happened to a candidate, or to the job.
+struct Event {
+  std::string kind;    ///< "begin" | "trial" | "roofs" | "done" | "error"
+  int candidate = -1;  ///< of begin and trial
+  std::string state;   ///< of trial: a store::TrialState
+  std::string check;   ///< of trial: what was checked
+  std::string detail;  ///< of trial and error: why
+  std::vector<double> batches_ns{};
+  double gflops = 0, gbytes_per_s = 0;  ///< of roofs
+};
+
+std::string encode(const Job& job);
+std::string encode(const Event& event);
+/// parse_error for a line that is not one.
+Result<Job> decode_job(std::string_view line);
+Result<Event> decode_event(std::string_view line);
+
+}  // namespace lathe::tuner
