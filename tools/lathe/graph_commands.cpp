@@ -1,0 +1,191 @@
+// run, check and print: commands on .lir graphs.
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "compiler/lowering/memory_plan.h"
+#include "compiler/lowering/passes.h"
+#include "compiler/problem.h"
+#include "ir/graph/reference.h"
+#include "ir/graph/text.h"
+#include "ir/graph/verify.h"
+#include "ir/npy.h"
+#include "runtime/executor.h"
+#include "tools/common/output.h"
+#include "tools/lathe/commands.h"
+
+namespace lathe::tools {
+namespace {
+
+namespace graph_ir = ir::graph;
+
+// "name=file" pairs, each name once.
+Result<std::map<std::string, std::string>> parse_bindings(const std::string& option,
+                                                          const std::vector<std::string>& list) {
+  std::map<std::string, std::string> bindings;
+  for (const std::string& text : list) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size()) {
+      return fail(ErrorCode::invalid_argument, "{}: found '{}', expected NAME=FILE.npy", option,
+                  text);
+    }
+    if (!bindings.emplace(text.substr(0, equals), text.substr(equals + 1)).second) {
+      return fail(ErrorCode::invalid_argument, "{}: '{}' is given twice", option,
+                  text.substr(0, equals));
+    }
+  }
+  return bindings;
+}
+
+Result<std::vector<ir::Tensor>> read_inputs(const graph_ir::Graph& graph,
+                                            std::map<std::string, std::string> files) {
+  std::vector<ir::Tensor> inputs;
+  for (graph_ir::ValueId id : graph.inputs) {
+    const graph_ir::Value& value = graph.value(id);
+    const auto file = files.find(value.name);
+    if (file == files.end()) {
+      return fail(ErrorCode::invalid_argument, "input %{} is missing; give --in {}=FILE.npy",
+                  value.name, value.name);
+    }
+    auto tensor = ir::read_npy(file->second);
+    if (!tensor) return tl::unexpected(std::move(tensor).error());
+    auto typed = ir::reinterpret(std::move(*tensor), value.type.element);
+    if (!typed)
+      return fail_with_context(fmt::format("{} for input %{}", file->second, value.name),
+                               typed.error());
+    inputs.push_back(std::move(*typed));
+    files.erase(file);
+  }
+  if (!files.empty()) {
+    return fail(ErrorCode::invalid_argument, "the graph has no input %{}", files.begin()->first);
+  }
+  return inputs;
+}
+
+Result<std::vector<ir::Tensor>> execute(const DriverOptions& driver, graph_ir::Graph graph,
+                                        std::span<const ir::Tensor> inputs,
+                                        const runtime::Backends& backends, nlohmann::json& steps) {
+  if (driver.target == "reference") return graph_ir::evaluate(graph, inputs);
+  LibraryOptions options;
+  options.backends = backends;
+  const bool interpreted = driver.target == "interpret";
+  options.target = interpreted ? "" : driver.target;
+  options.threads = driver.threads;
+  options.store = driver.db;
+  options.device = driver.device;
+  LATHE_TRY(auto library, runtime::KernelLibrary::open(options));
+  LATHE_TRY(auto executor, runtime::Executor::create(std::move(graph), library,
+                                                     interpreted ? runtime::Execution::interpreted
+                                                                 : runtime::Execution::native));
+  LATHE_TRY(const auto list, executor->steps(inputs));
+  for (const runtime::ExecutionStep& step : list) {
+    steps.push_back(
+        {{"step", step.what}, {"schedule", step.schedule}, {"match", to_string(step.match)}});
+  }
+  return executor->run(inputs);
+}
+
+}  // namespace
+
+Result<graph_ir::Graph> read_graph(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return fail(ErrorCode::not_found, "{}: cannot be read", path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  auto graph = graph_ir::parse(text.str());
+  if (!graph) return fail_with_context(path, std::move(graph).error());
+  return graph;
+}
+
+Result<int> run_command(const DriverOptions& driver, const RunOptions& options,
+                        const runtime::Backends& backends) {
+  if (!driver.schedule.empty() || !driver.cpu.empty()) {
+    return fail(
+        ErrorCode::invalid_argument,
+        "run takes no --schedule or --cpu: a graph has many kernels, and they run here; see "
+        "lathe bench and lathe emit");
+  }
+  LATHE_TRY(graph_ir::Graph graph, read_graph(options.graph));
+  LATHE_TRY(auto in, parse_bindings("--in", options.in));
+  LATHE_TRY(auto out, parse_bindings("--out", options.out));
+  LATHE_TRY(const std::vector<ir::Tensor> inputs, read_inputs(graph, std::move(in)));
+  std::vector<std::string> names;
+  for (graph_ir::ValueId id : graph.outputs) names.push_back(graph.value(id).name);
+  for (const auto& [name, file] : out) {
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      return fail(ErrorCode::invalid_argument, "--out: the graph has no output %{}", name);
+  }
+  nlohmann::json steps = nlohmann::json::array();
+  LATHE_TRY(const std::vector<ir::Tensor> outputs,
+            execute(driver, std::move(graph), inputs, backends, steps));
+  nlohmann::json results = nlohmann::json::array();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const auto file = out.find(names[i]);
+    if (file != out.end()) LATHE_CHECK(ir::write_npy(file->second, outputs[i]));
+    results.push_back({{"name", names[i]},
+                       {"type", ir::name(outputs[i].type())},
+                       {"shape", outputs[i].shape()},
+                       {"file", file == out.end() ? "" : file->second}});
+  }
+  if (driver.json) {
+    print_json({{"steps", std::move(steps)}, {"outputs", std::move(results)}});
+  } else {
+    for (const auto& result : results) {
+      fmt::print("%{}: {}{}{}\n", result["name"].get<std::string>(),
+                 result["type"].get<std::string>(), result["shape"].dump(),
+                 result["file"].get<std::string>().empty()
+                     ? ""
+                     : " -> " + result["file"].get<std::string>());
+    }
+  }
+  return kSuccess;
+}
+
+Result<int> check_command(const DriverOptions& driver, const std::string& path) {
+  LATHE_TRY(const graph_ir::Graph graph, read_graph(path));
+  LATHE_CHECK(graph_ir::verify(graph));
+  if (driver.json) {
+    print_json({{"graph", graph.name},
+                {"nodes", graph.nodes.size()},
+                {"inputs", graph.inputs.size()},
+                {"outputs", graph.outputs.size()},
+                {"dimensions", graph.dim_names()}});
+  } else {
+    fmt::print("{}: graph {} is well formed: {} nodes\n", path, graph.name, graph.nodes.size());
+  }
+  return kSuccess;
+}
+
+Result<int> print_command(const DriverOptions& driver, const std::string& path,
+                          const std::string& after, const std::string& sizes) {
+  LATHE_TRY(graph_ir::Graph graph, read_graph(path));
+  std::string text;
+  if (after.empty()) {
+    text = graph_ir::print(graph, graph_ir::PrintTypes::yes);
+  } else {
+    LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(sizes));
+    graph_ir::DimBindings bindings(given.begin(), given.end());
+    for (const std::string& name : graph.dim_names()) {
+      if (bindings.count(name) == 0) {
+        return fail(ErrorCode::invalid_argument,
+                    "lowering needs sizes; give --at {}=N for the graph's named dimensions", name);
+      }
+    }
+    LATHE_TRY(graph, graph_ir::bind_dims(graph, bindings));
+    LATHE_TRY(const auto lowered, compiler::lowering::lower(graph, after == "all" ? "" : after));
+    text = compiler::lowering::print(lowered);
+    if (after == "all") {
+      const auto memory = compiler::lowering::plan_memory(lowered);
+      text += fmt::format("arena {} bytes ({} without reuse)\n", memory.arena_bytes,
+                          memory.unshared_bytes);
+    }
+  }
+  if (driver.json) {
+    print_json({{"text", text}});
+  } else {
+    fmt::print("{}", text);
+  }
+  return kSuccess;
+}
+
+}  // namespace lathe::tools

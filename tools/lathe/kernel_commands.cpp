@@ -1,0 +1,280 @@
+// emit, bench and catalog: commands on problems.
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+
+#include "compiler/family.h"
+#include "compiler/sizes.h"
+#include "ir/plan/plan.h"
+#include "ir/program/printer.h"
+#include "runtime/compiled_kernel.h"
+#include "runtime/kernel_library.h"
+#include "runtime/thread_pool.h"
+#include "store/store.h"
+#include "tools/common/arguments.h"
+#include "tools/common/kernel_json.h"
+#include "tools/common/output.h"
+#include "tools/lathe/commands.h"
+#include "tuner/race.h"
+#include "tuner/roofline.h"
+#include "tuner/statistics.h"
+#if LATHE_HAS_CODEGEN_LLVM
+#include "codegen/llvm/backend.h"
+#endif
+
+namespace lathe::tools {
+namespace {
+
+// --schedule over the default; without it what the store knows, when a kernel is to run here.
+Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
+                                       const compiler::Problem& problem, const ir::Target& target,
+                                       bool ask_store) {
+  const compiler::SearchSpace space = problem.family().space(problem, target);
+  if (!driver.schedule.empty()) {
+    LATHE_TRY(compiler::Schedule schedule, space.parse(driver.schedule));
+    LATHE_CHECK(space.check(schedule));
+    return runtime::ScheduleChoice{std::move(schedule), Match::default_, "given by --schedule"};
+  }
+  if (ask_store && driver.db != "none") {
+    std::filesystem::path path = driver.db;
+    if (path.empty()) {
+      LATHE_TRY(path, store::default_path());
+    }
+    auto store = store::Store::open(path, {.mode = store::OpenMode::read_only});
+    runtime::RecordContext context;
+    context.threads = driver.threads;
+    if (context.threads == 0) {
+      LATHE_TRY(context.threads, runtime::default_threads());
+    }
+    if (store) return runtime::choose_schedule(problem, target, context, &*store);
+  }
+  return runtime::ScheduleChoice{space.default_schedule(), Match::default_, "the family's default"};
+}
+
+void show(const DriverOptions& driver, const compiler::Problem& problem, const ir::Target& target,
+          const std::string& schedule, const std::string& text) {
+  if (driver.json) {
+    print_json({{"problem", problem.line()},
+                {"target", runtime::target_identity(target)},
+                {"schedule", schedule},
+                {"text", text}});
+  } else {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+  }
+}
+
+}  // namespace
+
+Result<runtime::SelectedTarget> driver_target(const DriverOptions& driver,
+                                              const runtime::Backends& backends, bool must_run) {
+  if (driver.device != "cpu")
+    return fail(ErrorCode::invalid_argument, "--device: found '{}', expected cpu", driver.device);
+  if (driver.cpu.empty() && must_run) return runtime::select_target(backends, driver.target);
+  if (driver.cpu.empty() && driver.target.empty()) return runtime::select_target(backends, "");
+  if (!driver.cpu.empty() && must_run) {
+    return fail(ErrorCode::invalid_argument,
+                "--cpu {} is for lathe emit: kernels run on this machine only", driver.cpu);
+  }
+  const std::string name = driver.target.empty() ? "llvm" : driver.target;
+  Error last{ErrorCode::not_found, fmt::format("no code generator makes target '{}'", name)};
+  for (const auto& backend : backends) {
+    auto target = backend->target(name, driver.cpu);
+    if (target) return runtime::SelectedTarget{std::move(*target), backend};
+    last = std::move(target).error();
+  }
+  return tl::unexpected(std::move(last));
+}
+
+Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options,
+                         const runtime::Backends& backends) {
+  static const std::vector<std::string> forms = {"program", "plan", "asm", "llvm", "object"};
+  if (std::find(forms.begin(), forms.end(), options.as) == forms.end()) {
+    return fail(ErrorCode::invalid_argument,
+                "--as: found '{}', expected program, plan, asm, llvm or object", options.as);
+  }
+  LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
+  LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, false));
+  LATHE_TRY(const runtime::ScheduleChoice choice, choose(driver, problem, selected.target, false));
+  LATHE_TRY(const ir::plan::Plan plan,
+            problem.family().build(problem, choice.schedule, selected.target));
+  LATHE_CHECK(ir::plan::verify(plan));
+  const std::string schedule =
+      problem.family().space(problem, selected.target).print(choice.schedule);
+  std::string text;
+  if (options.as == "plan") {
+    text = ir::plan::print(plan);
+  } else {
+    for (const ir::program::Program& program : plan.programs) {
+      if (options.as == "program") {
+        text += ir::program::print(program);
+        continue;
+      }
+      if (options.as == "llvm") {
+#if LATHE_HAS_CODEGEN_LLVM
+        LATHE_TRY(const std::string ir_text, codegen::llvm::emit_llvm_ir(program));
+        text += ir_text;
+        continue;
+#else
+        return fail(ErrorCode::unsupported, "--as llvm: this build has no LLVM");
+#endif
+      }
+      LATHE_TRY(const codegen::KernelImage image, selected.backend->compile(program));
+      if (options.as == "asm") {
+        // LLVM disassembles for every backend.
+        Result<std::string> listing = selected.backend->disassemble(image);
+        for (const auto& backend : backends)
+          if (!listing) listing = backend->disassemble(image);
+        if (!listing) return tl::unexpected(std::move(listing).error());
+        text += *listing;
+        continue;
+      }
+      if (image.format != codegen::KernelImage::Format::object) {
+        return fail(ErrorCode::unsupported,
+                    "--as object: target {} gives flat code; use --target llvm, with --cpu for "
+                    "another machine",
+                    selected.target.name);
+      }
+      text.append(reinterpret_cast<const char*>(image.code.data()), image.code.size());
+    }
+  }
+  if (options.as == "object" || !options.out.empty()) {
+    if (options.out.empty())
+      return fail(ErrorCode::invalid_argument, "--as object: give --out FILE.o");
+    std::ofstream file(options.out, std::ios::binary);
+    file.write(text.data(), static_cast<std::streamsize>(text.size()));
+    if (!file.flush()) return fail(ErrorCode::io_error, "{}: cannot be written", options.out);
+    return kSuccess;
+  }
+  show(driver, problem, selected.target, schedule, text);
+  return kSuccess;
+}
+
+Result<int> bench_command(const DriverOptions& driver, const BenchOptions& options,
+                          const runtime::Backends& backends) {
+  if (options.cache != "cold" && options.cache != "warm") {
+    return fail(ErrorCode::invalid_argument, "--cache: found '{}', expected cold or warm",
+                options.cache);
+  }
+  if (!(options.seconds > 0) || options.seconds > 3600)
+    return fail(ErrorCode::invalid_argument, "--seconds: found {}, expected up to 3600",
+                options.seconds);
+  LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
+  LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(options.at));
+  LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem, given));
+  LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, true));
+  LATHE_TRY(const runtime::ScheduleChoice choice, choose(driver, problem, selected.target, true));
+  int threads = driver.threads;
+  if (threads == 0) {
+    LATHE_TRY(threads, runtime::default_threads());
+  }
+  LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(threads));
+  std::vector<tuner::Racer> racers(1);
+  LATHE_TRY(racers[0].kernel,
+            runtime::compile_kernel(problem, choice.schedule, selected.target, *selected.backend));
+  LATHE_TRY(const tuner::RaceBuffers buffers,
+            tuner::RaceBuffers::create(*racers[0].kernel, at, options.cache == "cold"));
+  tuner::RaceOptions race_options;
+  race_options.seconds = options.seconds;
+  race_options.max_rounds = 1 << 20;
+  race_options.stop_when_decided = false;
+  LATHE_CHECK(tuner::race(racers, buffers, pool, race_options, [](size_t) {}));
+
+  const compiler::Work work = problem.family().work(problem, at);
+  const double bytes = work.bytes_read + work.bytes_written;
+  tuner::Footprint footprint;
+  const double last_cache = static_cast<double>(support::host().l3_bytes);
+  footprint.bytes =
+      static_cast<int64_t>(options.cache == "cold" ? std::max(4 * last_cache, 64e6) : bytes);
+  footprint.written_share = bytes > 0 ? work.bytes_written / bytes : 0;
+  LATHE_TRY(const tuner::Roofs roofs,
+            tuner::measure_roofs(selected, pool, footprint, std::min(options.seconds, 1.0)));
+  const auto& batches = racers[0].batches_ns;
+  const double median_ns = tuner::median(batches);
+  const double gflops = work.flops / median_ns, rate = bytes / median_ns;
+  const double fraction = std::max(roofs.gflops > 0 ? gflops / roofs.gflops : 0,
+                                   roofs.gbytes_per_s > 0 ? rate / roofs.gbytes_per_s : 0);
+  nlohmann::json json = problem_json(problem, at);
+  const std::string schedule =
+      problem.family().space(problem, selected.target).print(choice.schedule);
+  json.update({{"at", compiler::print(at)},
+               {"cache", options.cache},
+               {"target", runtime::target_identity(selected.target)},
+               {"schedule", schedule},
+               {"match", to_string(choice.match)},
+               {"threads", threads},
+               {"median_ns", median_ns},
+               {"min_ns", *std::min_element(batches.begin(), batches.end())},
+               {"batches", batches.size()},
+               {"spread", tuner::relative_spread(batches)},
+               {"gflops", gflops},
+               {"gbytes_per_s", rate},
+               {"roofline_fraction", fraction},
+               {"roof_gflops", roofs.gflops},
+               {"roof_gbytes_per_s", roofs.gbytes_per_s}});
+  if (driver.json) {
+    print_json(json);
+  } else {
+    fmt::print("{}\n  at {}, target {}, {} thread{}, {} caches, schedule {} ({})\n", problem.line(),
+               compiler::print(at), runtime::target_identity(selected.target), threads,
+               threads == 1 ? "" : "s", options.cache, schedule, to_string(choice.match));
+    fmt::print(
+        "  {} median, {} best of {} batches; {:.1f} GB/s of {:.1f}, {:.1f} GFLOP/s of {:.1f}: "
+        "{:.0f} % of the roof\n",
+        format_ns(median_ns), format_ns(*std::min_element(batches.begin(), batches.end())),
+        batches.size(), rate, roofs.gbytes_per_s, gflops, roofs.gflops, fraction * 100);
+  }
+  return kSuccess;
+}
+
+Result<int> catalog_command(const DriverOptions& driver, const runtime::Backends& backends) {
+  nlohmann::json families = nlohmann::json::array(), targets = nlohmann::json::array();
+  const auto runnable = runtime::runnable_targets(backends);
+  for (const std::string& name : ir::target_names()) {
+    const bool runs = std::any_of(runnable.begin(), runnable.end(),
+                                  [&](const auto& target) { return target.target.name == name; });
+    targets.push_back({{"target", name}, {"runs_here", runs}});
+  }
+  if (runnable.empty())
+    return fail(ErrorCode::unsupported, "this CPU runs none of the linked targets");
+  std::string text;
+  for (const compiler::Family* family : compiler::catalogue()) {
+    LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(family->example));
+    const compiler::SearchSpace space = family->space(problem, runnable.front().target);
+    nlohmann::json knobs = nlohmann::json::array();
+    text += fmt::format("{}  {}\n  e.g. {}\n", family->name, family->summary, family->example);
+    for (const compiler::Knob& knob : space.knobs()) {
+      std::vector<std::string> values;
+      for (size_t i = 0; i < knob.values.size(); ++i)
+        values.push_back(knob.choices.empty() ? std::to_string(knob.values[i]) : knob.choices[i]);
+      knobs.push_back({{"knob", knob.name}, {"values", values}, {"meaning", knob.meaning}});
+      text += fmt::format("  {:<14} {:<24} {}\n", knob.name,
+                          fmt::format("{}", fmt::join(values, " ")), knob.meaning);
+    }
+    nlohmann::json parameters = nlohmann::json::array();
+    for (const compiler::ParameterSpec& parameter : family->parameters) {
+      parameters.push_back({{"parameter", parameter.name},
+                            {"required", parameter.required},
+                            {"meaning", parameter.meaning}});
+    }
+    families.push_back({{"family", family->name},
+                        {"summary", family->summary},
+                        {"example", family->example},
+                        {"revision", family->revision},
+                        {"parameters", std::move(parameters)},
+                        {"knobs", std::move(knobs)}});
+    text += "\n";
+  }
+  if (driver.json) {
+    print_json({{"targets", std::move(targets)}, {"families", std::move(families)}});
+    return kSuccess;
+  }
+  text += "targets:";
+  for (const auto& target : targets) {
+    text += " " + target["target"].get<std::string>() +
+            (target["runs_here"].get<bool>() ? "" : " (not on this CPU)");
+  }
+  fmt::print("{}\n", text);
+  return kSuccess;
+}
+
+}  // namespace lathe::tools

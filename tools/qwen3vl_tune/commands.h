@@ -1,0 +1,46 @@
+// The commands of qwen3vl-tune: each reads its options and returns what to print, or an error.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "runtime/target_selection.h"
+#include "support/error.h"
+
+namespace lathe::tools {
+
+/// Options that every command has.
+struct CommonOptions {
+  std::string device = "cpu";
+  std::string target;  ///< empty: LATHE_TARGET, else the widest
+  int threads = 0;
+  std::string db;  ///< empty: the user's cache folder
+  bool json = false;
+};
+
+struct TuneOptions {
+  std::string model;
+  std::string weights = "bf16";
+  std::string tokens = "1,16,128,512";
+  std::string context = "512,4096";
+  std::string image = "448x448";
+  std::string budget;
+  std::string effort = "normal";
+  std::string objective = "time";
+  bool deterministic = false;
+};
+
+/// Each returns the exit status; failures come back as errors for the caller to report.
+Result<int> tune_command(const CommonOptions& common, const TuneOptions& options,
+                         const runtime::Backends& backends);
+Result<int> status_command(const CommonOptions& common);
+Result<int> explain_command(const CommonOptions& common, const std::string& problem,
+                            const runtime::Backends& backends);
+Result<int> doctor_command(const CommonOptions& common, const runtime::Backends& backends);
+Result<int> export_command(const CommonOptions& common);
+Result<int> merge_command(const CommonOptions& common, const std::string& file);
+
+/// The store's path: --db or the cache folder's.
+Result<std::string> store_path(const CommonOptions& common);
+
+}  // namespace lathe::tools

@@ -1,0 +1,130 @@
+// qwen3vl-tune: finds the best schedule of every kernel that a Qwen3-VL model needs on this
+// machine.
+#include <cstdio>
+#include <exception>
+
+#include <CLI/CLI.hpp>
+
+#include <lathe/backends.h>
+
+#include "support/interrupt.h"
+#include "tools/common/output.h"
+#include "tools/qwen3vl_tune/commands.h"
+#include "tuner/session.h"
+
+namespace {
+
+using lathe::Error;
+using lathe::ErrorCode;
+using lathe::Result;
+using namespace lathe::tools;
+
+constexpr const char* kProgram = "qwen3vl-tune";
+constexpr const char* kDescription =
+    "Tunes every kernel of a Qwen3-VL model for this machine and keeps the winners.\n\n"
+    "  qwen3vl-tune --model qwen3-vl-2b --budget 60s\n";
+
+lathe::runtime::Backends linked_backends() {
+  lathe::runtime::Backends backends = lathe::default_backends();
+#if LATHE_HAS_CODEGEN_LLVM
+  backends.push_back(lathe::llvm_backend());
+#endif
+  return backends;
+}
+
+int run(int argc, char** argv) {
+  CommonOptions common;
+  TuneOptions tune;
+  std::string problem, file;
+  bool worker = false;
+
+  CLI::App app(kDescription, kProgram);
+  app.fallthrough();
+  app.add_option("--device", common.device, "cpu")->capture_default_str();
+  app.add_option("--target", common.target,
+                 "instruction path: scalar, sse, avx2, avx512 or llvm (default: LATHE_TARGET, else "
+                 "the widest)");
+  app.add_option("--threads", common.threads,
+                 "threads to run kernels with (default: the physical cores)");
+  app.add_option("--db", common.db,
+                 "the store (default: lathe/lathe.db in the user's cache folder)");
+  app.add_flag("--json", common.json, "print one JSON document on standard output");
+
+  app.add_option("--model", tune.model,
+                 "qwen3-vl-2b, -4b, -8b, -32b, or a folder with a Hugging Face config.json");
+  app.add_option("--weights", tune.weights, "f32, f16, bf16, q8_0, q4_0 or q4_K")
+      ->capture_default_str();
+  app.add_option("--tokens", tune.tokens, "token counts to tune for")->capture_default_str();
+  app.add_option("--context", tune.context, "context lengths to tune for")->capture_default_str();
+  app.add_option("--image", tune.image, "image size, width x height in pixels")
+      ->capture_default_str();
+  app.add_option("--budget", tune.budget, "time to spend, such as 60s, 5m or 2h (default: none)");
+  app.add_option("--effort", tune.effort, "quick, normal or full (every schedule)")
+      ->capture_default_str();
+  app.add_option("--objective", tune.objective, "what to minimise: time")->capture_default_str();
+  app.add_flag(
+      "--deterministic", tune.deterministic,
+      "one order of accumulation for every thread count (kernels of today always keep it)");
+  app.add_flag("--worker", worker)->group("");  // how the program starts its own workers
+
+  CLI::App* status = app.add_subcommand("status", "what the store holds");
+  CLI::App* explain =
+      app.add_subcommand("explain", "why a problem's kernel was chosen, and what bounds it");
+  explain
+      ->add_option("problem", problem, "a problem line, such as \"rms_norm rows=512 width=2048\"")
+      ->required();
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "checks this machine, the store and the code generators");
+  CLI::App* export_all = app.add_subcommand("export", "all records as one JSON document");
+  CLI::App* merge = app.add_subcommand("merge", "takes over the records of another store");
+  merge->add_option("file", file, "the other store")->required();
+  app.require_subcommand(0, 1);
+
+  bool json = false;
+  for (int i = 1; i < argc; ++i) json = json || std::string_view(argv[i]) == "--json";
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    return report_error(
+        kProgram,
+        {ErrorCode::invalid_argument, std::string(error.what()) + "; see qwen3vl-tune --help"},
+        json);
+  }
+  const lathe::runtime::Backends backends = linked_backends();
+  if (worker) return lathe::tuner::worker_main(backends);
+
+  lathe::support::install_interrupt_handlers();
+  Result<int> result = 0;
+  if (status->parsed()) {
+    result = status_command(common);
+  } else if (explain->parsed()) {
+    result = explain_command(common, problem, backends);
+  } else if (doctor->parsed()) {
+    result = doctor_command(common, backends);
+  } else if (export_all->parsed()) {
+    result = export_command(common);
+  } else if (merge->parsed()) {
+    result = merge_command(common, file);
+  } else if (tune.model.empty()) {
+    return report_error(kProgram,
+                        {ErrorCode::invalid_argument,
+                         "--model is missing: qwen3-vl-2b, -4b, -8b, -32b or a folder with a "
+                         "config.json; see qwen3vl-tune --help"},
+                        json);
+  } else {
+    result = tune_command(common, tune, backends);
+  }
+  return result ? *result : report_error(kProgram, result.error(), common.json);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& exception) {
+    fmt::print(stderr, "{}: {}\n", kProgram, exception.what());
+    return kMisuse;
+  }
+}

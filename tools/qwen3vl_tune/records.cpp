@@ -1,0 +1,146 @@
+// Commands that read or move records: status, explain, export, merge.
+#include "compiler/family.h"
+#include "compiler/sizes.h"
+#include "runtime/kernel_library.h"
+#include "runtime/record_key.h"
+#include "store/store.h"
+#include "tools/common/arguments.h"
+#include "tools/common/kernel_json.h"
+#include "tools/common/output.h"
+#include "tools/qwen3vl_tune/commands.h"
+
+namespace lathe::tools {
+namespace {
+
+Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode) {
+  LATHE_TRY(const std::string path, store_path(common));
+  return store::Store::open(path, {.mode = mode});
+}
+
+nlohmann::json summary_json(const store::Summary& summary) {
+  nlohmann::json hosts = nlohmann::json::array();
+  for (const store::HostSummary& host : summary.hosts) {
+    nlohmann::json families = nlohmann::json::array();
+    for (const store::FamilySummary& family : host.families) {
+      families.push_back({{"family", family.family},
+                          {"revision", family.revision},
+                          {"keys", family.keys},
+                          {"trials", family.trials},
+                          {"winners", family.winners}});
+    }
+    hosts.push_back({{"id", host.host.id},
+                     {"device", host.host.device},
+                     {"identity", host.host.identity},
+                     {"description", host.host.description},
+                     {"families", families}});
+  }
+  return {{"path", summary.path},
+          {"file_bytes", summary.file_bytes},
+          {"schema_version", summary.schema_version},
+          {"journal_mode", summary.journal_mode},
+          {"hosts", hosts}};
+}
+
+}  // namespace
+
+Result<int> status_command(const CommonOptions& common) {
+  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_only));
+  LATHE_TRY(const store::Summary summary, store.summary());
+  if (common.json) {
+    print_json(summary_json(summary));
+    return kSuccess;
+  }
+  fmt::print("{}: {} KiB, schema {}, journal {}\n", summary.path, summary.file_bytes / 1024,
+             summary.schema_version, summary.journal_mode);
+  const std::string here = store::host_id("cpu", support::host_identity());
+  for (const store::HostSummary& host : summary.hosts) {
+    fmt::print("\n{} {}{}\n", host.host.id, host.host.description,
+               host.host.id == here ? " (this host)" : "");
+    std::vector<std::vector<std::string>> rows = {
+        {"family", "revision", "problems", "trials", "winners"}};
+    for (const store::FamilySummary& family : host.families) {
+      rows.push_back({family.family, std::to_string(family.revision), std::to_string(family.keys),
+                      std::to_string(family.trials), std::to_string(family.winners)});
+    }
+    fmt::print("{}", format_table(rows));
+  }
+  return kSuccess;
+}
+
+Result<int> explain_command(const CommonOptions& common, const std::string& line,
+                            const runtime::Backends& backends) {
+  LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(line));
+  LATHE_TRY(const runtime::SelectedTarget selected,
+            runtime::select_target(backends, common.target));
+  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_only));
+  LATHE_TRY(const auto winners, store.winners(store::host_id("cpu", support::host_identity())));
+  const std::string target = runtime::target_identity(selected.target);
+  nlohmann::json kernels = nlohmann::json::array();
+  std::string text;
+  for (const store::KeyedWinner& record : winners) {
+    if (record.key.problem != problem.line() || record.key.target != target) continue;
+    if (common.threads != 0 && record.key.threads != common.threads) continue;
+    if (record.key.family_revision != problem.family().revision) continue;
+    LATHE_TRY(const compiler::Sizes at, compiler::parse_sizes(record.key.at));
+    kernels.push_back(kernel_json(problem, at, record.key, record.winner, "exact"));
+    text += explain_text(record.key, record.winner) + "\n";
+  }
+  if (kernels.empty()) {
+    runtime::RecordContext context;
+    context.threads = common.threads;
+    if (context.threads == 0) {
+      LATHE_TRY(context.threads, runtime::default_threads());
+    }
+    const runtime::ScheduleChoice choice =
+        runtime::choose_schedule(problem, selected.target, context, &store);
+    const std::string schedule =
+        problem.family().space(problem, selected.target).print(choice.schedule);
+    LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem));
+    nlohmann::json entry = problem_json(problem, at);
+    entry.update({{"at", compiler::print(at)},
+                  {"target", target},
+                  {"schedule", schedule},
+                  {"match", to_string(choice.match)},
+                  {"why", choice.reason}});
+    kernels.push_back(std::move(entry));
+    text = fmt::format(
+        "{}\n  not tuned on this host for target {}\n  schedule   {}\n  match      {}: {}\n",
+        problem.line(), target, schedule, to_string(choice.match), choice.reason);
+  }
+  if (common.json) {
+    print_json({{"kernels", std::move(kernels)}});
+  } else {
+    fmt::print("{}", text);
+  }
+  return kSuccess;
+}
+
+Result<int> export_command(const CommonOptions& common) {
+  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_only));
+  LATHE_TRY(const std::string document, store.export_json());
+  fmt::print("{}\n", document);
+  return kSuccess;
+}
+
+Result<int> merge_command(const CommonOptions& common, const std::string& file) {
+  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_write));
+  LATHE_TRY(const store::MergeCounts counts, store.merge(file));
+  if (common.json) {
+    print_json({{"hosts", counts.hosts},
+                {"trials_added", counts.trials_added},
+                {"trials_known", counts.trials_known},
+                {"winners_added", counts.winners_added},
+                {"winners_replaced", counts.winners_replaced},
+                {"winners_kept", counts.winners_kept},
+                {"damaged", counts.damaged}});
+  } else {
+    fmt::print(
+        "trials: {} added, {} known; winners: {} added, {} replaced, {} kept; {} damaged rows "
+        "skipped\n",
+        counts.trials_added, counts.trials_known, counts.winners_added, counts.winners_replaced,
+        counts.winners_kept, counts.damaged);
+  }
+  return kSuccess;
+}
+
+}  // namespace lathe::tools

@@ -1,0 +1,168 @@
+// The tuning command: model to tasks, tasks to a session, results to a table or JSON.
+#include <algorithm>
+
+#include <unistd.h>
+
+#include "compiler/models/model_kernels.h"
+#include "runtime/thread_pool.h"
+#include "store/store.h"
+#include "support/log.h"
+#include "tools/common/arguments.h"
+#include "tools/common/kernel_json.h"
+#include "tools/common/output.h"
+#include "tools/common/progress_display.h"
+#include "tools/qwen3vl_tune/commands.h"
+#include "tuner/session.h"
+
+namespace lathe::tools {
+namespace {
+
+namespace models = compiler::models;
+
+Result<tuner::Effort> parse_effort(const std::string& text) {
+  if (text == "quick") return tuner::Effort::quick;
+  if (text == "normal") return tuner::Effort::normal;
+  if (text == "full") return tuner::Effort::full;
+  return fail(ErrorCode::invalid_argument, "--effort: found '{}', expected quick, normal or full",
+              text);
+}
+
+Result<models::Workload> parse_workload(const TuneOptions& options) {
+  models::Workload workload;
+  workload.weights = options.weights;
+  LATHE_TRY(workload.tokens, parse_sizes_list("--tokens", options.tokens));
+  LATHE_TRY(workload.context, parse_sizes_list("--context", options.context));
+  LATHE_TRY(const auto image, parse_image(options.image));
+  workload.image_width = image.first;
+  workload.image_height = image.second;
+  return workload;
+}
+
+Result<std::string> own_program() {
+  char path[4096];
+  const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+  if (length <= 0 || static_cast<size_t>(length) >= sizeof path)
+    return fail(ErrorCode::io_error, "cannot find this program's own file to start workers");
+  return std::string(path, static_cast<size_t>(length));
+}
+
+std::vector<std::string> row_of(const tuner::TaskResult& result) {
+  const std::string problem = result.task.problem.line();
+  if (!result.winner)
+    return {result.task.where, problem, "-", "-", "-", "-", "-", result.problem_note};
+  const store::Winner& winner = *result.winner;
+  return {result.task.where,
+          problem,
+          format_ns(winner.default_ns),
+          format_ns(winner.tuned_ns),
+          fmt::format("{:.2f}x", winner.speedup),
+          fmt::format("{:.0f} %", winner.roofline_fraction * 100),
+          winner.bound,
+          winner.schedule};
+}
+
+void print_table(const tuner::SessionResult& session) {
+  std::vector<std::vector<std::string>> rows = {
+      {"kernel", "problem", "default", "tuned", "gain", "of roof", "bound by", "schedule"}};
+  for (const tuner::TaskResult& result : session.tasks) rows.push_back(row_of(result));
+  fmt::print("{}", format_table(rows));
+}
+
+nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelConfig& model) {
+  nlohmann::json kernels = nlohmann::json::array();
+  for (const tuner::TaskResult& result : session.tasks) {
+    nlohmann::json entry;
+    if (result.winner) {
+      entry = kernel_json(result.task.problem, result.task.at, result.key, *result.winner, "exact");
+    } else {
+      entry = problem_json(result.task.problem, result.task.at);
+      entry["error"] = result.problem_note;
+    }
+    entry["where"] = result.task.where;
+    entry["launches"] = result.task.weight;
+    kernels.push_back(std::move(entry));
+  }
+  return {{"host", host_json(support::host())},    {"model", model.name},
+          {"elapsed_s", session.elapsed_s},        {"interrupted", session.interrupted},
+          {"complete", !session.budget_exhausted}, {"kernels", std::move(kernels)}};
+}
+
+}  // namespace
+
+Result<std::string> store_path(const CommonOptions& common) {
+  if (!common.db.empty()) return common.db;
+  LATHE_TRY(const std::filesystem::path path, store::default_path());
+  return path.string();
+}
+
+Result<int> tune_command(const CommonOptions& common, const TuneOptions& options,
+                         const runtime::Backends& backends) {
+  if (common.device != "cpu") {
+    return fail(ErrorCode::invalid_argument, "--device: found '{}', expected cpu", common.device);
+  }
+  if (options.objective != "time") {
+    return fail(
+        ErrorCode::unsupported,
+        "--objective: found '{}', expected time (this machine's energy counters are not read)",
+        options.objective);
+  }
+  tuner::SessionOptions session;
+  LATHE_TRY(session.effort, parse_effort(options.effort));
+  if (!options.budget.empty()) {
+    LATHE_TRY(session.budget, parse_duration(options.budget));
+  }
+  LATHE_TRY(const models::Workload workload, parse_workload(options));
+  LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
+  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
+  LATHE_TRY(session.target, runtime::select_target(backends, common.target));
+  session.threads = common.threads;
+  if (session.threads == 0) {
+    LATHE_TRY(session.threads, runtime::default_threads());
+  }
+  if (session.threads < 0 || session.threads > runtime::kMaxThreads) {
+    return fail(ErrorCode::invalid_argument, "--threads: found {}, expected 1..{}", session.threads,
+                runtime::kMaxThreads);
+  }
+  session.deterministic = options.deterministic;
+  LATHE_TRY(const std::string program, own_program());
+  session.worker_command = {program, "--worker"};
+
+  LATHE_TRY(const std::string path, store_path(common));
+  LATHE_TRY(store::Store store, store::Store::open(path));
+  if (const auto note = store.recovery_note()) support::log_warn("{}", *note);
+
+  std::vector<tuner::Task> tasks;
+  for (const models::ModelKernel& kernel : kernels) {
+    tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
+                     static_cast<double>(kernel.launches)});
+  }
+  if (!common.json) {
+    fmt::print(stderr, "{} on {}: {} kernels, target {}, {} thread{}, store {}\n", model.name,
+               support::host().name, tasks.size(), session.target.target.name, session.threads,
+               session.threads == 1 ? "" : "s", path);
+  }
+  Result<tuner::SessionResult> result = [&] {
+    ProgressDisplay display;
+    return tuner::run_session(tasks, session, store,
+                              [&](const tuner::Progress& progress) { display.show(progress); });
+  }();
+  if (!result) return tl::unexpected(std::move(result).error());
+  if (const auto note = store.recovery_note()) support::log_warn("{}", *note);
+
+  if (common.json) {
+    print_json(to_json(*result, model));
+  } else {
+    print_table(*result);
+    fmt::print(stderr, "{} in {}{}\n",
+               result->interrupted ? "interrupted; the best so far is kept" : "done",
+               format_seconds(result->elapsed_s),
+               result->budget_exhausted ? "; run again to search on" : "");
+  }
+  if (result->interrupted) return kInterrupted;
+  const bool all =
+      std::all_of(result->tasks.begin(), result->tasks.end(),
+                  [](const tuner::TaskResult& task) { return task.winner.has_value(); });
+  return all ? kSuccess : kMismatch;
+}
+
+}  // namespace lathe::tools
