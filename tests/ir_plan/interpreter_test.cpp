@@ -1,0 +1,220 @@
+// Plans run through the program interpreter: results, races, arguments.
+#include "ir/plan/interpreter.h"
+
+#include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/ir_plan/sample_plan.h"
+
+namespace lathe::ir::plan {
+namespace {
+
+using testing::HasSubstr;
+
+struct Data {
+  explicit Data(int64_t rows) : x(static_cast<size_t>(rows * kWidth)), y(x.size(), -1.0F) {
+    std::iota(x.begin(), x.end(), 1.0F);
+    inputs = {rows, kRowBytes, 4};
+  }
+  std::vector<OperandView> views() { return {view(x), view(y)}; }
+  static OperandView view(std::vector<float>& v) {
+    return {reinterpret_cast<std::byte*>(v.data()), static_cast<int64_t>(v.size() * 4), 0};
+  }
+  std::vector<float> x, y;
+  std::vector<int64_t> inputs;
+};
+
+std::string error_of(const Plan& plan, const std::vector<OperandView>& views,
+                     const std::vector<int64_t>& inputs, const PlanOptions& options = {}) {
+  const auto trace = interpret(plan, views, inputs, options);
+  return trace ? "(runs)" : trace.error().message;
+}
+
+TEST(PlanInterpreter, RunsEveryRow) {
+  for (const int64_t rows : {0, 1, 2, 7}) {
+    Data data(rows);
+    const auto trace = interpret(sample_plan(), data.views(), data.inputs, {.workers = 3});
+    ASSERT_TRUE(trace) << trace.error().message;
+    for (size_t i = 0; i < data.x.size(); ++i) EXPECT_EQ(data.y[i], 2 * data.x[i]);
+    EXPECT_EQ(trace->bytes_read, static_cast<uint64_t>(rows * kRowBytes));
+    EXPECT_EQ(trace->bytes_written, static_cast<uint64_t>(rows * kRowBytes));
+  }
+}
+
+TEST(PlanInterpreter, StartsWhereTheViewStarts) {
+  Data data(2);
+  auto views = data.views();
+  views[0].start = kRowBytes;
+  views[1].start = kRowBytes;
+  data.inputs[0] = 1;
+  ASSERT_TRUE(interpret(sample_plan(), views, data.inputs));
+  EXPECT_EQ(data.y[0], -1.0F);
+  EXPECT_EQ(data.y[kWidth], 2 * data.x[kWidth]);
+}
+
+TEST(PlanInterpreter, OverlappingWritesAreARace) {
+  Data data(6);
+  // Blocks of three rows, but a step of two: rows 2 and 4 are written twice.
+  EXPECT_THAT(
+      error_of(sample_plan(3, 2), data.views(), data.inputs),
+      HasSubstr("plan 'double': parallel iteration (row = 0) writes and iteration (row = 2) "
+                "writes bytes 48 … 63 of operand 'y'"));
+}
+
+TEST(PlanInterpreter, OverlappingWritesPassUnchecked) {
+  Data data(6);
+  EXPECT_EQ(error_of(sample_plan(3, 2), data.views(), data.inputs, {.check_disjoint = false}),
+            "(runs)");
+}
+
+TEST(PlanInterpreter, InPlaceIsNoRace) {
+  Data data(6);
+  auto views = data.views();
+  views[0] = views[1];
+  EXPECT_EQ(error_of(sample_plan(), views, data.inputs), "(runs)");
+}
+
+TEST(PlanInterpreter, ReadingWhatAnotherIterationWritesIsARace) {
+  Data data(6);
+  auto views = data.views();
+  views[0] = views[1];
+  views[0].start = kRowBytes;  // reads one row below the one it writes
+  data.inputs[0] = 4;
+  EXPECT_THAT(
+      error_of(sample_plan(), views, data.inputs),
+      HasSubstr("parallel iteration (row = 0) reads and iteration (row = 2) writes bytes 48 … "
+                "63 of operand 'y'"));
+}
+
+TEST(PlanInterpreter, NestedParallelLoopsNameBothVariables) {
+  Plan plan = sample_plan();
+  Loop inner = loop_of(plan);
+  inner.variable = plan.loop_variable("column");
+  inner.extent = 2;
+  inner.block = 1;
+  loop_of(plan).body.clear();
+  append(loop_of(plan).body, std::move(inner));
+  Data data(2);
+  EXPECT_THAT(
+      error_of(plan, data.views(), data.inputs),
+      HasSubstr("iteration (row = 0, column = 0) writes and iteration (row = 0, column = 1)"));
+}
+
+// Writes the block to scratch, then from there to y.
+Plan through_scratch(bool per_worker) {
+  Plan plan = sample_plan();
+  plan.scratch.push_back({"tile", 2 * kRowBytes, per_worker});
+  Call second = call_of(plan);
+  call_of(plan).buffers[1] = {Argument::Kind::scratch, 0, 0};
+  second.buffers[0] = {Argument::Kind::scratch, 0, 0};
+  append(loop_of(plan).body, std::move(second));
+  return plan;
+}
+
+TEST(PlanInterpreter, EachWorkerHasItsScratch) {
+  const Plan plan = through_scratch(true);
+  ASSERT_TRUE(verify(plan));
+  Data data(7);
+  const auto trace = interpret(plan, data.views(), data.inputs, {.workers = 2});
+  ASSERT_TRUE(trace) << trace.error().message;
+  for (size_t i = 0; i < data.x.size(); ++i) EXPECT_EQ(data.y[i], 4 * data.x[i]);
+}
+
+TEST(PlanInterpreter, SharedScratchCanRace) {
+  Data data(7);
+  EXPECT_THAT(error_of(through_scratch(false), data.views(), data.inputs),
+              HasSubstr("of scratch 'tile'"));
+}
+
+TEST(PlanInterpreter, ScratchDoesNotOutliveItsIteration) {
+  // The second call alone: it reads what nobody wrote.
+  Plan plan = through_scratch(true);
+  loop_of(plan).body.erase(loop_of(plan).body.begin());
+  Data data(4);
+  ASSERT_TRUE(interpret(plan, data.views(), data.inputs));
+  uint32_t bits = 0xA5A5A5A5U;
+  float poison = 0;
+  std::memcpy(&poison, &bits, 4);
+  for (const float y : data.y) EXPECT_EQ(y, 2 * poison);
+}
+
+TEST(PlanInterpreter, OneParallelLoopAfterAnotherIsNoRace) {
+  Plan plan = sample_plan();
+  Step again = plan.body[0];
+  plan.body.push_back(std::move(again));
+  Data data(6);
+  EXPECT_EQ(error_of(plan, data.views(), data.inputs), "(runs)");
+}
+
+TEST(PlanInterpreter, SequentialLoopsMayOverlap) {
+  Plan plan = sample_plan(3, 2);
+  loop_of(plan).parallel = false;
+  Data data(6);
+  EXPECT_EQ(error_of(plan, data.views(), data.inputs), "(runs)");
+}
+
+TEST(PlanInterpreter, AccessOutsideNamesThePlace) {
+  Data data(4);
+  data.inputs[0] = 5;
+  const std::string error = error_of(sample_plan(), data.views(), data.inputs);
+  EXPECT_THAT(error, HasSubstr("plan 'double' at row = 4: program 'double_rows'"));
+  EXPECT_THAT(error, HasSubstr("of buffer 'x', which has 96 bytes"));
+}
+
+TEST(PlanInterpreter, NullOperandThatIsNotTouched) {
+  Plan plan = sample_plan();
+  plan.operands.push_back({"bias", Type::f32, program::BufferAccess::read, true, -1});
+  Data data(2);
+  auto views = data.views();
+  views.push_back({});
+  EXPECT_EQ(error_of(plan, views, data.inputs), "(runs)");
+}
+
+TEST(PlanInterpreter, NullOperandThatIsTouched) {
+  Data data(2);
+  auto views = data.views();
+  views[0] = {};
+  EXPECT_THAT(error_of(sample_plan(), views, data.inputs), HasSubstr("'x', which has 0 bytes"));
+}
+
+TEST(PlanInterpreter, NullOperandWithBytes) {
+  Data data(2);
+  auto views = data.views();
+  views[0].data = nullptr;
+  EXPECT_THAT(error_of(sample_plan(), views, data.inputs),
+              HasSubstr("operand 'x' is null with 48"));
+}
+
+TEST(PlanInterpreter, WrongNumberOfOperands) {
+  Data data(2);
+  EXPECT_THAT(error_of(sample_plan(), {}, data.inputs), HasSubstr("0 operands; expected 2"));
+}
+
+TEST(PlanInterpreter, WrongNumberOfInputs) {
+  Data data(2);
+  EXPECT_THAT(error_of(sample_plan(), data.views(), {2}), HasSubstr("1 inputs; expected 3"));
+}
+
+TEST(PlanInterpreter, NoWorkers) {
+  Data data(2);
+  EXPECT_THAT(error_of(sample_plan(), data.views(), data.inputs, {.workers = 0}),
+              HasSubstr("0 workers"));
+}
+
+TEST(PlanInterpreter, ScratchOfNegativeSize) {
+  Plan plan = through_scratch(true);
+  plan.scratch[0].bytes = Expr(0) - Expr::variable(0);
+  Data data(2);
+  EXPECT_THAT(error_of(plan, data.views(), data.inputs), HasSubstr("scratch 'tile' would have -2"));
+}
+
+TEST(PlanInterpreter, InstructionLimit) {
+  Data data(4);
+  EXPECT_THAT(error_of(sample_plan(), data.views(), data.inputs, {.instruction_limit = 3}),
+              HasSubstr("stopped after"));
+}
+
+}  // namespace
+}  // namespace lathe::ir::plan
