@@ -66,132 +66,94 @@ std::string intel_microarchitecture(CpuSignature s) {
   if (s.family != 6) return "unknown";
   switch (s.model) {
     case 0x0f:
-    case 0x16:
-      return "conroe";
+    case 0x16: return "conroe";
     case 0x17:
-    case 0x1d:
-      return "penryn";
+    case 0x1d: return "penryn";
     case 0x1a:
     case 0x1e:
     case 0x1f:
-    case 0x2e:
-      return "nehalem";
+    case 0x2e: return "nehalem";
     case 0x25:
     case 0x2c:
-    case 0x2f:
-      return "westmere";
+    case 0x2f: return "westmere";
     case 0x2a:
-    case 0x2d:
-      return "sandybridge";
+    case 0x2d: return "sandybridge";
     case 0x3a:
-    case 0x3e:
-      return "ivybridge";
+    case 0x3e: return "ivybridge";
     case 0x3c:
     case 0x3f:
     case 0x45:
-    case 0x46:
-      return "haswell";
+    case 0x46: return "haswell";
     case 0x3d:
     case 0x47:
     case 0x4f:
-    case 0x56:
-      return "broadwell";
+    case 0x56: return "broadwell";
     case 0x4e:
-    case 0x5e:
-      return "skylake";
+    case 0x5e: return "skylake";
     case 0x8e:
-    case 0x9e:
-      return "kabylake";
+    case 0x9e: return "kabylake";
     case 0xa5:
-    case 0xa6:
-      return "cometlake";
+    case 0xa6: return "cometlake";
     case 0x55:
       return s.stepping >= 10 ? "cooperlake" : s.stepping >= 5 ? "cascadelake" : "skylake-avx512";
-    case 0x66:
-      return "cannonlake";
+    case 0x66: return "cannonlake";
     case 0x6a:
-    case 0x6c:
-      return "icelake-server";
+    case 0x6c: return "icelake-server";
     case 0x7d:
-    case 0x7e:
-      return "icelake-client";
+    case 0x7e: return "icelake-client";
     case 0x8c:
-    case 0x8d:
-      return "tigerlake";
-    case 0xa7:
-      return "rocketlake";
+    case 0x8d: return "tigerlake";
+    case 0xa7: return "rocketlake";
     case 0x97:
-    case 0x9a:
-      return "alderlake";
+    case 0x9a: return "alderlake";
     case 0xb7:
     case 0xba:
-    case 0xbf:
-      return "raptorlake";
+    case 0xbf: return "raptorlake";
     case 0xaa:
-    case 0xac:
-      return "meteorlake";
-    case 0xbd:
-      return "lunarlake";
+    case 0xac: return "meteorlake";
+    case 0xbd: return "lunarlake";
     case 0xc5:
-    case 0xc6:
-      return "arrowlake";
-    case 0x8f:
-      return "sapphirerapids";
-    case 0xcf:
-      return "emeraldrapids";
+    case 0xc6: return "arrowlake";
+    case 0x8f: return "sapphirerapids";
+    case 0xcf: return "emeraldrapids";
     case 0xad:
-    case 0xae:
-      return "graniterapids";
-    case 0xaf:
-      return "sierraforest";
-    case 0xbe:
-      return "gracemont";
+    case 0xae: return "graniterapids";
+    case 0xaf: return "sierraforest";
+    case 0xbe: return "gracemont";
     case 0x37:
     case 0x4a:
     case 0x4d:
     case 0x5a:
-    case 0x5d:
-      return "silvermont";
-    case 0x4c:
-      return "airmont";
+    case 0x5d: return "silvermont";
+    case 0x4c: return "airmont";
     case 0x5c:
-    case 0x5f:
-      return "goldmont";
-    case 0x7a:
-      return "goldmont-plus";
+    case 0x5f: return "goldmont";
+    case 0x7a: return "goldmont-plus";
     case 0x86:
     case 0x96:
-    case 0x9c:
-      return "tremont";
-    default:
-      return "unknown";
+    case 0x9c: return "tremont";
+    default: return "unknown";
   }
 }
 
 std::string amd_microarchitecture(CpuSignature s) {
   const int m = s.model;
   switch (s.family) {
-    case 0x10:
-      return "k10";
-    case 0x14:
-      return "bobcat";
+    case 0x10: return "k10";
+    case 0x14: return "bobcat";
     case 0x15:
       return m < 0x10   ? "bulldozer"
              : m < 0x30 ? "piledriver"
              : m < 0x60 ? "steamroller"
                         : "excavator";
-    case 0x16:
-      return m < 0x30 ? "jaguar" : "puma";
-    case 0x17:
-      return m >= 0x30 ? "zen2" : m == 0x08 || m == 0x18 ? "zen+" : "zen";
+    case 0x16: return m < 0x30 ? "jaguar" : "puma";
+    case 0x17: return m >= 0x30 ? "zen2" : m == 0x08 || m == 0x18 ? "zen+" : "zen";
     case 0x19: {
       const bool zen4 = (m >= 0x10 && m <= 0x1f) || (m >= 0x60 && m <= 0xaf);
       return zen4 ? "zen4" : "zen3";
     }
-    case 0x1a:
-      return "zen5";
-    default:
-      return "unknown";
+    case 0x1a: return "zen5";
+    default: return "unknown";
   }
 }
 

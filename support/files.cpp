@@ -186,8 +186,7 @@ bool is_network_magic(std::uint64_t type) {
     case 0x01161970:  // GFS2
     case 0x7461636f:  // OCFS2
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 

@@ -52,52 +52,29 @@ IsaMask arm_isa() {
 std::string cpuinfo_microarchitecture() {
   const cpuinfo_uarch_info* uarch = cpuinfo_get_uarch(0);
   switch (uarch == nullptr ? cpuinfo_uarch_unknown : uarch->uarch) {
-    case cpuinfo_uarch_cortex_a53:
-      return "cortex-a53";
-    case cpuinfo_uarch_cortex_a55:
-      return "cortex-a55";
-    case cpuinfo_uarch_cortex_a57:
-      return "cortex-a57";
-    case cpuinfo_uarch_cortex_a72:
-      return "cortex-a72";
-    case cpuinfo_uarch_cortex_a73:
-      return "cortex-a73";
-    case cpuinfo_uarch_cortex_a75:
-      return "cortex-a75";
-    case cpuinfo_uarch_cortex_a76:
-      return "cortex-a76";
-    case cpuinfo_uarch_cortex_a77:
-      return "cortex-a77";
-    case cpuinfo_uarch_cortex_a78:
-      return "cortex-a78";
-    case cpuinfo_uarch_cortex_x1:
-      return "cortex-x1";
-    case cpuinfo_uarch_neoverse_n1:
-      return "neoverse-n1";
-    case cpuinfo_uarch_neoverse_v1:
-      return "neoverse-v1";
-    case cpuinfo_uarch_neoverse_n2:
-      return "neoverse-n2";
-    case cpuinfo_uarch_firestorm:
-      return "firestorm";
-    case cpuinfo_uarch_icestorm:
-      return "icestorm";
-    case cpuinfo_uarch_zen:
-      return "zen";
-    case cpuinfo_uarch_zen2:
-      return "zen2";
-    case cpuinfo_uarch_zen3:
-      return "zen3";
-    case cpuinfo_uarch_haswell:
-      return "haswell";
-    case cpuinfo_uarch_broadwell:
-      return "broadwell";
-    case cpuinfo_uarch_sky_lake:
-      return "skylake";
-    case cpuinfo_uarch_sunny_cove:
-      return "icelake-client";
-    default:
-      return "unknown";
+    case cpuinfo_uarch_cortex_a53: return "cortex-a53";
+    case cpuinfo_uarch_cortex_a55: return "cortex-a55";
+    case cpuinfo_uarch_cortex_a57: return "cortex-a57";
+    case cpuinfo_uarch_cortex_a72: return "cortex-a72";
+    case cpuinfo_uarch_cortex_a73: return "cortex-a73";
+    case cpuinfo_uarch_cortex_a75: return "cortex-a75";
+    case cpuinfo_uarch_cortex_a76: return "cortex-a76";
+    case cpuinfo_uarch_cortex_a77: return "cortex-a77";
+    case cpuinfo_uarch_cortex_a78: return "cortex-a78";
+    case cpuinfo_uarch_cortex_x1: return "cortex-x1";
+    case cpuinfo_uarch_neoverse_n1: return "neoverse-n1";
+    case cpuinfo_uarch_neoverse_v1: return "neoverse-v1";
+    case cpuinfo_uarch_neoverse_n2: return "neoverse-n2";
+    case cpuinfo_uarch_firestorm: return "firestorm";
+    case cpuinfo_uarch_icestorm: return "icestorm";
+    case cpuinfo_uarch_zen: return "zen";
+    case cpuinfo_uarch_zen2: return "zen2";
+    case cpuinfo_uarch_zen3: return "zen3";
+    case cpuinfo_uarch_haswell: return "haswell";
+    case cpuinfo_uarch_broadwell: return "broadwell";
+    case cpuinfo_uarch_sky_lake: return "skylake";
+    case cpuinfo_uarch_sunny_cove: return "icelake-client";
+    default: return "unknown";
   }
 }
 

@@ -41,14 +41,10 @@ std::optional<std::int64_t> read_number(const std::string& path) {
 std::int64_t parse_size(const std::string& text) {
   const std::int64_t number = leading_number(text).value_or(0);
   switch (text.empty() ? '\0' : text.back()) {
-    case 'K':
-      return number << 10;
-    case 'M':
-      return number << 20;
-    case 'G':
-      return number << 30;
-    default:
-      return number;
+    case 'K': return number << 10;
+    case 'M': return number << 20;
+    case 'G': return number << 30;
+    default: return number;
   }
 }
 
