@@ -2,23 +2,65 @@
 #include "tuner/candidates.h"
 
 #include <algorithm>
+#include <limits>
 
+#include "compiler/estimate.h"
 #include "compiler/family.h"
+#include "support/hardware.h"
 
 namespace lathe::tuner {
 namespace {
 
 constexpr size_t kQuickCandidates = 6;
 
+// This host's caches in the estimate's terms; what is not known keeps the estimate's own figures.
+compiler::Machine machine_of(const support::Hardware& hardware) {
+  compiler::Machine machine;
+  const int64_t sizes[] = {hardware.l1d_bytes, hardware.l2_bytes, hardware.l3_bytes};
+  for (size_t level = 0; level < machine.caches.size() && level < std::size(sizes); ++level)
+    if (sizes[level] > 0) machine.caches[level].bytes = sizes[level];
+  return machine;
+}
+
+// Whether the schedule writes its results past the caches.
+bool streams(const compiler::Schedule& schedule) {
+  return schedule.has("stream") && schedule["stream"] == 1;
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
-                                            const compiler::Sizes& /*at*/, const ir::Target& target,
-                                            int /*threads*/, Effort effort) {
+                                            const compiler::Sizes& at, const std::string& cache,
+                                            const ir::Target& target, int threads, Effort effort) {
   const compiler::SearchSpace space = problem.family().space(problem, target);
-  std::vector<std::string> schedules;
-  for (const compiler::Schedule& point : space.points()) schedules.push_back(space.print(point));
-  if (effort == Effort::quick) schedules.resize(std::min(schedules.size(), 1 + kQuickCandidates));
+  const compiler::Work work = problem.family().work(problem, at);
+  const bool output_is_read_next =
+      cache == "warm" &&
+      work.bytes_read + work.bytes_written < static_cast<double>(support::host().l3_bytes);
+  const compiler::Machine machine = machine_of(support::host());
+  std::vector<std::pair<double, std::string>> ordered;
+  std::string first;
+  for (const compiler::Schedule& point : space.points()) {
+    if (first.empty()) {
+      first = space.print(point);
+      continue;
+    }
+    if (output_is_read_next && streams(point)) continue;
+    // A plan that cannot be built or judged goes last; the worker records why.
+    double cycles = std::numeric_limits<double>::infinity();
+    if (auto plan = problem.family().build(problem, point, target)) {
+      if (auto judged = compiler::estimate(*plan, at, work, threads, machine))
+        cycles = judged->cycles;
+    }
+    ordered.emplace_back(cycles, space.print(point));
+  }
+  std::stable_sort(ordered.begin(), ordered.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<std::string> schedules = {std::move(first)};
+  for (auto& [cycles, schedule] : ordered) {
+    if (effort == Effort::quick && schedules.size() > kQuickCandidates) break;
+    schedules.push_back(std::move(schedule));
+  }
   return schedules;
 }
 

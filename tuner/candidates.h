@@ -15,7 +15,7 @@ namespace lathe::tuner {
 /// normal and full keep all. Points whose program does not fit the target's registers are left to
 /// the worker, which records them as rejected.
 Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
-                                            const compiler::Sizes& at, const ir::Target& target,
-                                            int threads, Effort effort);
+                                            const compiler::Sizes& at, const std::string& cache,
+                                            const ir::Target& target, int threads, Effort effort);
 
 }  // namespace lathe::tuner

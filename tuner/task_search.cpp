@@ -30,9 +30,9 @@ Result<TaskSearch> TaskSearch::create(const Task& task, const SessionOptions& op
   search.key_ = runtime::record_key(task.problem, task.at, options.target.target, context);
   search.target_ = options.target.target.name;
   search.threads_ = options.threads;
-  LATHE_TRY(
-      std::vector<std::string> schedules,
-      candidates(task.problem, task.at, options.target.target, options.threads, options.effort));
+  LATHE_TRY(std::vector<std::string> schedules,
+            candidates(task.problem, task.at, task.cache, options.target.target, options.threads,
+                       options.effort));
   search.default_ = schedules.front();
   LATHE_TRY(const std::vector<store::Trial> trials, store.trials(search.key_));
   std::set<std::string> known;

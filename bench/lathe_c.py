@@ -1,0 +1,75 @@
+"""The C interface through ctypes, for benchmarks: kernels called on memory that PyTorch owns."""
+
+import ctypes
+import pathlib
+
+F32, F16, BF16, I32, I64, Q8_0 = 0, 1, 2, 8, 10, 12
+
+
+class View(ctypes.Structure):
+    _fields_ = [
+        ("data", ctypes.c_void_p),
+        ("type", ctypes.c_int),
+        ("rank", ctypes.c_int32),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.POINTER(ctypes.c_int64)),
+    ]
+
+
+class Library:
+    """One library with a fixed number of threads."""
+
+    def __init__(self, path: pathlib.Path, threads: int, target: str = "", store: str = ""):
+        self._c = ctypes.CDLL(str(path))
+        self._c.lathe_last_error.restype = ctypes.c_char_p
+        self._c.lathe_kernel_problem.restype = ctypes.c_char_p
+        self._c.lathe_kernel_run.argtypes = [
+            ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t]
+        self._handle = ctypes.c_void_p()
+        self._check(self._c.lathe_library_open(
+            target.encode(), threads, store.encode(), ctypes.byref(self._handle)))
+
+    def _check(self, status: int) -> None:
+        if status != 0:
+            raise RuntimeError(self._c.lathe_last_error().decode())
+
+    def fetch(self, problem: str) -> "Kernel":
+        handle = ctypes.c_void_p()
+        self._check(self._c.lathe_library_fetch(
+            self._handle, problem.encode(), ctypes.byref(handle)))
+        return Kernel(self, handle)
+
+
+class Kernel:
+    """A kernel; bind() prepares a call so that timing it times nothing else."""
+
+    MATCH = ["exact", "near", "other_host", "default"]
+
+    def __init__(self, library: Library, handle: ctypes.c_void_p):
+        self._library = library
+        self._handle = handle
+        self.match = self.MATCH[library._c.lathe_kernel_match(handle)]
+        self.problem = library._c.lathe_kernel_problem(handle).decode()
+
+    def bind(self, inputs, outputs):
+        """A function that runs the kernel on these (pointer, type, shape) triples."""
+        keep = []
+
+        def views(operands):
+            array = (View * len(operands))()
+            for i, (pointer, kind, shape) in enumerate(operands):
+                sizes = (ctypes.c_int64 * len(shape))(*shape)
+                keep.append(sizes)
+                array[i] = View(pointer, kind, len(shape), sizes, None)
+            return array
+
+        run = self._library._c.lathe_kernel_run
+        handle, ins, outs = self._handle, views(inputs), views(outputs)
+        n_in, n_out = len(inputs), len(outputs)
+
+        def call():
+            if run(handle, ins, n_in, outs, n_out) != 0:
+                raise RuntimeError(self._library._c.lathe_last_error().decode())
+
+        call.keep = keep
+        return call
