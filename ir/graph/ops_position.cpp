@@ -4,6 +4,7 @@
 // which pairs and in which table row gives the angle of pair j.
 #include <cmath>
 
+#include "ir/graph/head_layout.h"
 #include "ir/graph/op_families.h"
 
 namespace lathe::ir::graph {
@@ -12,20 +13,6 @@ namespace {
 using Types = std::vector<TensorType>;
 
 constexpr AttributeKind kInteger = AttributeKind::integer;
-
-// Where tokens and heads lie in x's shape.
-struct Layout {
-  size_t tokens;  // index of that dimension
-  size_t heads;
-  bool batched;
-};
-
-Layout layout_of(const Attributes& attributes, size_t rank) {
-  const bool tokens_first = attributes.word("layout") == "tokens_heads";
-  return {.tokens = rank - (tokens_first ? 3 : 2),
-          .heads = rank - (tokens_first ? 2 : 3),
-          .batched = rank == 4};
-}
 
 Status check_rank(const TensorType& x) {
   if (x.rank() == 3 || x.rank() == 4) return {};
@@ -57,7 +44,7 @@ Status check_table(std::string_view operand, const TensorType& found, int64_t wi
 
 // `found` must be [tokens] or [batch, tokens] of x, between `before` and `after`.
 Status check_per_token(std::string_view operand, const TensorType& found, const TensorType& x,
-                       const Layout& layout, const Shape& before, const Shape& after) {
+                       const HeadLayout& layout, const Shape& before, const Shape& after) {
   const auto with = [&](bool batch) {
     Shape shape = before;
     if (batch) shape.push_back(x.shape.front());
@@ -83,7 +70,7 @@ Result<Types> infer_rope(const InferContext& c) {
     return fail(ErrorCode::invalid_argument,
                 "rotary_dim: found {}, expected an even number up to the head's {}", rotary, head);
   }
-  const Layout layout = layout_of(c.attributes, x.shape.size());
+  const HeadLayout layout = head_layout(c.attributes, x.shape.size());
   if (c.has(3)) {
     LATHE_CHECK(check_table("cos", c.operand(1), rotary / 2));
     LATHE_CHECK(check_shape("sin", c.operand(2), c.operand(1).shape));
@@ -113,8 +100,8 @@ Result<Types> infer_mrope(const InferContext& c) {
   }
   LATHE_CHECK(check_table("cos", c.operand(1), head / 2));
   LATHE_CHECK(check_shape("sin", c.operand(2), c.operand(1).shape));
-  LATHE_CHECK(check_per_token("positions", c.operand(3), x, layout_of(c.attributes, x.shape.size()),
-                              {3}, {}));
+  LATHE_CHECK(check_per_token("positions", c.operand(3), x,
+                              head_layout(c.attributes, x.shape.size()), {3}, {}));
   return Types{x};
 }
 
@@ -124,8 +111,8 @@ Result<Types> infer_vision_rope(const InferContext& c) {
   LATHE_TRY(const int64_t head, head_size(x, 4));
   LATHE_CHECK(check_table("cos", c.operand(1), head / 4));
   LATHE_CHECK(check_shape("sin", c.operand(2), c.operand(1).shape));
-  LATHE_CHECK(check_per_token("positions", c.operand(3), x, layout_of(c.attributes, x.shape.size()),
-                              {}, {2}));
+  LATHE_CHECK(check_per_token("positions", c.operand(3), x,
+                              head_layout(c.attributes, x.shape.size()), {}, {2}));
   return Types{x};
 }
 
@@ -144,7 +131,7 @@ Result<std::vector<Array>> rotate(const EvalContext& c, size_t pairs, Angle angl
   const Array& x = c.operand(0);
   const Array& cos = c.operand(1);
   const Array& sin = c.operand(2);
-  const Layout layout = layout_of(c.attributes, x.shape.size());
+  const HeadLayout layout = head_layout(c.attributes, x.shape.size());
   const auto tokens = static_cast<size_t>(x.shape[layout.tokens]);
   const auto heads = static_cast<size_t>(x.shape[layout.heads]);
   const auto size = static_cast<size_t>(x.shape.back());
@@ -295,15 +282,6 @@ Result<std::vector<Array>> eval_bilinear_embedding(const EvalContext& c) {
   return std::vector<Array>{std::move(y)};
 }
 
-AttributeSpec layout_attribute() {
-  return {"layout",
-          AttributeKind::word,
-          AttributeValue("tokens_heads"),
-          "order of x's dimensions: [tokens, heads, size] or [heads, tokens, size], after a batch "
-          "if any",
-          {"tokens_heads", "heads_tokens"}};
-}
-
 }  // namespace
 
 void add_position_ops(std::vector<Op>& table) {
@@ -322,7 +300,7 @@ void add_position_ops(std::vector<Op>& table) {
                        "pairs are (2j, 2j + 1) instead"},
                       {"rotary_dim", kInteger, AttributeValue(0),
                        "lanes that rotate, from the first; 0: all"},
-                      layout_attribute()},
+                      head_layout_attribute()},
        .results = {{"y"}},
        .infer = infer_rope,
        .eval = eval_rope});
@@ -336,7 +314,7 @@ void add_position_ops(std::vector<Op>& table) {
        .attributes = {{"section", AttributeKind::integers,
                        AttributeValue(AttributeValue::Integers{24, 20, 20}),
                        "pairs of each axis; their sum is half the head"},
-                      layout_attribute()},
+                      head_layout_attribute()},
        .results = {{"y"}},
        .infer = infer_mrope,
        .eval = eval_mrope});
@@ -346,7 +324,7 @@ void add_position_ops(std::vector<Op>& table) {
        .doc = "rope whose first half of pairs turns by positions[token, 0] (row), the second by "
               "positions[token, 1] (column); tables [positions, size/4]",
        .operands = {x, cos, sin, positions},
-       .attributes = {layout_attribute()},
+       .attributes = {head_layout_attribute()},
        .results = {{"y"}},
        .infer = infer_vision_rope,
        .eval = eval_vision_rope});

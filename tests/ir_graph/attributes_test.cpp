@@ -35,7 +35,7 @@ TEST(Attributes, RefuseWhatWouldBeLost) {
             "found real '0.5', expected integer");
   EXPECT_FALSE(AttributeValue((int64_t{1} << 53) + 1).as(AttributeKind::real).has_value());
   EXPECT_FALSE(AttributeValue("f17").as(AttributeKind::type).has_value());
-  EXPECT_FALSE(AttributeValue({"n"}).as(AttributeKind::integers).has_value());
+  EXPECT_FALSE(AttributeValue(Shape{"n"}).as(AttributeKind::integers).has_value());
   EXPECT_FALSE(AttributeValue(1).as(AttributeKind::flag).has_value());
 }
 

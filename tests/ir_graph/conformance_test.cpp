@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "ir/graph/builder.h"
+#include "ir/half.h"
 #include "ir/npy.h"
 #include "tests/ir_graph/helpers.h"
 
@@ -145,6 +146,43 @@ std::vector<Var> build_qlinear_matmul(CaseBuilder& c) {
       c.cast(c.op("add", {rounded, c.cast(c.in(7), Type::f32)}), c.type(7))};  // the cast saturates
 }
 
+// Without softcap, windows, lengths beside the shapes, or the scores as a result: those have no
+// graph yet.
+bool is_basic_attention(const Case& c) {
+  const Json& set = c.json["attributes"];
+  return !set.contains("softcap") && set.value("left_window_size", -1) < 0 &&
+         set.value("right_window_size", -1) < 0 && !c.inputs.contains(6) && !c.outputs.contains(3);
+}
+
+std::vector<Var> build_attention(CaseBuilder& c) {
+  if (!is_basic_attention(*c)) return {};
+  const Json& set = (*c).json["attributes"];
+  const bool flat = c.rank(0) == 3;  // [batch, tokens, heads * size]
+  const auto heads_first = [&](int slot, const char* count) {
+    if (!flat) return c.in(slot);
+    const auto& shape = c.shape(slot);
+    const Var split =
+        c.op("reshape", {c.in(slot)}, {{"shape", {shape[0], shape[1], set[count].get<int>(), -1}}});
+    return c.op("transpose", {split}, {{"perm", {0, 2, 1, 3}}});
+  };
+  const auto with_past = [&](Var now, int past) {
+    return c.in(past).id == kNoValue ? now : c.op("concat", {c.in(past), now}, {{"axis", 2}});
+  };
+  const Var k = with_past(heads_first(1, "kv_num_heads"), 4);
+  const Var v = with_past(heads_first(2, "kv_num_heads"), 5);
+  Var y = c.op("attention", {heads_first(0, "q_num_heads"), k, v, c.in(3)},
+               {{"causal", set.value("is_causal", 0) != 0 ? "start" : "none"},
+                {"scale", set.value("scale", 0.0)},
+                {"layout", "heads_tokens"}});
+  if (flat) {
+    y = c.op("transpose", {y}, {{"perm", {0, 2, 1, 3}}});
+    y = c.op("reshape", {y}, {{"shape", {c.shape(0)[0], c.shape(0)[1], -1}}});
+  }
+  std::vector<Var> results = {y};
+  if ((*c).outputs.contains(1)) results.insert(results.end(), {k, v});
+  return results;
+}
+
 std::vector<Var> build_swish(CaseBuilder& c) {
   EXPECT_EQ((*c).attribute<double>("alpha"), 1.0);
   return {c.op("silu", {c.in(0)})};
@@ -169,6 +207,7 @@ const std::map<std::string, Build>& builders() {
          return std::vector<Var>{
              c.op("gather", {c.in(0), c.in(1)}, {{"axis", (*c).attribute<int64_t>("axis")}})};
        }},
+      {"Attention", build_attention},
       {"Swish", build_swish},
       {"Relu", unary("relu")},
       {"Tanh", unary("tanh")},
@@ -197,21 +236,40 @@ Case read_case(const std::filesystem::path& folder) {
   for (const Json& input : c.json["inputs"]) {
     auto tensor = read_npy(folder / input["file"].get<std::string>());
     EXPECT_TRUE(tensor.has_value()) << (tensor ? "" : tensor.error().message);
+    if (tensor && input["dtype"] == "bfloat16")
+      tensor = reinterpret(*std::move(tensor), Type::bf16);
     if (tensor) c.inputs.emplace(input["slot"].get<int>(), *std::move(tensor));
   }
   for (const Json& output : c.json["outputs"]) {
     std::ifstream file(folder / output["file"].get<std::string>(), std::ios::binary);
     const std::string bytes{std::istreambuf_iterator<char>(file), {}};
     auto array = parse_npy_doubles(bytes);
+    if (array && output["dtype"] == "bfloat16") {
+      for (double& value : array->values)
+        value = static_cast<double>(bf16_to_float(static_cast<uint16_t>(value)));
+    }
     EXPECT_TRUE(array.has_value()) << (array ? "" : array.error().message);
     if (array) c.outputs.emplace(output["slot"].get<int>(), *std::move(array));
   }
   return c;
 }
 
-void check_case(const Case& c, const Build& build) {
-  CaseBuilder builder(c);
-  const auto outputs = build(builder);
+struct Limits {
+  double relative;
+  double absolute;
+};
+
+// ONNX's own but for 16-bit outputs: its reference rounds probabilities and products of magnitude
+// up to about 1 to the type on the way, so its results are off by a step of their own and half a
+// step of 1.
+Limits limits_of(const Case& c) {
+  const auto type = c.json["outputs"][0]["dtype"].get<std::string>();
+  if (type == "bfloat16") return {0x1p-7, 0x1p-9};
+  if (type == "float16") return {0x1p-10, 0x1p-12};
+  return {c.json["rtol"].get<double>(), c.json["atol"].get<double>()};
+}
+
+void compare_outputs(const Case& c, CaseBuilder& builder, const std::vector<Var>& outputs) {
   const auto graph = builder.finish(outputs);
   ASSERT_TRUE(graph.has_value()) << graph.error().message;
   std::vector<Tensor> inputs;
@@ -219,12 +277,21 @@ void check_case(const Case& c, const Build& build) {
   const auto found = evaluate_double(*graph, inputs);
   ASSERT_TRUE(found.has_value()) << found.error().message;
   ASSERT_EQ(found->size(), c.outputs.size());
+  const Limits limits = limits_of(c);
   size_t i = 0;
   for (const auto& [slot, expected] : c.outputs) {
     EXPECT_EQ((*found)[i].shape, expected.shape);
-    expect_close((*found)[i++].values, expected.values, c.json["rtol"].get<double>(),
-                 c.json["atol"].get<double>());
+    expect_close((*found)[i++].values, expected.values, limits.relative, limits.absolute);
   }
+}
+
+// False if the case has no graph.
+bool check_case(const Case& c, const Build& build) {
+  CaseBuilder builder(c);
+  const auto outputs = build(builder);
+  if (outputs.empty()) return false;
+  compare_outputs(c, builder, outputs);
+  return true;
 }
 
 TEST(Conformance, EveryCaseOfTheOpsWeHave) {
@@ -239,11 +306,11 @@ TEST(Conformance, EveryCaseOfTheOpsWeHave) {
     const auto build = builders().find(op);
     if (build == builders().end()) continue;
     SCOPED_TRACE(entry[1].get<std::string>());
-    check_case(read_case(folder / entry[1].get<std::string>()), build->second);
-    ++passed[op];
+    if (check_case(read_case(folder / entry[1].get<std::string>()), build->second)) ++passed[op];
   }
   EXPECT_EQ(passed.size(), builders().size())
       << "an op of the list has no case: the folder is incomplete";
+  EXPECT_GE(passed["Attention"], 20) << "most basic attention cases must have a graph";
 }
 
 }  // namespace

@@ -107,6 +107,17 @@ TEST_P(TextGolden, Embedding) {
   }
 }
 
+TEST(TextOnlyGolden, CausalAttention) {
+  const Golden golden("text.npz");
+  const std::string core = "prefill.layer0.self_attn.core.";
+  golden.expect(
+      core + "out",
+      "graph g(%q: f32[b, 4, n, 32], %k: f32[b, 2, n, 32], %v: f32[b, 2, n, 32]) -> (%y) {"
+      "  %a = attention(%q, %k, %v) {causal = end, layout = heads_tokens}"
+      "  %y = transpose(%a) {perm = [0, 2, 1, 3]} }",
+      {golden.tensor(core + "q"), golden.tensor(core + "k"), golden.tensor(core + "v")});
+}
+
 TEST(TextOnlyGolden, Projections) {
   const Golden golden("text.npz");
   const std::string layer = "prefill.layer0.";

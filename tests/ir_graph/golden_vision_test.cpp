@@ -41,6 +41,26 @@ TEST_F(VisionGolden, Activations) {
   }
 }
 
+// Two images of 40 and 32 patches: attention stays inside each, here through a mask.
+TEST_F(VisionGolden, AttentionWithinSegments) {
+  const std::string core = "images.block0.attn.core.";
+  const Tensor bounds = golden.tensor("images.cu_seqlens");
+  const auto segment = [&](int64_t token) {
+    int64_t i = 0;
+    while (static_cast<double>(token) >= bounds.at(i + 1)) ++i;
+    return i;
+  };
+  Tensor mask(Type::boolean, {72, 72});
+  for (int64_t i = 0; i < 72 * 72; ++i) mask.set(i, segment(i / 72) == segment(i % 72) ? 1 : 0);
+  golden.expect(
+      core + "out",
+      "graph g(%q: f32[1, 4, n, 12], %k: f32[1, 4, n, 12], %v: f32[1, 4, n, 12], %m: bool[n, n]) "
+      "-> (%y) {"
+      "  %a = attention(%q, %k, %v, %m) {layout = heads_tokens}"
+      "  %y = transpose(%a) {perm = [0, 2, 1, 3]} }",
+      {golden.tensor(core + "q"), golden.tensor(core + "k"), golden.tensor(core + "v"), mask});
+}
+
 TEST_F(VisionGolden, Linears) {
   const char* const linear =
       "graph g(%x: f32[n, c], %w: f32[d, c], %b: f32[d]) -> (%y) { %y = linear(%x, %w, %b) }";

@@ -123,6 +123,21 @@ const Case kCases[] = {
      "gather: found a result of rank 9, expected at most 8"},
     {"%a: f32[1000000, 1, 1000000], %b: f32[1000000, 1]", "add(%a, %b)",
      "add: shape [1000000, 1000000, 1000000] has more than 281474976710656 elements"},
+    {"%q: f32[n, 8], %k: f32[m, 8]", "attention(%q, %k, %k)",
+     "attention: found f32[n, 8], f32[m, 8] and f32[m, 8], expected q, k and v of rank 3, or 4 "
+     "with a leading batch"},
+    {"%q: f32[n, 2, 8], %k: f32[m, 2, 9]", "attention(%q, %k, %k)",
+     "attention: operand 'k': found shape [m, 2, 9], expected that of q, [n, 2, 8], but for tokens "
+     "and heads"},
+    {"%q: f32[n, 2, 8], %k: f32[m, 2, 8], %v: f32[p, 2, 8]", "attention(%q, %k, %v)",
+     "attention: operand 'v': found shape [p, 2, 8], expected that of k, [m, 2, 8], but for the "
+     "last dimension"},
+    {"%q: f32[n, 3, 8], %k: f32[m, 2, 8]", "attention(%q, %k, %k)",
+     "attention: found 3 heads in q and 2 in k, expected a multiple of those in k"},
+    {"%q: f32[n, 2, 8], %k: f32[m, 2, 8], %a: f32[m, n]", "attention(%q, %k, %k, %a)",
+     "attention: operand 'mask': found shape [m, n], expected one that broadcasts to [2, n, m]"},
+    {"%q: f32[n, 2, 8], %k: f32[m, 2, 8], %a: i8[n, m]", "attention(%q, %k, %k, %a)",
+     "attention: operand 'mask': found i8[n, m], expected bool or f32, f16 or bf16"},
 };
 
 TEST(ShapeErrors, EachMistakeHasItsMessage) {
