@@ -1,7 +1,7 @@
 // Arrays hold every tensor type exactly and round only on the way out.
 #include "ir/graph/array.h"
 
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

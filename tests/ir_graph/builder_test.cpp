@@ -1,7 +1,7 @@
 // Graphs built in C++ equal those parsed from text, and the first mistake is the one reported.
 #include "ir/graph/builder.h"
 
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -8,7 +8,7 @@
 #include "ir/graph/builder.h"
 #include "ir/half.h"
 #include "ir/npy.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "ir/graph/builder.h"
 #include "ir/graph/ops.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "ir/npz.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 

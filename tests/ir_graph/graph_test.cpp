@@ -1,7 +1,7 @@
 // Questions a pass asks of a graph.
 #include "ir/graph/graph.h"
 
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -1,7 +1,7 @@
 // Equal graphs hash alike whatever their values are called; different ones do not.
 #include "ir/graph/hash.h"
 
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -1,5 +1,5 @@
 // The activations on known values, at their ends, and at special values.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

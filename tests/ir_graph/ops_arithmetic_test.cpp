@@ -1,5 +1,5 @@
 // Elementwise arithmetic: broadcasting, integer wrap-around, NaN rules, comparisons.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

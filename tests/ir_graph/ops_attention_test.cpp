@@ -1,5 +1,5 @@
 // Attention on values worked out by hand: grouped heads, masks, layouts, rows that see nothing.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

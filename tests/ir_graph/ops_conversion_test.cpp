@@ -1,6 +1,6 @@
 // Casts between all kinds of types, and block quantisation inside a graph.
 #include "ir/gguf_blocks.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

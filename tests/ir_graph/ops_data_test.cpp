@@ -1,6 +1,6 @@
 // Constants, look-ups and scatters, with every index checked.
 #include "ir/gguf_blocks.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -1,6 +1,6 @@
 // Linear and matmul on small numbers: bias, batches, vectors, quantised weights, integers.
 #include "ir/gguf_blocks.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

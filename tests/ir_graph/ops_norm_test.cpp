@@ -1,5 +1,5 @@
 // The norm ops on values worked out by hand, and their NaN and infinity rules.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -1,5 +1,5 @@
 // Rotations against angles worked out by hand, every layout, and checked positions.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

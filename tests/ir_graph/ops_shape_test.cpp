@@ -1,6 +1,6 @@
 // Concat, slice, transpose, reshape: elements and inferred shapes, with and without named
 // dimensions.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ir/graph/verify.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 #include "tests/ir_graph/sample_graphs.h"
 
 namespace lathe::ir::graph {

@@ -1,5 +1,5 @@
 // Each way a text can be wrong, and the message it gets.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

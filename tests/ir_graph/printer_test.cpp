@@ -1,6 +1,6 @@
 // Text that was printed parses to the same graph and prints the same again.
 #include "ir/graph/text.h"
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 #include "tests/ir_graph/sample_graphs.h"
 
 namespace lathe::ir::graph {

@@ -2,7 +2,7 @@
 // whole.
 #include "ir/graph/reference.h"
 
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

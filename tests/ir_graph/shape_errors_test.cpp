@@ -1,5 +1,5 @@
 // What shape inference of each op refuses, one mistake each.
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {

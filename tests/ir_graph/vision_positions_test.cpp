@@ -1,7 +1,7 @@
 // Patch order and table interpolation of the vision tower.
 #include "ir/graph/vision_positions.h"
 
-#include "tests/ir_graph/helpers.h"
+#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {
