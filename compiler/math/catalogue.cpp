@@ -37,8 +37,8 @@ double exact_relu(double x) { return x < 0 ? 0 : x; }
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 constexpr std::array kFunctions = {
-    Function{"reciprocal", reciprocal, exact_reciprocal, 0x1p-126, kInf, true},
-    Function{"rsqrt", rsqrt, exact_rsqrt, 0x1p-126, kInf, true},
+    Function{"reciprocal", reciprocal, exact_reciprocal, 0x1p-126, kInf, true, 0x1p-126F, 0x1p126F},
+    Function{"rsqrt", rsqrt, exact_rsqrt, 0x1p-126, kInf, true, 0x1p-126F},
     Function{"exp", without_options<exp>, exact_exp, 0, kInf, false},
     Function{"exp_nonpositive", without_options<exp_nonpositive>, exact_exp, 0x1p-102, 0.0F, false},
     Function{"tanh", tanh, exact_tanh, 0, kInf, true},
@@ -53,6 +53,13 @@ constexpr std::array kFunctions = {
 }  // namespace
 
 std::span<const Function> functions() { return kFunctions; }
+
+bool measured(const Function& function, Division division, float x) {
+  if (x > function.high) return false;
+  const float size = std::abs(x);
+  if (division == Division::exact || size == 0 || std::isinf(size)) return true;
+  return !(size < function.newton_low || size > function.newton_high);
+}
 
 ir::program::Program unary_program(const Function& function, const ir::Target& target,
                                    const Options& options) {

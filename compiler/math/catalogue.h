@@ -19,10 +19,16 @@ struct Function {
   double floor = 0;
   float high = std::numeric_limits<float>::infinity();  ///< measured for inputs up to this one
   bool divides = false;                                 ///< Options::division changes it
+  /// With Division::newton: the magnitudes, besides 0 and inf, for which the hardware's estimate is
+  /// good.
+  float newton_low = 0, newton_high = std::numeric_limits<float>::infinity();
 };
 
 /// In the order of docs/numerics.md.
 std::span<const Function> functions();
+
+/// Whether x lies where the function promises its error.
+bool measured(const Function& function, Division division, float x);
 
 /// y[i] = function(x[i]) over `vectors` whole vectors; buffers x and y of f32.
 ir::program::Program unary_program(const Function& function, const ir::Target& target,

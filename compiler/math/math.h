@@ -9,8 +9,9 @@ namespace lathe::compiler::math {
 using ir::program::Builder;
 using ir::program::Vec;
 
-/// How a quotient is computed. newton: the hardware's estimate and one Newton step (within 2 ULP,
-/// right for 0 and infinity), for where the divider is the bottleneck.
+/// How a quotient is computed. newton: the hardware's estimate and one Newton step (within 4 ULP,
+/// right for 0 and infinity; the estimate takes divisors below 2^-126 for 0 and above 2^126 for
+/// infinity), for where the divider is the bottleneck.
 enum class Division { exact, newton };
 
 struct Options {
