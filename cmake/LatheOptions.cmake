@@ -26,6 +26,10 @@ add_compile_options(-Wall -Wextra -Wpedantic -Werror -ffp-contract=off -fno-omit
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   add_compile_options(-Wno-restrict)  # GCC bug 105651: false for "literal" + std::string
 endif()
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  # libstdc++ 12's own stable_sort calls std::get_temporary_buffer, which C++17 deprecates.
+  add_compile_options(-Wno-deprecated-declarations)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND LATHE_SANITIZE)
   # GCC 12 reports these falsely once sanitizer instrumentation changes its value ranges.
   add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)

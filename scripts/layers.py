@@ -38,7 +38,7 @@ THIRD_PARTY = {
     "cpuinfo.h": ["support"],
     "xxhash.h": ["support"],
     "zlib.h": ["ir"],
-    "CLI/": ["tools"],
+    "CLI/": ["tools", "bench"],
     "benchmark/": ["bench"],
     "gtest/": ["tests"],
     "gmock/": ["tests"],
