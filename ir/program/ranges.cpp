@@ -142,6 +142,12 @@ Result<LaneRange> RangeCheck::value(const Instr& instr) const {
       bytes.s8 = hull(table.s8, {0, 0});
       return bytes;
     }
+    case Op::lookup8: {
+      LaneRange words = LaneRange::of_constant(table_word(instr, 0));
+      for (size_t i = 1; i < 8; ++i)
+        words = hull(words, LaneRange::of_constant(table_word(instr, i)));
+      return words;
+    }
     case Op::iand:
     case Op::iandn:
     case Op::ior:

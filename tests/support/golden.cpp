@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 namespace lathe::tests {
@@ -12,6 +13,15 @@ namespace {
 bool update_asked() {
   const char* value = std::getenv("LATHE_UPDATE_GOLDENS");
   return value != nullptr && std::string_view(value) == "1";
+}
+
+// The file's bytes, or nothing.
+std::optional<std::string> read(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return std::nullopt;
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
 }
 
 std::string first_difference(std::string_view expected, std::string_view actual) {
@@ -31,24 +41,26 @@ std::string first_difference(std::string_view expected, std::string_view actual)
 
 testing::AssertionResult matches_golden(std::string_view path, std::string_view text) {
   const std::filesystem::path file = std::filesystem::path(LATHE_GOLDEN_DIR) / path;
-  std::ostringstream golden;
-  std::ifstream in(file, std::ios::binary);
-  if (in) golden << in.rdbuf();
-  if (in && golden.str() == text) return testing::AssertionSuccess();
+  const std::optional<std::string> golden = read(file);
+  if (golden == text) return testing::AssertionSuccess();
   if (update_asked()) {
     std::filesystem::create_directories(file.parent_path());
     std::ofstream(file, std::ios::binary) << text;
     return testing::AssertionFailure() << "rewrote " << file.string() << "; run again without "
                                        << "LATHE_UPDATE_GOLDENS";
   }
-  if (!in)
+  if (!golden)
     return testing::AssertionFailure()
            << file.string() << " does not exist; LATHE_UPDATE_GOLDENS=1 writes it:\n"
            << text;
   return testing::AssertionFailure()
-         << file.string() << " differs in " << first_difference(golden.str(), text)
+         << file.string() << " differs in " << first_difference(*golden, text)
          << "\nLATHE_UPDATE_GOLDENS=1 rewrites it. The whole text found:\n"
          << text;
+}
+
+std::string read_source(std::string_view path) {
+  return read(std::filesystem::path(LATHE_GOLDEN_DIR) / "../.." / path).value_or("");
 }
 
 }  // namespace lathe::tests

@@ -14,4 +14,7 @@ namespace lathe::tests {
 ///   EXPECT_TRUE(matches_golden("program/copy.txt", print(program)));
 testing::AssertionResult matches_golden(std::string_view path, std::string_view text);
 
+/// The text of a file of this repository, `path` counting from its root; empty when there is none.
+std::string read_source(std::string_view path);
+
 }  // namespace lathe::tests
