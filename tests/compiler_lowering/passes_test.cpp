@@ -1,0 +1,74 @@
+// Each pass before and after, as text.
+#include "compiler/lowering/passes.h"
+
+#include <gtest/gtest.h>
+
+#include "ir/graph/text.h"
+#include "tests/support/golden.h"
+
+namespace lathe::compiler::lowering {
+namespace {
+
+constexpr std::string_view kBlock = R"(
+graph block(%x: f32[8, 64], %r: f32[8, 64], %w: f32[64], %g: f32[8, 64], %dead: f32[8, 64]) -> (%h, %z) {
+  %unused = exp(%dead)
+  %h = add(%x, %r)
+  %n = rms_norm(%h, %w) {eps = 1e-06}
+  %half = constant() {value = 0.5}
+  %a = silu(%n)
+  %b = mul(%a, %g)
+  %c = mul(%b, %half)
+  %z = reshape(%c) {shape = [16, 32]}
+}
+)";
+
+constexpr std::string_view kHeads = R"(
+graph heads(%q: f32[8, 4, 32], %w: f32[32], %cos: f32[100, 16], %sin: f32[100, 16], %p: i32[3, 8]) -> (%y) {
+  %n = rms_norm(%q, %w)
+  %y = mrope(%n, %cos, %sin, %p) {section = [6, 5, 5]}
+}
+)";
+
+constexpr std::string_view kHost = R"(
+graph host(%x: f32[4, 6], %i: i64[4, 6]) -> (%t, %j) {
+  %t = transpose(%x) {perm = [1, 0]}
+  %j = add(%i, %i)
+}
+)";
+
+std::string after(std::string_view text, std::string_view pass) {
+  const auto graph = ir::graph::parse(text);
+  EXPECT_TRUE(graph.has_value()) << graph.error().message;
+  if (!graph) return {};
+  const auto lowered = lower(*graph, pass);
+  EXPECT_TRUE(lowered.has_value()) << lowered.error().message;
+  return lowered ? print(*lowered) : std::string();
+}
+
+TEST(Passes, BlockAfterEachPass) {
+  std::string text = "== select_kernels\n" + after(kBlock, "select_kernels");
+  for (const Pass& pass : passes())
+    text += "== " + std::string(pass.name) + "\n" + after(kBlock, pass.name);
+  EXPECT_TRUE(tests::matches_golden("lowering/block.txt", text));
+}
+
+TEST(Passes, HeadNormJoinsItsRotation) {
+  EXPECT_TRUE(tests::matches_golden(
+      "lowering/heads.txt", after(kHeads, "fuse_norm_epilogue") + "==\n" + after(kHeads, "")));
+}
+
+TEST(Passes, TheHostTakesWhatNoKernelComputes) {
+  EXPECT_TRUE(tests::matches_golden("lowering/host.txt", after(kHost, "")));
+}
+
+TEST(Passes, AnUnknownPassIsNamedWithTheKnownOnes) {
+  const auto graph = ir::graph::parse(kHost);
+  ASSERT_TRUE(graph.has_value());
+  const auto lowered = lower(*graph, "fuse_everything");
+  ASSERT_FALSE(lowered.has_value());
+  EXPECT_EQ(lowered.error().code, ErrorCode::not_found);
+  EXPECT_NE(lowered.error().message.find("fuse_norm_rope"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lathe::compiler::lowering

@@ -1,0 +1,55 @@
+// Calls as canonical problems: equal chains of different graphs are one problem.
+#include <gtest/gtest.h>
+
+#include "compiler/lowering/passes.h"
+#include "ir/graph/text.h"
+
+namespace lathe::compiler::lowering {
+namespace {
+
+std::vector<std::string> problems(std::string_view text) {
+  const auto graph = ir::graph::parse(text);
+  EXPECT_TRUE(graph.has_value()) << graph.error().message;
+  std::vector<std::string> lines;
+  if (!graph) return lines;
+  const auto lowered = lower(*graph);
+  EXPECT_TRUE(lowered.has_value()) << lowered.error().message;
+  if (!lowered) return lines;
+  for (const Call& call : lowered->calls) {
+    if (call.kind != CallKind::kernel) continue;
+    const auto bound = problem_of(call, *lowered);
+    EXPECT_TRUE(bound.has_value()) << bound.error().message;
+    if (bound) lines.push_back(bound->problem.line());
+  }
+  return lines;
+}
+
+TEST(ProblemOf, ChainsWithAFamilyOfTheirOwn) {
+  EXPECT_EQ(problems("graph a(%foo: f32[8, 64]) -> (%y) {\n  %y = silu(%foo)\n}\n"),
+            std::vector<std::string>{"silu rows=8..31 width=64"});
+  EXPECT_EQ(
+      problems("graph a(%p: f32[8, 64], %q: f32[8, 64]) -> (%y) {\n  %y = swiglu(%p, %q)\n}\n"),
+      std::vector<std::string>{"swiglu rows=8..31 width=64"});
+  EXPECT_EQ(problems("graph a(%p: f32[8, 64], %q: f32[8, 64]) -> (%y) {\n"
+                     "  %s = silu(%p)\n  %y = mul(%s, %q)\n}\n"),
+            std::vector<std::string>{"swiglu rows=8..31 width=64"});
+}
+
+TEST(ProblemOf, NamesDoNotMatter) {
+  const std::vector<std::string> expected = {
+      "rms_norm rows=8..31 width=64 prologue=add(x,r) keep=true"};
+  for (const std::string name : {"hidden", "x", "zz"}) {
+    EXPECT_EQ(problems("graph g(%" + name +
+                       ": f32[8, 64], %r9: f32[8, 64], %w: f32[64]) -> (%h, %y) {\n" +
+                       "  %h = add(%" + name + ", %r9)\n  %y = rms_norm(%h, %w)\n}\n"),
+              expected);
+  }
+}
+
+TEST(ProblemOf, LeadingDimensionsAreRows) {
+  EXPECT_EQ(problems("graph a(%x: f32[4, 5, 6, 64]) -> (%y) {\n  %y = softmax(%x)\n}\n"),
+            std::vector<std::string>{"softmax rows=32..127 width=64"});
+}
+
+}  // namespace
+}  // namespace lathe::compiler::lowering

@@ -1,0 +1,103 @@
+// The kernel lists: complete, without repeats, buildable for every built-in model.
+#include "compiler/models/model_kernels.h"
+
+#include <algorithm>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "compiler/family.h"
+#include "ir/target.h"
+
+namespace lathe::compiler::models {
+namespace {
+
+TEST(ModelKernels, EveryBuiltInModelInEveryWeightType) {
+  for (const std::string& name : builtin_models()) {
+    const auto model = load_model(name);
+    ASSERT_TRUE(model.has_value());
+    for (const std::string weights : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_K"}) {
+      Workload workload;
+      workload.weights = weights;
+      const auto kernels = model_kernels(*model, workload);
+      ASSERT_TRUE(kernels.has_value()) << name << " " << weights << ": " << kernels.error().message;
+      std::set<std::string> seen, families;
+      for (const ModelKernel& kernel : *kernels) {
+        EXPECT_TRUE(seen.insert(kernel.problem.line() + print(kernel.at)).second)
+            << kernel.problem.line();
+        families.insert(kernel.problem.family().name);
+        EXPECT_GE(kernel.launches, 1);
+        EXPECT_FALSE(kernel.where.empty());
+      }
+      for (const char* family :
+           {"embedding", "rms_norm", "layer_norm", "rope", "swiglu", "gelu", "elementwise"})
+        EXPECT_EQ(families.count(family), 1U) << family;
+      EXPECT_EQ(families.count("quantize"), weights[0] == 'q' ? 1U : 0U);
+    }
+  }
+}
+
+TEST(ModelKernels, DefaultSchedulesBuild) {
+  const auto model = load_model("qwen3-vl-8b");
+  ASSERT_TRUE(model.has_value());
+  Workload workload;
+  workload.tokens = {1, 512};
+  const auto kernels = model_kernels(*model, workload);
+  ASSERT_TRUE(kernels.has_value());
+  const auto target = ir::parse_target("avx2");
+  for (const ModelKernel& kernel : *kernels) {
+    const Family& family = kernel.problem.family();
+    const auto plan = family.build(
+        kernel.problem, family.space(kernel.problem, *target).default_schedule(), *target);
+    EXPECT_TRUE(plan.has_value()) << kernel.problem.line() << ": " << plan.error().message;
+  }
+}
+
+TEST(ModelKernels, LaunchesOfOnePass) {
+  const auto model = load_model("qwen3-vl-2b");
+  Workload workload;
+  workload.tokens = {16};
+  const auto kernels = model_kernels(*model, workload);
+  ASSERT_TRUE(kernels.has_value());
+  const auto launches = [&](std::string_view line) {
+    for (const ModelKernel& kernel : *kernels)
+      if (kernel.problem.line() == line) return kernel.launches;
+    return int64_t{0};
+  };
+  EXPECT_EQ(launches("swiglu rows=8..31 width=6144"), 28);
+  EXPECT_EQ(launches("rms_norm rows=8..31 width=2048 prologue=add(x,r) keep=true"), 56);
+  EXPECT_EQ(launches("rope rows=512..2047 kind=vision heads=16 dim=64"), 48);
+}
+
+TEST(ModelKernels, WithoutAnImageThereIsNoVision) {
+  const auto model = load_model("qwen3-vl-2b");
+  Workload workload;
+  workload.image_height = workload.image_width = 0;
+  const auto kernels = model_kernels(*model, workload);
+  ASSERT_TRUE(kernels.has_value());
+  EXPECT_TRUE(std::none_of(kernels->begin(), kernels->end(), [](const auto& kernel) {
+    return kernel.where.rfind("vision", 0) == 0;
+  }));
+}
+
+TEST(ModelKernelsErrors, AreNamed) {
+  const auto model = load_model("qwen3-vl-2b");
+  const auto message = [&](const Workload& workload) {
+    const auto kernels = model_kernels(*model, workload);
+    return kernels ? std::string() : kernels.error().message;
+  };
+  Workload workload;
+  workload.image_width = 450;
+  EXPECT_NE(message(workload).find("multiples of 32"), std::string::npos);
+  workload = {};
+  workload.weights = "i8";
+  EXPECT_NE(message(workload).find("expected f32, f16"), std::string::npos);
+  workload.weights = "q5_1";
+  EXPECT_NE(message(workload).find("q5_1"), std::string::npos);
+  workload = {};
+  workload.tokens = {0};
+  EXPECT_NE(message(workload).find("at least 1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lathe::compiler::models
