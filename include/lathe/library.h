@@ -25,10 +25,11 @@ std::string_view to_string(Match match);
 
 struct LibraryOptions {
   std::string device = "cpu";
-  std::string
-      target;  ///< "" : LATHE_TARGET, else the widest this CPU runs; or scalar|sse|avx2|avx512|llvm
-  int threads = 0;    ///< 0: LATHE_THREADS, else the physical cores
-  std::string store;  ///< "" : the user's cache folder; "none": no store, default schedules
+  /// Empty: LATHE_TARGET, else the widest this CPU runs; or scalar, sse, avx2, avx512, llvm.
+  std::string target = {};
+  int threads = 0;  ///< 0: LATHE_THREADS, else the physical cores
+  /// Empty: the user's cache folder; "none": no store, default schedules.
+  std::string store = {};
   std::vector<std::shared_ptr<const codegen::Backend>> backends = default_backends();
 };
 

@@ -1,0 +1,115 @@
+// Whole graphs: native and interpreted against the reference interpreter, for several sizes.
+#include "runtime/executor.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "ir/graph/reference.h"
+#include "ir/graph/text.h"
+
+namespace lathe::runtime {
+namespace {
+
+constexpr std::string_view kBlock = R"(
+graph block(%x: f32[tokens, 64], %r: f32[tokens, 64], %w: f32[64], %g: f32[tokens, 64]) -> (%h, %z, %t) {
+  %h = add(%x, %r)
+  %n = rms_norm(%h, %w) {eps = 1e-06}
+  %a = swiglu(%n, %g)
+  %s = softmax(%a)
+  %z = add(%s, %h)
+  %t = transpose(%z) {perm = [1, 0]}
+}
+)";
+
+constexpr std::string_view kHeads = R"(
+graph heads(%q: f32[tokens, 4, 32], %w: f32[32], %p: i32[3, tokens]) -> (%y) {
+  %cos, %sin = rope_table() {theta = 5000000.0, dim = 32, positions = 64}
+  %n = rms_norm(%q, %w)
+  %y = mrope(%n, %cos, %sin, %p) {section = [6, 5, 5]}
+}
+)";
+
+ir::Tensor filled(ir::Type type, std::vector<int64_t> shape, int seed) {
+  ir::Tensor tensor(type, std::move(shape));
+  for (int64_t i = 0; i < tensor.elements(); ++i)
+    tensor.set(i, type == ir::Type::i32 ? static_cast<double>((i * 7 + seed) % 64)
+                                        : std::sin(0.37 * static_cast<double>(i + 100 * seed)));
+  return tensor;
+}
+
+void compare(std::string_view text, const std::vector<ir::Tensor>& inputs, Execution execution,
+             size_t kernels) {
+  auto graph = ir::graph::parse(text);
+  ASSERT_TRUE(graph.has_value()) << graph.error().message;
+  const auto expected = ir::graph::evaluate(*graph, inputs);
+  ASSERT_TRUE(expected.has_value()) << expected.error().message;
+  LibraryOptions options;
+  options.store = "none";
+  options.threads = 2;
+  auto library = KernelLibrary::open(options);
+  ASSERT_TRUE(library.has_value()) << library.error().message;
+  auto executor = Executor::create(std::move(*graph), *library, execution);
+  ASSERT_TRUE(executor.has_value()) << executor.error().message;
+  const auto steps = (*executor)->steps(inputs);
+  ASSERT_TRUE(steps.has_value()) << steps.error().message;
+  size_t count = 0;
+  for (const ExecutionStep& step : *steps)
+    count += step.what.rfind("host", 0) == 0 || step.what == "view" ? 0 : 1;
+  EXPECT_EQ(count, kernels);
+  for (int run = 0; run < 2; ++run) {
+    const auto found = (*executor)->run(inputs);
+    ASSERT_TRUE(found.has_value()) << found.error().message;
+    ASSERT_EQ(found->size(), expected->size());
+    for (size_t i = 0; i < found->size(); ++i) {
+      ASSERT_EQ((*found)[i].shape(), (*expected)[i].shape());
+      for (int64_t k = 0; k < (*found)[i].elements(); ++k)
+        ASSERT_NEAR((*found)[i].at(k), (*expected)[i].at(k), 2e-5)
+            << "output " << i << " element " << k;
+    }
+  }
+}
+
+class ExecutorRuns : public testing::TestWithParam<Execution> {};
+
+TEST_P(ExecutorRuns, ABlockOfAnyLength) {
+  for (const int64_t tokens : {1, 5, 130}) {
+    compare(kBlock,
+            {filled(ir::Type::f32, {tokens, 64}, 1), filled(ir::Type::f32, {tokens, 64}, 2),
+             filled(ir::Type::f32, {64}, 3), filled(ir::Type::f32, {tokens, 64}, 4)},
+            GetParam(), 2);
+  }
+}
+
+TEST_P(ExecutorRuns, HeadNormAndRotation) {
+  compare(kHeads,
+          {filled(ir::Type::f32, {9, 4, 32}, 1), filled(ir::Type::f32, {32}, 2),
+           filled(ir::Type::i32, {3, 9}, 3)},
+          GetParam(), 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, ExecutorRuns,
+                         testing::Values(Execution::native, Execution::interpreted),
+                         [](const auto& info) {
+                           return info.param == Execution::native ? "native" : "interpreted";
+                         });
+
+TEST(ExecutorErrors, InputsThatDoNotFit) {
+  auto graph = ir::graph::parse(kBlock);
+  ASSERT_TRUE(graph.has_value());
+  LibraryOptions options;
+  options.store = "none";
+  auto library = KernelLibrary::open(options);
+  ASSERT_TRUE(library.has_value());
+  auto executor = Executor::create(std::move(*graph), *library);
+  ASSERT_TRUE(executor.has_value());
+  const std::vector<ir::Tensor> inputs = {
+      filled(ir::Type::f32, {3, 64}, 1), filled(ir::Type::f32, {4, 64}, 2),
+      filled(ir::Type::f32, {64}, 3), filled(ir::Type::f32, {3, 64}, 4)};
+  const auto found = (*executor)->run(inputs);
+  ASSERT_FALSE(found.has_value());
+  EXPECT_NE(found.error().message.find("r"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lathe::runtime

@@ -1,0 +1,125 @@
+// Everything a caller of a kernel can get wrong is an error that names the operand, before anything
+// runs.
+#include <gtest/gtest.h>
+
+#include <lathe/lathe.h>
+
+namespace lathe {
+namespace {
+
+class LaunchErrors : public testing::Test {
+ protected:
+  void SetUp() override {
+    LibraryOptions options;
+    options.store = "none";
+    options.threads = 1;
+    auto library = Library::open(options);
+    ASSERT_TRUE(library.has_value()) << library.error().message;
+    auto kernel = library->fetch(RmsNorm{.width = 16, .rows = 4});
+    ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+    norm_ = *kernel;
+    auto embedding = library->fetch(Embedding{.width = 16, .rows = 4});
+    ASSERT_TRUE(embedding.has_value()) << embedding.error().message;
+    embedding_ = *embedding;
+  }
+
+  // The norm with views changed by `change`; returns the message.
+  template <typename Change>
+  std::string message(Change&& change) {
+    std::vector<TensorView> in = {TensorView(x_, {4, 16}), TensorView(w_, {16})};
+    std::vector<TensorView> out = {TensorView(y_, {4, 16})};
+    change(in, out);
+    std::fill(std::begin(y_), std::end(y_), 7.0F);
+    const Status status = norm_(in, out);
+    if (status) return "";
+    EXPECT_EQ(status.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(std::count(std::begin(y_), std::end(y_), 7.0F), std::size(y_))
+        << "written in spite of the error";
+    return status.error().message;
+  }
+  using Views = std::vector<TensorView>&;
+
+  Kernel norm_, embedding_;
+  alignas(64) float x_[256] = {}, w_[64] = {}, y_[256] = {};
+};
+
+TEST_F(LaunchErrors, TheViewsAsTheyShouldBe) {
+  EXPECT_EQ(message([](Views, Views) {}), "");
+}
+
+TEST_F(LaunchErrors, NamesTheOperand) {
+  const auto expect = [&](auto change, const std::string& operand, const std::string& says) {
+    const std::string text = message(change);
+    EXPECT_NE(text.find("'" + operand + "'"), std::string::npos) << text;
+    EXPECT_NE(text.find(says), std::string::npos) << text;
+  };
+  expect([](Views in, Views) { in[0].data = nullptr; }, "x", "null");
+  expect([](Views in, Views) { in[1].data = nullptr; }, "weight", "null");
+  expect([](Views in, Views) { in[0].type = DataType::f16; }, "x", "found type f16, expected f32");
+  expect([](Views in, Views) { in[0].type = static_cast<DataType>(99); }, "x", "type number 99");
+  expect([](Views in, Views) { in[0].rank = 1; }, "x", "expected [rows, 16]");
+  expect([](Views in, Views) { in[0].rank = -1; }, "x", "rank -1");
+  expect([](Views in, Views) { in[0].rank = 77; }, "x", "rank 77");
+  expect([](Views in, Views) { in[0].shape[1] = 15; }, "x", "found shape [4, 15]");
+  expect([](Views in, Views) { in[0].shape[0] = -4; }, "x", "found shape [-4, 16]");
+  expect([](Views, Views out) { out[0].shape[0] = 5; }, "y", "with rows = 4");
+  expect([](Views in, Views) { in[0].strides[1] = 2; }, "x", "contiguous");
+  expect([](Views in, Views) { in[0].strides[0] = -16; }, "x", "stride -16");
+  expect([](Views, Views out) { out[0].strides[0] = 8; }, "y", "rows overlap");
+  expect([&](Views in, Views) { in[0].data = reinterpret_cast<char*>(x_) + 2; }, "x",
+         "not aligned");
+  expect([&](Views, Views out) { out[0].data = x_ + 4; }, "y", "overlaps operand 'x'");
+  expect([&](Views, Views out) { out[0].data = w_; }, "y", "overlaps operand");
+}
+
+TEST_F(LaunchErrors, CountsOperands) {
+  EXPECT_NE(message([](Views in, Views) { in.pop_back(); }).find("found 1 inputs, expected 2"),
+            std::string::npos);
+  EXPECT_NE(message([](Views, Views out) { out.clear(); }).find("expected 3"), std::string::npos);
+  EXPECT_NE(message([](Views in, Views) { in.resize(40, in[0]); }).find("operands"),
+            std::string::npos);
+}
+
+TEST_F(LaunchErrors, InPlaceAndInterleavedAreAllowed) {
+  EXPECT_EQ(message([&](Views in, Views out) {
+              in[0].data = y_;
+              out[0].data = y_;
+            }),
+            "");
+  // x in columns 0..15 and y in columns 16..31 of one tensor of 32 columns.
+  EXPECT_EQ(message([&](Views in, Views out) {
+              in[0].strides[0] = out[0].strides[0] = 32;
+              out[0].data = x_ + 16;
+            }),
+            "");
+}
+
+TEST_F(LaunchErrors, NoRowsIsNoWork) {
+  EXPECT_EQ(message([](Views in, Views out) {
+              in[0].shape[0] = out[0].shape[0] = 0;
+              in[0].data = nullptr;
+            }),
+            "");
+}
+
+TEST_F(LaunchErrors, IndicesOutOfRange) {
+  alignas(64) float table[3 * 16] = {}, rows[4 * 16] = {};
+  for (const int32_t bad : {3, -1, INT32_MIN, INT32_MAX}) {
+    const int32_t ids[4] = {0, 2, bad, 1};
+    const Status status =
+        embedding_({TensorView(table, {3, 16}), TensorView(ids, {4})}, {TensorView(rows, {4, 16})});
+    ASSERT_FALSE(status.has_value());
+    EXPECT_NE(status.error().message.find("expected 0..2"), std::string::npos)
+        << status.error().message;
+    EXPECT_NE(status.error().message.find("'ids'"), std::string::npos) << status.error().message;
+  }
+}
+
+TEST(EmptyKernel, RefusesToRun) {
+  const Kernel kernel;
+  EXPECT_FALSE(kernel({}, {}).has_value());
+  EXPECT_EQ(kernel.problem(), "");
+}
+
+}  // namespace
+}  // namespace lathe

@@ -1,0 +1,209 @@
+// The public interface: opening, fetching, running, matching records, many threads.
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <lathe/lathe.h>
+
+#include "compiler/sizes.h"
+#include "runtime/kernel_library.h"
+#include "support/hardware.h"
+#include "tests/temporary_folder.h"
+
+namespace lathe {
+namespace {
+
+Library open(const std::string& store = "none", const std::string& target = "") {
+  LibraryOptions options;
+  options.store = store;
+  options.target = target;
+  options.threads = 2;
+  auto library = Library::open(options);
+  EXPECT_TRUE(library.has_value()) << library.error().message;
+  return *library;
+}
+
+TEST(Library, RunsANorm) {
+  const Library library = open();
+  const auto kernel = library.fetch(RmsNorm{.width = 72, .residual = true, .rows = 3});
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  std::vector<float> x(3 * 72), r(3 * 72), w(72), h(3 * 72), y(3 * 72);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = std::sin(0.1F * static_cast<float>(i)), r[i] = 0.5F;
+  for (size_t i = 0; i < w.size(); ++i) w[i] = 1.0F + 0.01F * static_cast<float>(i);
+  const Status status = (*kernel)(
+      {TensorView(x.data(), {3, 72}), TensorView(r.data(), {3, 72}), TensorView(w.data(), {72})},
+      {TensorView(h.data(), {3, 72}), TensorView(y.data(), {3, 72})});
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  for (size_t row = 0; row < 3; ++row) {
+    double squares = 0;
+    for (size_t i = 0; i < 72; ++i) squares += std::pow(x[row * 72 + i] + 0.5, 2);
+    const double scale = 1 / std::sqrt(squares / 72 + 1e-6);
+    for (size_t i = 0; i < 72; ++i) {
+      EXPECT_NEAR(h[row * 72 + i], x[row * 72 + i] + 0.5, 1e-6);
+      EXPECT_NEAR(y[row * 72 + i], (x[row * 72 + i] + 0.5) * scale * w[i], 1e-5);
+    }
+  }
+}
+
+TEST(Library, EveryOperationFetches) {
+  const Library library = open();
+  const auto good = [](const Result<Kernel>& kernel, std::string_view family) {
+    ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+    EXPECT_EQ(kernel->problem().substr(0, family.size()), family);
+    EXPECT_EQ(kernel->match(), Match::default_);
+    EXPECT_FALSE(kernel->schedule().empty());
+  };
+  for (const DataType type : {DataType::f32, DataType::f16, DataType::bf16}) {
+    good(library.fetch(RmsNorm{.width = 64, .type = type}), "rms_norm");
+    good(library.fetch(LayerNorm{.width = 64, .type = type}), "layer_norm");
+    good(library.fetch(Normalize{.width = 64, .type = type}), "normalize");
+    good(library.fetch(Softmax{.width = 64, .type = type}), "softmax");
+    good(library.fetch(Gelu{.width = 64, .type = type}), "gelu");
+    good(library.fetch(Gelu{.width = 64, .tanh_approximation = false, .type = type}), "gelu");
+    good(library.fetch(Silu{.width = 64, .type = type}), "silu");
+    good(library.fetch(Relu{.width = 64, .type = type}), "relu");
+    good(library.fetch(Swiglu{.width = 64, .type = type}), "swiglu");
+    good(library.fetch(Rope{.heads = 2, .norm = true, .type = type}), "rope");
+    good(library.fetch(Rope{.heads = 2, .dim = 72, .kind = Rope::Kind::vision, .type = type}),
+         "rope");
+    good(library.fetch(Rope{.heads = 2, .dim = 64, .kind = Rope::Kind::plain, .type = type}),
+         "rope");
+    good(library.fetch(Embedding{.width = 64, .type = type}), "embedding");
+    good(library.fetch(Quantize{.width = 64, .type = type}), "quantize");
+    good(library.fetch(Elementwise{
+             .expression = "add(mul(x,r),0.5)", .width = 64, .type = type, .out = type}),
+         "elementwise");
+  }
+}
+
+TEST(Library, BadOperationsAreNamed) {
+  const Library library = open();
+  const auto says = [](const Result<Kernel>& kernel, std::string_view text) {
+    ASSERT_FALSE(kernel.has_value());
+    EXPECT_NE(kernel.error().message.find(text), std::string::npos) << kernel.error().message;
+  };
+  says(library.fetch(RmsNorm{.width = 0}), "width");
+  says(library.fetch(RmsNorm{.width = 64, .rows = 0}), "rows is 0");
+  says(library.fetch(RmsNorm{.width = 64, .type = DataType::i32}), "type");
+  says(library.fetch(RmsNorm{.width = 64, .type = static_cast<DataType>(200)}), "type number 200");
+  says(library.fetch(Quantize{.width = 33}), "32");
+  says(library.fetch(Rope{.dim = 127}), "dim");
+  says(library.fetch(Elementwise{.expression = "add(x", .width = 8}), "expected");
+  says(library.fetch_problem("rms_nrm width=64"), "rms_norm");
+}
+
+TEST(Library, OpenRefusesWhatItCannotDo) {
+  const auto message = [](const LibraryOptions& options) {
+    const auto library = Library::open(options);
+    return library ? std::string() : library.error().message;
+  };
+  EXPECT_NE(message({.device = "tpu"}).find("unknown device 'tpu'"), std::string::npos);
+  EXPECT_NE(message({.target = "avx1024"}).find("unknown target"), std::string::npos);
+  EXPECT_NE(message({.threads = -3}), "");
+  EXPECT_NE(message({.target = "llvm"}).find("linked"), std::string::npos);
+}
+
+TEST(Library, AForcedTargetIsObeyed) {
+  ASSERT_EQ(::setenv("LATHE_TARGET", "sse", 1), 0);
+  const Library forced = open();
+  EXPECT_EQ(forced.target(), "sse");
+  const auto kernel = forced.fetch(Silu{.width = 64});
+  ASSERT_TRUE(kernel.has_value());
+  EXPECT_EQ(kernel->target(), "sse");
+  // An option outranks the environment.
+  EXPECT_EQ(open("none", "scalar").target(), "scalar");
+  ASSERT_EQ(::setenv("LATHE_TARGET", "mmx", 1), 0);
+  const auto refused = Library::open({.store = "none"});
+  EXPECT_FALSE(refused.has_value());
+  ASSERT_EQ(::unsetenv("LATHE_TARGET"), 0);
+}
+
+TEST(Library, ATargetTheCpuLacksIsRefused) {
+  support::Hardware old = support::host();
+  old.isa = support::Isa::sse3 | support::Isa::ssse3 | support::Isa::sse4_1;
+  const auto backends = default_backends();
+  const auto selected = runtime::select_target(backends, "avx2", old);
+  ASSERT_FALSE(selected.has_value());
+  EXPECT_EQ(selected.error().code, ErrorCode::unsupported);
+  EXPECT_NE(selected.error().message.find("needs avx"), std::string::npos)
+      << selected.error().message;
+  const auto best = runtime::select_target(backends, "", old);
+  ASSERT_TRUE(best.has_value());
+  EXPECT_EQ(best->target.name, "sse");
+}
+
+TEST(Library, ManyThreadsFetchOneKernel) {
+  const Library library = open();
+  std::vector<std::thread> threads;
+  std::atomic<int> failures = 0;
+  for (int t = 0; t < 8; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 50; ++i) {
+        const auto kernel = library.fetch(Silu{.width = 64 + i % 5, .rows = 1 + t});
+        if (!kernel) ++failures;
+        std::vector<float> x(64 + i % 5, 1.0F), y(x.size());
+        const auto size = static_cast<int64_t>(x.size());
+        if (kernel &&
+            !(*kernel)({TensorView(x.data(), {1, size})}, {TensorView(y.data(), {1, size})}))
+          ++failures;
+        if (std::fabs(y[0] - 0.731059F) > 1e-5) ++failures;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(failures, 0);
+}
+
+// Records: exact on the same problem, near for another bucket, other host, and a reason each time.
+TEST(Library, MatchesRecords) {
+  const tests::TemporaryFolder folder;
+  const std::string path = (folder / "lathe.db").string();
+  const auto problem = compiler::parse_problem("silu rows=512 width=64");
+  ASSERT_TRUE(problem.has_value());
+  const auto target = ir::parse_target("sse");
+  {
+    auto store = store::Store::open(path);
+    ASSERT_TRUE(store.has_value());
+    ASSERT_TRUE(store->record_host("cpu", support::host_identity(), "this").has_value());
+    runtime::RecordContext context;
+    context.threads = 2;
+    store::Winner winner;
+    winner.schedule = "unroll=4";
+    winner.tuned_ns = 1;
+    const auto key =
+        runtime::record_key(*problem, *compiler::complete_sizes(*problem), *target, context);
+    ASSERT_TRUE(store->record_winner(key, winner).has_value());
+  }
+  const Library library = open(path, "sse");
+  const auto exact = library.fetch(Silu{.width = 64, .rows = 600});
+  ASSERT_TRUE(exact.has_value());
+  EXPECT_EQ(exact->match(), Match::exact);
+  EXPECT_NE(exact->schedule().find("unroll=4"), std::string::npos);
+  const auto near = library.fetch(Silu{.width = 64, .rows = 1});
+  ASSERT_TRUE(near.has_value());
+  EXPECT_EQ(near->match(), Match::near);
+  EXPECT_FALSE(near->reason().empty());
+  const auto none = library.fetch(Silu{.width = 64, .type = DataType::f16, .rows = 600});
+  ASSERT_TRUE(none.has_value());
+  EXPECT_EQ(none->match(), Match::default_);
+}
+
+TEST(Library, ADamagedStoreIsNotFatal) {
+  const tests::TemporaryFolder folder;
+  const std::string path = (folder / "lathe.db").string();
+  std::FILE* file = std::fopen(path.c_str(), "wb");
+  ASSERT_NE(file, nullptr);
+  std::fputs("this is no database at all, only a line of text that is long enough to be read",
+             file);
+  std::fclose(file);
+  const Library library = open(path);
+  EXPECT_FALSE(library.store_note().empty());
+  EXPECT_TRUE(library.fetch(Silu{.width = 64}).has_value());
+}
+
+}  // namespace
+}  // namespace lathe
