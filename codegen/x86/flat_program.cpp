@@ -55,15 +55,6 @@ class Flattener {
   void instruction(Instr instr) {
     const auto& op = info(instr.op);
     if (op.has_scalar) narrow(instr.scalar);
-    if (op.has_address && !fits_32(instr.address.offset)) {
-      Instr move{.op = Op::pmov};
-      move.dst = flat_.fresh(RegClass::pointer);
-      move.address.pointer = instr.address.pointer;
-      move.address.index = constant(instr.address.offset);
-      push(move);
-      instr.address.pointer = move.dst;
-      instr.address.offset = 0;
-    }
     push(std::move(instr));
   }
 

@@ -77,8 +77,8 @@ struct FlatProgram {
 inline size_t key(Reg reg) { return size_t{reg.id} * 4 + static_cast<size_t>(reg.cls); }
 Reg reg_of_key(size_t key);
 
-/// Loops without trips vanish, those with one lose their loop; operands that no instruction can
-/// encode (wide immediates and offsets) move into registers; results that nobody reads go.
+/// Loops without trips vanish, those with one lose their loop; immediates that no instruction can
+/// encode move into registers; results that nobody reads go.
 FlatProgram flatten(const Program& program);
 
 /// Renumbers `partner` after items were inserted or removed; drops removed items.
