@@ -1,0 +1,57 @@
+// No knob is ornamental: changing each one changes the plan of some problem.
+#include <map>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "ir/program/printer.h"
+#include "tests/support/kernel_cases.h"
+
+namespace lathe::tests {
+namespace {
+
+std::string text_of(const compiler::Problem& problem, const compiler::Schedule& schedule,
+                    const ir::Target& target) {
+  const auto plan = problem.family().build(problem, schedule, target);
+  if (!plan) return plan.error().message;
+  std::string text = ir::plan::print(*plan);
+  for (const auto& program : plan->programs) text += ir::program::print(program);
+  return text;
+}
+
+TEST(Knobs, EveryKnobChangesThePlan) {
+  const ir::Target target = *ir::parse_target("avx2");
+  std::set<std::string> declared, effective;
+  std::vector<std::string> lines = problem_lines("f32", 72);
+  for (const char* line :
+       {"rms_norm rows=8192 width=1024", "layer_norm rows=8192 width=1024",
+        "normalize rows=8192 width=1024", "softmax rows=8192 width=1024",
+        "gelu rows=8192 width=1024", "silu rows=8192 width=1024", "relu rows=8192 width=1024",
+        "swiglu rows=8192 width=1024", "elementwise rows=8192 width=1024 expr=add(x,r)",
+        "embedding rows=8192 width=1024", "rope rows=8192 heads=8 dim=128",
+        "quantize rows=8192 width=1024"}) {
+    lines.emplace_back(line);
+  }
+  for (const std::string& line : lines) {
+    const auto problem = compiler::parse_problem(line);
+    ASSERT_TRUE(problem) << problem.error().message;
+    const auto space = problem->family().space(*problem, target);
+    for (const compiler::Schedule& schedule : every_knob_value(space)) {
+      const std::string text = text_of(*problem, schedule, target);
+      for (const compiler::Knob& knob : space.knobs()) {
+        const std::string name = problem->family().name + "." + knob.name;
+        if (knob.values.size() > 1) declared.insert(name);
+        for (const int64_t value : knob.values) {
+          compiler::Schedule other = schedule;
+          other.set(knob.name, value);
+          if (value == schedule[knob.name] || !space.check(other)) continue;
+          if (text_of(*problem, other, target) != text) effective.insert(name);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(declared, effective);
+}
+
+}  // namespace
+}  // namespace lathe::tests
