@@ -1,6 +1,7 @@
 // Comparing machine code with the interpreter.
 #include "tests/codegen_llvm/agreement.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "ir/program/printer.h"
 #include "ir/program/verifier.h"
 #include "support/hardware.h"
+#include "tests/support/guarded_buffer.h"
 
 namespace lathe::tests {
 namespace {
@@ -88,14 +90,26 @@ Arguments interpreted(const Program& program, const Arguments& arguments) {
 }
 
 Arguments called(ir::program::KernelFunction function, const Arguments& arguments) {
-  AlignedBuffers memory(arguments);
+  std::vector<GuardedBuffer> memory;
   std::vector<uint64_t> slots;
-  for (size_t i = 0; i < arguments.buffers.size(); ++i)
-    slots.push_back(reinterpret_cast<uint64_t>(memory.data(i)));
+  for (const auto& bytes : arguments.buffers) {
+    // Its size's own alignment lets the end touch the page.
+    const size_t alignment = bytes.empty() ? 1 : std::min<size_t>(bytes.size() & -bytes.size(), 64);
+    auto& copy = memory.emplace_back(bytes.size(), GuardedBuffer::Side::after, alignment);
+    if (!bytes.empty()) std::memcpy(copy.data(), bytes.data(), bytes.size());
+    slots.push_back(reinterpret_cast<uint64_t>(copy.data()));
+  }
   for (const int64_t parameter : arguments.parameters)
     slots.push_back(static_cast<uint64_t>(parameter));
   function(slots.data());
-  return memory.after(arguments);
+
+  Arguments after = arguments;
+  for (size_t i = 0; i < memory.size(); ++i) {
+    EXPECT_TRUE(memory[i].intact()) << "bytes before buffer " << i << " were written";
+    if (memory[i].size() != 0)
+      std::memcpy(after.buffers[i].data(), memory[i].data(), memory[i].size());
+  }
+  return after;
 }
 
 ::testing::AssertionResult same_results(const Program& program, const Arguments& expected,

@@ -26,7 +26,8 @@ Arguments arguments_of(const RandomProgram& random);
 /// The buffers after interpretation; a failure of the interpreter fails the running test.
 Arguments interpreted(const ir::program::Program& program, const Arguments& arguments);
 
-/// The buffers after a call of the kernel, on memory aligned to 64 bytes.
+/// The buffers after a call of the kernel, on memory that ends at protected pages and is aligned as
+/// its size is, up to 64 bytes.
 Arguments called(ir::program::KernelFunction function, const Arguments& arguments);
 
 /// Equal bytes in every buffer, but that one NaN of the buffer's type is as good as another. The

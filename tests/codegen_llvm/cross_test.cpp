@@ -1,6 +1,4 @@
 // Objects for aarch64, linked by its compiler and run by an emulator, agree with the interpreter.
-#include <iostream>
-
 #include <gtest/gtest.h>
 
 #include "codegen/llvm/backend.h"
@@ -24,16 +22,16 @@ void expect_agreement(std::vector<Case> cases) {
   const auto backend = codegen::llvm::make_backend();
   std::vector<codegen::KernelImage> images;
   std::vector<CrossKernel> kernels;
-  std::vector<CrossCall> calls;
+  std::vector<CrossJob> jobs;
   for (size_t i = 0; i < cases.size(); ++i) {
     cases[i].program.name += "_" + std::to_string(i);
     auto image = backend->compile(cases[i].program);
     ASSERT_TRUE(image) << image.error().message;
     images.push_back(std::move(*image));
-    calls.push_back({i, cases[i].arguments.buffers, cases[i].arguments.parameters});
+    jobs.push_back(one_call(i, cases[i].arguments.buffers, cases[i].arguments.parameters));
   }
   for (const auto& image : images) kernels.push_back({image.name, image.code});
-  const auto results = cross_run(kernels, calls);
+  const auto results = cross_run(kernels, jobs);
   ASSERT_TRUE(results) << results.error().message;
   for (size_t i = 0; i < cases.size(); ++i) {
     const auto& [program, arguments] = cases[i];
@@ -69,10 +67,12 @@ TEST(LlvmCross, an_access_beyond_a_buffer_is_found) {
   ASSERT_TRUE(image) << image.error().message;
   const CrossKernel kernels[] = {{image->name, image->code}};
   test.arguments.buffers[0].resize(64);
-  const CrossCall calls[] = {{0, test.arguments.buffers, test.arguments.parameters}};
-  const auto results = cross_run(kernels, calls);
+  const CrossJob jobs[] = {one_call(0, test.arguments.buffers, test.arguments.parameters)};
+  const auto results = cross_run(kernels, jobs);
   ASSERT_FALSE(results);
   EXPECT_EQ(results.error().code, ErrorCode::mismatch);
+  EXPECT_NE(results.error().message.find("a fault in job 0, call 0, kernel 0"), std::string::npos)
+      << results.error().message;
 }
 
 }  // namespace

@@ -112,6 +112,30 @@ TEST_P(LlvmOps, estimates_keep_their_bound) {
   }
 }
 
+// Rows of awkward widths, whose memory ends at protected pages.
+TEST_P(LlvmOps, tails_touch_nothing_beyond) {
+  for (const ir::Target& machine : runnable_targets()) {
+    const ir::Target target = with_lanes(machine, GetParam());
+    Builder b("tails", target);
+    Arguments arguments;
+    const auto argument = [&](Type type, BufferAccess access, int width) {
+      const size_t bytes = static_cast<size_t>(width) * static_cast<size_t>(ir::size_of(type));
+      arguments.buffers.push_back(random_bytes(bytes, 7));
+      return b.buffer("b" + std::to_string(arguments.buffers.size()), type, access);
+    };
+    for (const Type type :
+         {Type::f32, Type::f16, Type::bf16, Type::i8, Type::u8, Type::i16, Type::u16}) {
+      for (const int width : {1, target.lanes - 1, target.lanes + 1, 2 * target.lanes + 3}) {
+        if (width == 0) continue;
+        const Pointer from = argument(type, BufferAccess::read, width);
+        const Pointer to = argument(type, BufferAccess::write, width);
+        b.vectors(width, [&](const Span& at) { b.store(to, at, b.load(from, at)); });
+      }
+    }
+    EXPECT_TRUE(agrees(b.finish(), arguments));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Lanes, LlvmOps, ::testing::Values(1, 4, 8, 16));
 
 }  // namespace

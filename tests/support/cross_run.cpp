@@ -11,8 +11,9 @@
 namespace lathe::tests {
 namespace {
 
-// Reads calls from argv[1], makes them, writes every buffer of every call to argv[2].
+// Reads jobs from argv[1], does them, writes every memory of every job to argv[2].
 constexpr std::string_view kHarness = R"(
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,26 +42,54 @@ static char *guarded(size_t bytes) {
   return base + whole - bytes;
 }
 
+static void release(char *data, size_t bytes) {
+  const size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  const size_t whole = (bytes + page - 1) / page * page;
+  munmap(data + bytes - whole, whole + page);
+}
+
+static volatile int64_t place[3];
+static void fault(int signal) {
+  (void)signal;
+  fprintf(stderr, "a fault in job %d, call %d, kernel %d\n", (int)place[0], (int)place[1],
+          (int)place[2]);
+  _exit(4);
+}
+
 int main(int argc, char **argv) {
+  signal(SIGSEGV, fault);
+  signal(SIGBUS, fault);
   if (argc != 3) return 2;
   FILE *in = fopen(argv[1], "rb"), *out = fopen(argv[2], "wb");
   if (!in || !out) { fprintf(stderr, "cannot open the files\n"); return 3; }
-  const int64_t calls = word(in);
-  for (int64_t call = 0; call < calls; ++call) {
-    const int64_t kernel = word(in), buffers = word(in), parameters = word(in);
-    uint64_t slots[64];
+  const int64_t jobs = word(in);
+  for (int64_t job = 0; job < jobs; ++job) {
+    char *memory[64];
     size_t bytes[64];
-    if (buffers + parameters > 64) { fprintf(stderr, "too many arguments\n"); return 3; }
-    for (int64_t b = 0; b < buffers; ++b) {
-      bytes[b] = (size_t)word(in);
-      char *data = guarded(bytes[b]);
-      if (fread(data, 1, bytes[b], in) != bytes[b]) { fprintf(stderr, "short buffer\n"); return 3; }
-      slots[b] = (uint64_t)data;
+    const int64_t memories = word(in);
+    if (memories > 64) { fprintf(stderr, "too many memories\n"); return 3; }
+    for (int64_t m = 0; m < memories; ++m) {
+      bytes[m] = (size_t)word(in);
+      memory[m] = guarded(bytes[m]);
+      if (fread(memory[m], 1, bytes[m], in) != bytes[m]) { fprintf(stderr, "short\n"); return 3; }
     }
-    for (int64_t p = 0; p < parameters; ++p) slots[buffers + p] = (uint64_t)word(in);
-    fprintf(stderr, "call %d of kernel %d\n", (int)call, (int)kernel);
-    kernels[kernel](slots);
-    for (int64_t b = 0; b < buffers; ++b) fwrite((char *)slots[b], 1, bytes[b], out);
+    const int64_t calls = word(in);
+    for (int64_t call = 0; call < calls; ++call) {
+      uint64_t slots[64];
+      const int64_t kernel = word(in), buffers = word(in), parameters = word(in);
+      if (buffers + parameters > 64) { fprintf(stderr, "too many arguments\n"); return 3; }
+      for (int64_t b = 0; b < buffers; ++b) {
+        const int64_t m = word(in);
+        slots[b] = (uint64_t)(memory[m] + word(in));
+      }
+      for (int64_t p = 0; p < parameters; ++p) slots[buffers + p] = (uint64_t)word(in);
+      place[0] = job, place[1] = call, place[2] = kernel;
+      kernels[kernel](slots);
+    }
+    for (int64_t m = 0; m < memories; ++m) {
+      fwrite(memory[m], 1, bytes[m], out);
+      release(memory[m], bytes[m]);
+    }
   }
   return fclose(out) == 0 ? 0 : 3;
 }
@@ -96,18 +125,30 @@ std::string_view chars(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-std::string encode(std::span<const CrossCall> calls) {
+void append_size(std::string& bytes, size_t size) {
+  append_word(bytes, static_cast<int64_t>(size));
+}
+
+std::string encode(std::span<const CrossJob> jobs) {
   std::string bytes;
-  append_word(bytes, static_cast<int64_t>(calls.size()));
-  for (const CrossCall& call : calls) {
-    append_word(bytes, static_cast<int64_t>(call.kernel));
-    append_word(bytes, static_cast<int64_t>(call.buffers.size()));
-    append_word(bytes, static_cast<int64_t>(call.parameters.size()));
-    for (const auto& buffer : call.buffers) {
-      append_word(bytes, static_cast<int64_t>(buffer.size()));
-      bytes += chars(buffer);
+  append_size(bytes, jobs.size());
+  for (const CrossJob& job : jobs) {
+    append_size(bytes, job.memory.size());
+    for (const auto& memory : job.memory) {
+      append_size(bytes, memory.size());
+      bytes += chars(memory);
     }
-    for (const int64_t parameter : call.parameters) append_word(bytes, parameter);
+    append_size(bytes, job.calls.size());
+    for (const CrossCall& call : job.calls) {
+      append_size(bytes, call.kernel);
+      append_size(bytes, call.buffers.size());
+      append_size(bytes, call.parameters.size());
+      for (const CrossCall::Place& place : call.buffers) {
+        append_size(bytes, place.memory);
+        append_word(bytes, place.offset);
+      }
+      for (const int64_t parameter : call.parameters) append_word(bytes, parameter);
+    }
   }
   return bytes;
 }
@@ -130,9 +171,15 @@ std::string missing_cross_tools(const CrossTools& tools) {
   return "";
 }
 
+CrossJob one_call(size_t kernel, std::vector<std::vector<std::byte>> buffers,
+                  std::vector<int64_t> parameters) {
+  CrossCall call{kernel, {}, std::move(parameters)};
+  for (size_t i = 0; i < buffers.size(); ++i) call.buffers.push_back({i, 0});
+  return {std::move(buffers), {std::move(call)}};
+}
+
 Result<std::vector<std::vector<std::vector<std::byte>>>> cross_run(
-    std::span<const CrossKernel> kernels, std::span<const CrossCall> calls,
-    const CrossTools& tools) {
+    std::span<const CrossKernel> kernels, std::span<const CrossJob> jobs, const CrossTools& tools) {
   const TemporaryFolder folder;
   LATHE_CHECK(support::write_file_atomic(folder / "harness.c", harness(kernels)));
   std::string link = tools.compiler + " -O1 -static -o " + (folder / "run").string() + " " +
@@ -143,22 +190,22 @@ Result<std::vector<std::vector<std::vector<std::byte>>>> cross_run(
     link += " " + path.string();
   }
   LATHE_CHECK(run_command(link, folder, ErrorCode::io_error, "linking the kernels"));
-  LATHE_CHECK(support::write_file_atomic(folder / "calls", encode(calls)));
+  LATHE_CHECK(support::write_file_atomic(folder / "jobs", encode(jobs)));
   LATHE_CHECK(run_command(fmt::format("{} {} {} {}", tools.emulator, (folder / "run").string(),
-                                      (folder / "calls").string(), (folder / "results").string()),
+                                      (folder / "jobs").string(), (folder / "results").string()),
                           folder, ErrorCode::mismatch,
                           "running the kernels under " + tools.emulator));
 
   LATHE_TRY(const std::string results, support::read_file(folder / "results"));
   std::vector<std::vector<std::vector<std::byte>>> after;
   size_t at = 0;
-  for (const CrossCall& call : calls) {
-    auto& buffers = after.emplace_back();
-    for (const auto& buffer : call.buffers) {
-      if (buffer.size() > results.size() - at)
-        return fail(ErrorCode::mismatch, "found {} bytes of results, expected more: call {}",
+  for (const CrossJob& job : jobs) {
+    auto& memories = after.emplace_back();
+    for (const auto& memory : job.memory) {
+      if (memory.size() > results.size() - at)
+        return fail(ErrorCode::mismatch, "found {} bytes of results, expected more: job {}",
                     results.size(), after.size() - 1);
-      auto& bytes = buffers.emplace_back(buffer.size());
+      auto& bytes = memories.emplace_back(memory.size());
       if (!bytes.empty()) std::memcpy(bytes.data(), results.data() + at, bytes.size());
       at += bytes.size();
     }

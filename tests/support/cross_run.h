@@ -27,19 +27,33 @@ struct CrossKernel {
   std::span<const std::byte> object;
 };
 
-/// One call of one kernel: which, its buffers' contents, then its parameters.
+/// One call of one kernel: which, its buffers as places in the job's memory, then its parameters.
 struct CrossCall {
+  struct Place {
+    size_t memory = 0;   ///< index into CrossJob::memory
+    int64_t offset = 0;  ///< in bytes
+  };
   size_t kernel = 0;
-  std::vector<std::vector<std::byte>> buffers;
+  std::vector<Place> buffers;
   std::vector<int64_t> parameters;
 };
 
-/// Links all objects into one static program, makes the calls in order, and returns the buffers of
-/// each afterwards. Symbols must differ. Every buffer ends at a page that may not be touched, and
+/// Calls that are made in order on the same memory.
+struct CrossJob {
+  std::vector<std::vector<std::byte>> memory;
+  std::vector<CrossCall> calls;
+};
+
+/// A job of one call, each buffer a memory of its own.
+CrossJob one_call(size_t kernel, std::vector<std::vector<std::byte>> buffers,
+                  std::vector<int64_t> parameters);
+
+/// Links all objects into one static program, does the jobs in order, and returns the memory of
+/// each afterwards. Symbols must differ. Every memory ends at a page that may not be touched, and
 /// so is aligned as its size is; an access beyond it ends the program: mismatch, with what was
 /// printed. io_error where linking fails. Files live in a temporary folder and are removed.
 Result<std::vector<std::vector<std::vector<std::byte>>>> cross_run(
-    std::span<const CrossKernel> kernels, std::span<const CrossCall> calls,
+    std::span<const CrossKernel> kernels, std::span<const CrossJob> jobs,
     const CrossTools& tools = {});
 
 }  // namespace lathe::tests
