@@ -7,7 +7,6 @@ namespace {
 using Op = Fragment::Op;
 using ir::program::Builder;
 using ir::program::Compare;
-using ir::program::Mask;
 using ir::program::Vec;
 
 // fmin and fmax give their second operand where either is NaN, so x comes second wherever it is the

@@ -61,7 +61,7 @@ std::vector<Var> GraphBuilder::add_node(std::string_view op_name, const std::vec
     LATHE_TRY(auto results, infer_node(*op, types, node.attributes, count));
     std::vector<Var> vars;
     for (int i = 0; i < count; ++i) {
-      vars.push_back(add_value(i == 0 ? std::move(first_name) : std::string(),
+      vars.push_back(add_value(i == 0 ? first_name : std::string(),
                                std::move(results[static_cast<size_t>(i)]),
                                static_cast<int32_t>(graph_.nodes.size()), i));
       node.results.push_back(vars.back().id);
