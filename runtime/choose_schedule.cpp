@@ -91,7 +91,7 @@ std::optional<ScheduleChoice> from_other_host(const compiler::SearchSpace& space
 ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
                                const RecordContext& context, store::Store* store) {
   const compiler::SearchSpace space = problem.family().space(problem, target);
-  const ScheduleChoice fallback{space.default_schedule(), Match::default_, "no store is open"};
+  ScheduleChoice fallback{space.default_schedule(), Match::default_, "no store is open"};
   if (store == nullptr) return fallback;
   const auto sizes = compiler::complete_sizes(problem);
   if (!sizes) return {fallback.schedule, Match::default_, sizes.error().message};

@@ -14,7 +14,6 @@
 
 namespace {
 
-using lathe::Error;
 using lathe::ErrorCode;
 using lathe::Result;
 using namespace lathe::tools;
