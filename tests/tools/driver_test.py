@@ -1,0 +1,104 @@
+"""lathe: runs graphs on every path alike, prints and emits, times, lists, and refuses bad input."""
+
+import math
+import random
+import subprocess
+import unittest
+
+from tests.tools.programs import GRAPH, ProgramTest, read_npy, write_npy
+
+PROBLEM = "rms_norm rows=8 width=72"
+BENCH_FIELDS = ("problem", "at", "cache", "target", "schedule", "threads", "median_ns", "min_ns", "gflops",
+                "gbytes_per_s", "roofline_fraction", "roof_gflops", "roof_gbytes_per_s")
+FAMILIES = ("rms_norm", "layer_norm", "normalize", "softmax", "gelu", "silu", "relu", "swiglu", "rope",
+            "elementwise", "embedding", "quantize")
+
+
+class Driver(ProgramTest):
+    PROGRAM = "LATHE"
+
+    def inputs(self, rows=5):
+        values = random.Random(1)
+        arguments = []
+        for name, shape in (("x", (rows, 72)), ("w", (72,)), ("u", (rows, 72))):
+            write_npy(self.path(name + ".npy"), shape, [values.gauss(0, 1) for _ in range(math.prod(shape))])
+            arguments += ["--in", f"{name}={self.path(name + '.npy')}"]
+        return arguments
+
+    def test_every_path_gives_the_same_result(self):
+        inputs = self.inputs()
+        results = {}
+        for target in ("reference", "interpret", "scalar", "sse", "native"):
+            out = self.path(target + ".npy")
+            where = () if target == "native" else ("--target", target)
+            document = self.run_json("run", self.path("block.lir"), *inputs, "--out", f"y={out}", "--db", "none",
+                                     *where)
+            self.assertEqual(document["outputs"][0]["shape"], [5, 72])
+            self.assertEqual(bool(document["steps"]), target != "reference")
+            results[target] = read_npy(out)
+        for target, values in results.items():
+            for found, expected in zip(values, results["reference"], strict=True):
+                self.assertAlmostEqual(found, expected, delta=1e-5 * max(1, abs(expected)), msg=target)
+        self.assertGreater(max(map(abs, results["reference"])), 0.1)
+
+    def test_print_shows_the_graph_and_its_lowering(self):
+        self.assertIn("rms_norm(%x, %w)", self.run_json("print", self.path("block.lir"))["text"])
+        lowered = self.run_json("print", self.path("block.lir"), "--after", "all", "--at", "tokens=4")["text"]
+        self.assertIn("arena", lowered)
+        self.assertEqual(lowered.count("rms_norm"), 1)
+        self.assertEqual(self.run_json("check", self.path("block.lir"))["nodes"], 3)
+
+    def test_emit_gives_every_form(self):
+        for form, target, says in (("program", "avx2", "program rms_norm"), ("plan", "avx2", "rms_norm"),
+                                   ("asm", "avx2", "ymm"), ("asm", "sse", "xmm"), ("llvm", "llvm", "define")):
+            with self.subTest(form=form, target=target):
+                text = self.run_json("emit", "--problem", PROBLEM, "--as", form, "--target", target)["text"]
+                self.assertIn(says, text)
+        out = self.path("kernel.o")
+        subprocess.run([self.program, "emit", "--problem", PROBLEM, "--as", "object", "--target", "llvm",
+                        "--cpu", "haswell", "--out", out], check=True)
+        with open(out, "rb") as file:
+            self.assertEqual(file.read(4), b"\x7fELF")
+
+    def test_bench_gives_every_field(self):
+        document = self.run_json("bench", "--problem", PROBLEM, "--at", "rows=8", "--cache", "warm", "--threads",
+                                 "1", "--seconds", "0.2", "--db", "none")
+        for field in BENCH_FIELDS:
+            self.assertIn(field, document)
+        self.assertGreaterEqual(document["median_ns"], document["min_ns"])
+        self.assertGreater(document["min_ns"], 0)
+
+    def test_catalog_lists_every_family(self):
+        families = {family["family"]: family for family in self.run_json("catalog")["families"]}
+        for name in FAMILIES:
+            self.assertIn(name, families)
+            self.run_json("emit", "--problem", families[name]["example"], "--as", "plan")
+
+    def test_bad_input_is_an_error_that_says_so(self):
+        block, inputs = self.path("block.lir"), self.inputs()
+        broken = self.write("broken.lir", GRAPH.replace("%s = silu(%n)", "%s = silu(%n"))
+        unknown = self.write("unknown.lir", GRAPH.replace("silu", "sigh"))
+        shapes = self.write("shapes.lir", GRAPH.replace("%w: f32[72]", "%w: f32[71]"))
+        write_npy(self.path("wrong.npy"), (5, 71), [0.0] * 355)
+        for arguments, says in (
+                (("check", broken), ("broken.lir", "3:")),
+                (("check", unknown), ("unknown.lir", "3:", "sigh")),
+                (("check", shapes), ("shapes.lir", "71", "72")),
+                (("check", self.path("missing.lir")), ("missing.lir",)),
+                (("run", block), ("%x", "--in")),
+                (("run", block, "--in", f"x={self.path('wrong.npy')}", *inputs[2:]), ("71", "72")),
+                (("run", block, *inputs, "--out", "z=z.npy"), ("%z",)),
+                (("run", block, *inputs, "--target", "mmx"), ("mmx",)),
+                (("emit", "--problem", "rms_norm rows=8 width=72 colour=red", "--as", "plan"), ("colour",)),
+                (("emit", "--problem", "rms_norm rows=8", "--as", "plan"), ("width",)),
+                (("emit", "--problem", PROBLEM, "--as", "poem"), ("poem", "plan")),
+                (("emit", "--problem", PROBLEM, "--as", "plan", "--schedule", "unroll=99"), ("unroll", "99")),
+                (("bench", "--problem", PROBLEM, "--cache", "tepid"), ("tepid", "cold")),
+                (("bench", "--problem", PROBLEM, "--device", "cuda"), ("cuda", "cpu")),
+                ((), ())):
+            with self.subTest(arguments=arguments):
+                self.assert_error(*arguments, says=says)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,143 @@
+"""qwen3vl-tune: the fields of its JSON, exit statuses, interrupts, kills, shared and damaged stores."""
+
+import json
+import os
+import random
+import signal
+import time
+import unittest
+
+from tests.tools.programs import CONFIG, ProgramTest
+
+HOST_FIELDS = ("host", "model", "elapsed_s", "kernels")
+KERNEL_FIELDS = (
+    "problem", "family", "dims", "types", "epilogue", "at", "target", "schedule", "default_ns", "tuned_ns",
+    "speedup", "gflops", "gbytes_per_s", "roofline_fraction", "bound", "cache", "trials", "verified", "match",
+    "confidence")
+
+
+class Tune(ProgramTest):
+    PROGRAM = "QWEN3VL_TUNE"
+
+    def arguments(self, budget="3s", db=None):
+        return ("--model", self.path("model"), "--tokens", "1", "--image", "32x32", "--threads", "1",
+                "--budget", budget, "--db", db or self.db)
+
+    def winners(self, db=None):
+        status = self.run_json("status", "--db", db or self.db)
+        return sum(family["winners"] for host in status["hosts"] for family in host["families"])
+
+    def test_every_kernel_has_every_field(self):
+        begin = time.monotonic()
+        document = self.run_json(*self.arguments("8s"), LATHE_TARGET="sse")
+        self.assertLess(time.monotonic() - begin, 8 + 5)  # the promise about budgets
+        for field in HOST_FIELDS:
+            self.assertIn(field, document)
+        self.assertGreater(len(document["kernels"]), 5)
+        for kernel in document["kernels"]:
+            for field in KERNEL_FIELDS:
+                self.assertIn(field, kernel, kernel)
+            self.assertTrue(kernel["target"].startswith("sse"), kernel["target"])  # forced, so obeyed
+            self.assertGreater(kernel["tuned_ns"], 0)
+            self.assertGreaterEqual(kernel["speedup"], 1)
+            self.assertIn(kernel["bound"], ("compute", "memory"))
+            self.assertIn("oracle", kernel["verified"])
+        explained = self.run_json("explain", document["kernels"][0]["problem"], "--db", self.db,
+                                  "--target", "sse")
+        self.assertEqual(explained["kernels"][0]["match"], "exact")
+        self.assertEqual(self.winners(), len(document["kernels"]))
+
+    def test_bad_input_is_an_error_that_says_so(self):
+        model = self.arguments()
+        self.write("llama/config.json", json.dumps({**CONFIG, "model_type": "llama"}))
+        self.write("broken/config.json", "{")
+        file = self.write("file", "")
+        for arguments, says in (
+                ((*model[2:], "--model", self.path("llama")), ("llama", "qwen3_vl")),
+                ((*model[2:], "--model", self.path("broken")), ("JSON",)),
+                ((*model[2:], "--model", "qwen3-vl-3b"), ("qwen3-vl-3b", "qwen3-vl-2b")),
+                (self.arguments(db=os.path.join(file, "x.db")), (file,)),
+                ((*model[:2], "--tokens", "1,x"), ("--tokens", "x")),
+                ((*model[:2], "--tokens", "0"), ("--tokens",)),
+                ((*model[:2], "--image", "32"), ("--image",)),
+                ((*model[:2], "--budget", "soon"), ("soon",)),
+                ((*model[:2], "--effort", "much"), ("much", "quick")),
+                ((*model[:2], "--device", "tpu"), ("tpu", "cpu")),
+                ((*model[:2], "--target", "mmx"), ("mmx",)),
+                ((*model[:2], "--threads", "-4"), ("--threads",)),
+                ((*model[:2], "--no-such-flag"), ("--no-such-flag",)),
+                ((), ("--model",)),
+                (("status", "--db", self.path("none.db")), ("none.db",)),
+                (("explain", "rms_norm rows=4 width=8 colour=red"), ("colour",)),
+                (("explain", "no_such_family rows=4"), ("no_such_family",))):
+            with self.subTest(arguments=arguments):
+                self.assert_error(*arguments, says=says)
+
+    def start_and_wait_for_a_winner(self, more_than):
+        """A running session that has just recorded a kernel, and how many the store holds now."""
+        process = self.start("--json", *self.arguments("120s"))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if os.path.exists(self.db) and (winners := self.winners()) > more_than:
+                return process, winners
+            time.sleep(0.1)
+        process.kill()
+        return self.fail("no kernel was recorded within a minute")
+
+    def test_ctrl_c_leaves_the_best_so_far(self):
+        process, winners = self.start_and_wait_for_a_winner(0)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130)
+        document = json.loads(out)
+        self.assertTrue(document["interrupted"])
+        timed = [kernel for kernel in document["kernels"] if "tuned_ns" in kernel]
+        self.assertGreaterEqual(len(timed), winners)
+        self.assertEqual(self.winners(), len(timed))
+
+    def test_a_kill_loses_no_record(self):
+        choice = random.Random(7)
+        winners = 0
+        for _ in range(3):
+            process, winners = self.start_and_wait_for_a_winner(winners)
+            time.sleep(choice.uniform(0, 0.8))
+            process.kill()
+            process.communicate(timeout=30)
+            self.assertEqual(process.returncode, -signal.SIGKILL)
+            after = self.winners()
+            self.assertGreaterEqual(after, winners)
+            winners = after
+        checks = {check["check"]: check for check in self.run_json("doctor", "--db", self.db)["checks"]}
+        self.assertTrue(checks["store"]["good"], checks["store"])
+
+    def test_two_processes_share_a_store(self):
+        processes = [self.start("--json", *self.arguments("12s")) for _ in range(2)]
+        documents = []
+        for process in processes:
+            out, err = process.communicate(timeout=60)
+            self.assertEqual(process.returncode, 0, err)
+            documents.append(json.loads(out))
+        self.assertEqual(self.winners(), len(documents[0]["kernels"]))
+
+    def test_a_damaged_store_is_set_aside(self):
+        process, _ = self.start_and_wait_for_a_winner(0)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+        size = os.path.getsize(self.db)
+        noise = random.Random(3).randbytes(size)
+        for name, damage in (("cut", lambda data: data[:size // 2 - 77]), ("noise", lambda _: noise)):
+            with self.subTest(name):
+                db = self.path(name + ".db")
+                with open(self.db, "rb") as whole, open(db, "wb") as damaged:
+                    damaged.write(damage(whole.read()))
+                process = self.start("--json", *self.arguments("8s", db))
+                out, err = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 0, err)
+                self.assertIn("set aside", err)
+                self.assertTrue(any(".damaged-" in file for file in os.listdir(self.folder)
+                                    if file.startswith(name)))
+                self.assertEqual(self.winners(db), len(json.loads(out)["kernels"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
