@@ -75,7 +75,6 @@ class Emitter {
   // Partial memory accesses.
   void load_part();
   void store_part();
-  void load_part_512(const Opmask& mask);
   void load_part_raw_avx2();
   void store_part_raw_avx2();
   void load_bytes(const Xmm& dst, int bytes);            ///< static count, at the address

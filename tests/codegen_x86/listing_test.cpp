@@ -85,6 +85,19 @@ TEST(X86Listing, ALoadNeverMovesAcrossAStore) {
   }
 }
 
+TEST(X86Listing, ALoadNeverMovesPastAChangeOfItsAddress) {
+  for (const char* name : {"scalar", "avx2", "avx512"}) {
+    Builder b("moved", target(name));
+    const Pointer x = b.buffer("x", Type::f32, BufferAccess::read);
+    const Pointer o = b.buffer("o", Type::f32, BufferAccess::write);
+    const Vec v = b.load(x, Span{});
+    b.advance(x, 4 * b.lanes());
+    b.store(o, Span{}, b.add(b.load(x, Span{}), v));
+    const auto n = static_cast<size_t>(b.lanes());
+    EXPECT_TRUE(agrees(b.finish(), {bytes_of_values(awkward_floats(2 * n)), Bytes(4 * n)})) << name;
+  }
+}
+
 TEST(X86Listing, Avx512BroadcastsWhatItDemotes) {
   ir::Target t = target("avx512");
   t.vector_registers = 4;
