@@ -54,7 +54,7 @@ class ProgramCost {
         nested += trips(*loop) * block(loop->body, true);
       } else if (const auto* branch = std::get_if<ir::program::Branch>(&node.value)) {
         counts.scalars += 2;
-        nested += std::max(block(branch->then, false), block(branch->otherwise, false));
+        nested += block(branch->then, false);  // builders put the usual case first
       } else {
         const Instr& instr = std::get<Instr>(node.value);
         count(instr, counts);

@@ -25,7 +25,7 @@ bool divides(const Fragment& fragment) {
       fragment.nodes().begin(), fragment.nodes().end(), [](const Fragment::Node& node) {
         return node.op == Op::div || node.op == Op::recip || node.op == Op::rsqrt ||
                node.op == Op::tanh ||
-               (node.op >= Op::sigmoid && node.op <= Op::gelu_tanh && node.op != Op::relu);
+               (node.op >= Op::sigmoid && node.op <= Op::gelu_erf && node.op != Op::relu);
       });
 }
 

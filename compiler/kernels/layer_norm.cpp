@@ -1,8 +1,8 @@
 // layer_norm: y[r,:] = (h[r,:] - mean) * rsqrt(variance + eps) * weight + bias, h = prologue(x[r,:]
 // …).
 //
-// Both statistics are taken of h - pivot for a pivot near the mean, and h - pivot is exact where h
-// is near it; so a mean that is large beside the deviation costs no accuracy.
+// A mean that is large beside the deviation must not cost accuracy. The statistics are then taken
+// of h - pivot for a pivot near the mean; h - pivot is exact where h is near it.
 #include <algorithm>
 
 #include "compiler/kernels/families.h"
@@ -11,7 +11,11 @@
 namespace lathe::compiler::kernels {
 namespace {
 
-enum class Variance : uint8_t { two_pass, shifted };
+enum class Variance : uint8_t { guarded, shifted, two_pass };
+
+// Plain sums of h and h^2 are taken as they are while mean^2 is at most this times the variance:
+// the difference then loses a factor of this plus one, less than three bits.
+constexpr float kSafeRatio = 4;
 
 Result<ir::graph::Graph> reference(const Problem& p) {
   return norm_reference(
@@ -27,44 +31,117 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 SearchSpace space(const Problem& p, const Target& target) {
   SearchSpace space = norm_space(Norm(p), target);
   space.choice(
-      "variance", {"two_pass", "shifted"}, "shifted",
-      "the pivot: the row's mean, from a pass of its own, or the mean of its first vector");
+      "variance", {"guarded", "shifted", "two_pass"}, "guarded",
+      "sums of h and h^2, and once more about the mean where that cancels; about the mean of "
+      "the first vector; always about the mean");
+  add_division(space);
+  limit_accumulators(space, Norm(p), target, [](const Schedule&) { return 2; }, 8);
   return space;
 }
 
+/// Writes the passes of one row.
+class LayerNormRow {
+ public:
+  LayerNormRow(NormRow& row, const Norm& norm, Builder& b, math::Options options, float eps)
+      : row_(row),
+        norm_(norm),
+        b_(b),
+        options_(options),
+        eps_(eps),
+        inverse_width_(1.0F / static_cast<float>(norm.width)) {}
+
+  void guarded() {
+    const Moments sums = moments(Vec{}, /*first=*/true);
+    const Vec mean = sums.first;
+    const Vec variance = b_.fnma(mean, mean, sums.second);
+    const Vec most = variance * kSafeRatio;
+    ir::program::Instr bits{.op = ir::program::Op::sbits};
+    bits.src[0] = b_.compare(ir::program::Compare::gt, mean * mean, most).reg;
+    Scalar cancels;
+    cancels.reg = b_.emit(bits);
+    cancels.builder = &b_;
+    b_.branch(
+        ir::program::Compare::eq, cancels, 0,
+        [&] {
+          const Vec scale = math::rsqrt(b_, variance + eps_, options_);
+          write(Vec{}, mean, scale);
+        },
+        [&] { about(mean, /*first=*/false); });
+  }
+
+  void shifted() {
+    const auto lanes = static_cast<float>(std::min<int64_t>(norm_.width, b_.lanes()));
+    const Vec first = row_.masked(row_.first_vector(), row_.first(), 0);
+    about(b_.reduce_add(first) * (1.0F / lanes), /*first=*/true);
+  }
+
+  void two_pass() {
+    Accumulators sums(b_, row_.accumulators(), 0);
+    row_.first_pass(
+        0, [&](Vec h, const Span&, int place) { b_.set(sums.of(place), h + sums.of(place)); });
+    about(sums.sum() * inverse_width_, /*first=*/false);
+  }
+
+ private:
+  /// The means of h - pivot and of its square.
+  struct Moments {
+    Vec first, second;
+  };
+
+  // Without a pivot: of h itself.
+  Moments moments(Vec pivot, bool first) {
+    Accumulators differences(b_, row_.accumulators(), 0);
+    Accumulators squares(b_, row_.accumulators(), 0);
+    const auto add = [&](Vec h, const Span& i, int place) {
+      const Vec d = pivot.reg.valid() ? row_.masked(h - pivot, i, 0) : h;
+      b_.set(differences.of(place), d + differences.of(place));
+      b_.set(squares.of(place), b_.fma(d, d, squares.of(place)));
+    };
+    if (first) {
+      row_.first_pass(0, add);
+    } else {
+      row_.again(add);
+    }
+    const Vec mean = differences.sum() * inverse_width_;
+    return {mean, squares.sum() * inverse_width_};
+  }
+
+  void about(Vec pivot, bool first) {
+    const Moments sums = moments(pivot, first);
+    const Vec raw = b_.fnma(sums.first, sums.first, sums.second);
+    const Vec variance = b_.max(b_.constant(0), raw);  // rounding may leave it below 0
+    write(pivot, sums.first, math::rsqrt(b_, variance + eps_, options_));
+  }
+
+  // y = (h - pivot - shift) * scale, weighted.
+  void write(Vec pivot, Vec shift, Vec scale) {
+    const Vec shifted = shift * scale;
+    const Vec offset = b_.sub(b_.constant(0), shifted);
+    row_.last_pass([&](Vec h, const Span& i, int) {
+      const Vec d = pivot.reg.valid() ? h - pivot : h;
+      return row_.weighted(b_.fma(d, scale, offset), i);
+    });
+  }
+
+  NormRow& row_;
+  const Norm& norm_;
+  Builder& b_;
+  math::Options options_;
+  float eps_;
+  float inverse_width_;
+};
+
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
-  return build_norm(
-      p, space(p, target), s, target, [&](NormRow& row, const Norm& norm, Builder& b) {
-        const float count = 1.0F / static_cast<float>(norm.width);
-        Accumulators differences(b, row.accumulators(), 0);
-        Accumulators squares(b, row.accumulators(), 0);
-        Vec pivot;
-        const auto add = [&](Vec h, const Span& i, int place) {
-          const Vec d = row.masked(h - pivot, i, 0);
-          b.set(differences.of(place), d + differences.of(place));
-          b.set(squares.of(place), b.fma(d, d, squares.of(place)));
-        };
-        if (static_cast<Variance>(s["variance"]) == Variance::two_pass) {
-          Accumulators sums(b, row.accumulators(), 0);
-          row.first_pass(
-              0, [&](Vec h, const Span&, int place) { b.set(sums.of(place), h + sums.of(place)); });
-          pivot = sums.sum() * count;
-          row.again(add);
-        } else {
-          const auto lanes = static_cast<float>(std::min<int64_t>(norm.width, b.lanes()));
-          pivot = b.reduce_add(row.masked(row.first_vector(), row.first(), 0)) * (1.0F / lanes);
-          row.first_pass(0, add);
-        }
-        const Vec shift = differences.sum() * count;
-        const Vec raw = b.fnma(shift, shift, squares.sum() * count);
-        const Vec variance = b.max(b.constant(0), raw);  // rounding may leave it below 0
-        const Vec scale = math::rsqrt(b, variance + static_cast<float>(p.number("eps")));
-        const Vec shifted = shift * scale;
-        const Vec offset = b.sub(b.constant(0), shifted);
-        row.last_pass([&](Vec h, const Span& i, int) {
-          return row.weighted(b.fma(h - pivot, scale, offset), i);
-        });
-      });
+  const auto eps = static_cast<float>(p.number("eps"));
+  return build_norm(p, space(p, target), s, target,
+                    [&](NormRow& row, const Norm& norm, Builder& b) {
+                      LayerNormRow passes(row, norm, b, options_of(s), eps);
+                      switch (static_cast<Variance>(s["variance"])) {
+                        case Variance::guarded: return passes.guarded();
+                        case Variance::shifted: return passes.shifted();
+                        case Variance::two_pass: return passes.two_pass();
+                      }
+                    });
 }
 
 Work work(const Problem& p, const Sizes& sizes) {

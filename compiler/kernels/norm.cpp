@@ -124,7 +124,9 @@ SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered) {
   for (const int64_t count : {1, 2, 4, 8}) {
     if (count == 1 || count <= space.knobs().front().values.back()) counts.push_back(count);
   }
-  space.knob("accumulators", counts, std::min<int64_t>(4, counts.back()),
+  // Without hardware for f16 its conversions need registers too.
+  const int64_t usual = target.f16c ? 4 : 2;
+  space.knob("accumulators", counts, std::min(usual, counts.back()),
              "running values of a reduction, so that it does not wait for itself");
   const int64_t vectors = vectors_in(norm.width, target);
   const bool fits = vectors + kOtherRegisters <= target.vector_registers;
@@ -135,8 +137,9 @@ SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered) {
   space.choice("hold", holds, buffered || !(useless || norm.keep) ? "buffer" : "reread",
                "where the row is between the passes: computed again, in a buffer, in registers");
   if (norm.rows.high > 1) {
-    space.choice("prefetch", {"off", "next_row"}, "off",
-                 "what the last pass of a row asks the caches for");
+    space.choice("prefetch", {"off", "near", "far"}, "off",
+                 "whether the last pass of a row asks for the next row, into all caches or all but "
+                 "the first");
   }
   add_row_knobs(space, norm.signature, norm.rows, target);
   space.require([](const Schedule& s) { return s["accumulators"] <= s["unroll"]; },
@@ -147,6 +150,15 @@ SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered) {
       },
       "a plain f32 row is its own buffer");
   return space;
+}
+
+void limit_accumulators(SearchSpace& space, const Norm& norm, const Target& target,
+                        const std::function<int64_t(const Schedule&)>& running,
+                        int64_t temporaries) {
+  const bool converts = (norm.type == Type::f16 || norm.out == Type::f16) && !target.f16c;
+  const int64_t left = target.vector_registers - temporaries - (converts ? 2 : 0);
+  space.require([=](const Schedule& s) { return s["accumulators"] * running(s) <= left; },
+                "the running values and a pass's temporaries must fit the vector registers");
 }
 
 }  // namespace lathe::compiler::kernels

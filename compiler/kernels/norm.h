@@ -43,6 +43,14 @@ Result<ir::graph::Graph> norm_reference(const Problem& problem, const Formula& f
 SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered = false);
 /// The values of the knob `hold`.
 enum class Hold : uint8_t { reread, buffer, registers };
+/// Those of the knob `prefetch`: nothing, or the next row into all caches or all but the first.
+enum class Prefetch : uint8_t { off, near, far };
+
+/// Leaves out more accumulators than the registers hold: `running` values for each, and
+/// `temporaries`.
+void limit_accumulators(SearchSpace& space, const Norm& norm, const Target& target,
+                        const std::function<int64_t(const Schedule&)>& running,
+                        int64_t temporaries);
 
 /// Writes the passes over one row.
 class NormRow {
@@ -88,7 +96,7 @@ class NormRow {
   int unroll_;
   int accumulators_;
   Hold hold_;
-  bool prefetch_;
+  Prefetch prefetch_;
   FragmentCode prologue_, epilogue_;
   Pointer buffer_;
   std::vector<Vec> registers_;

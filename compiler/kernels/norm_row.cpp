@@ -26,7 +26,7 @@ NormRow::NormRow(RowKernel& kernel, const Norm& norm, const Schedule& s)
       unroll_(static_cast<int>(s["unroll"])),
       accumulators_(static_cast<int>(s["accumulators"])),
       hold_(static_cast<Hold>(s["hold"])),
-      prefetch_(s.has("prefetch") && s["prefetch"] == 1),
+      prefetch_(s.has("prefetch") ? static_cast<Prefetch>(s["prefetch"]) : Prefetch::off),
       prologue_(norm.prologue, b_, options_of(s)),
       epilogue_(norm.epilogue, b_, options_of(s)) {
   const int64_t vectors = vectors_in(norm.width, b_.target());
@@ -40,7 +40,7 @@ void NormRow::begin() {
   epilogue_.begin_row(column);
   registers_.clear();
   next_.clear();
-  if (!prefetch_) return;
+  if (prefetch_ == Prefetch::off) return;
   for (const FragmentInput& input : norm_.prologue.inputs()) {
     if (input.kind == LeafKind::full)
       next_.push_back(b_.offset(kernel_.at(input.name), kernel_.stride(input.name, 0)));
@@ -121,9 +121,10 @@ Vec NormRow::weighted(Vec n, const Span& at) {
 // Asks once for each cache line, at the places whose vectors start one.
 void NormRow::prefetch_next_row(const Span& at) {
   const int64_t element = ir::size_of(norm_.type);
-  if (!prefetch_ || (at.offset * element) % kLineBytes != 0) return;
+  if (prefetch_ == Prefetch::off || (at.offset * element) % kLineBytes != 0) return;
   for (const Pointer& next : next_) {
     ir::program::Instr prefetch{.op = ir::program::Op::prefetch};
+    prefetch.imm = prefetch_ == Prefetch::near ? 0 : 1;
     prefetch.address = {next.reg, at.index.reg, static_cast<int>(element), at.offset * element};
     b_.emit(prefetch);
   }

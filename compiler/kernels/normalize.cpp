@@ -12,7 +12,11 @@ Result<ir::graph::Graph> reference(const Problem& p) {
       });
 }
 
-SearchSpace space(const Problem& p, const Target& target) { return norm_space(Norm(p), target); }
+SearchSpace space(const Problem& p, const Target& target) {
+  SearchSpace space = norm_space(Norm(p), target);
+  limit_accumulators(space, Norm(p), target, [](const Schedule&) { return 1; }, 8);
+  return space;
+}
 
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   return build_norm(p, space(p, target), s, target, [&](NormRow& row, const Norm&, Builder& b) {

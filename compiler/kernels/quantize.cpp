@@ -46,12 +46,38 @@ SearchSpace space(const Problem& p, const Target& target) {
   return space;
 }
 
+// A block takes this many vectors at most to be kept in registers between its two passes.
+constexpr int64_t kMostHeld = 8;
+
+// The block's vectors, loaded once where they fit the registers and twice where they do not.
+class BlockValues {
+ public:
+  BlockValues(Builder& b, const Pointer& x, int64_t block) : b_(b), x_(x), block_(block) {
+    if (count() > kMostHeld) return;
+    for (int64_t i = 0; i < count(); ++i) held_.push_back(load(i));
+  }
+  int64_t count() const { return kBlock / b_.lanes(); }
+  Vec operator[](int64_t i) const {
+    return held_.empty() ? load(i) : held_[static_cast<size_t>(i)];
+  }
+
+ private:
+  Vec load(int64_t i) const {
+    return b_.load(x_, Span{block_ * kBlock + i * b_.lanes(), {}, 0, true});
+  }
+
+  Builder& b_;
+  const Pointer& x_;
+  int64_t block_;
+  std::vector<Vec> held_;
+};
+
 // max|x| over the block in every lane, infinity where any element is not finite. Magnitudes compare
 // as integers, where every NaN lies above infinity and none is lost.
-Vec largest_magnitude(Builder& b, const std::vector<Vec>& x) {
+Vec largest_magnitude(Builder& b, const BlockValues& x) {
   const Vec mask = b.constant_bits(kMagnitude);
-  Vec largest = b.bit_and(x.front(), mask);
-  for (size_t i = 1; i < x.size(); ++i) {
+  Vec largest = b.bit_and(x[0], mask);
+  for (int64_t i = 1; i < x.count(); ++i) {
     const Vec magnitude = b.bit_and(x[i], mask);
     largest = b.int_op(Op::imax, largest, magnitude);
   }
@@ -68,9 +94,7 @@ Vec round_away(Builder& b, Vec v) {
 
 void quantize_block(Builder& b, Pointer x, Pointer y, int64_t block) {
   const int64_t lanes = b.lanes();
-  std::vector<Vec> values;
-  for (int64_t i = 0; i < kBlock; i += lanes)
-    values.push_back(b.load(x, Span{block * kBlock + i, {}, 0, true}));
+  const BlockValues values(b, x, block);
   const Vec largest = largest_magnitude(b, values);
   // 0 for finite blocks, NaN for the others.
   const Vec poison = largest - largest;
@@ -83,15 +107,13 @@ void quantize_block(Builder& b, Pointer x, Pointer y, int64_t block) {
   b.store(b.offset(scale, block * kBlockBytes), Span{0, {}, 1, lanes == 1}, d);
   Pointer codes = y;
   codes.type = Type::i8;
-  for (size_t i = 0; i < values.size(); ++i) {
+  for (int64_t i = 0; i < values.count(); ++i) {
     // Where d is 0 or so small that 1/d overflows, and where it is NaN, the codes are 0.
     const Vec quotient = values[i] * inverse;
     const Vec magnitude = b.bit_and(quotient, b.constant_bits(kMagnitude));
     const auto finite = b.compare(Compare::le, magnitude, limit);
     const Vec code = round_away(b, b.select(finite, quotient, b.constant(0)));
-    b.store(codes,
-            Span{block * kBlockBytes + kCodes + static_cast<int64_t>(i) * lanes, {}, 0, true},
-            code);
+    b.store(codes, Span{block * kBlockBytes + kCodes + i * lanes, {}, 0, true}, code);
   }
 }
 

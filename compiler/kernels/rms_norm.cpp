@@ -12,12 +12,10 @@ Result<ir::graph::Graph> reference(const Problem& p) {
       });
 }
 
-// A row this wide takes longer than the root that its scale waits for.
-constexpr int64_t kWideRow = 1024;
-
 SearchSpace space(const Problem& p, const Target& target) {
   SearchSpace space = norm_space(Norm(p), target);
-  if (p.integer("width") < kWideRow) add_division(space);
+  add_division(space);
+  limit_accumulators(space, Norm(p), target, [](const Schedule&) { return 1; }, 8);
   return space;
 }
 

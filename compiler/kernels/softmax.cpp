@@ -31,6 +31,10 @@ SearchSpace space(const Problem& p, const Target& target) {
       },
       "the two passes have no exponentials to hold: the sum's are relative to a maximum that may "
       "rise");
+  limit_accumulators(
+      space, Norm(p), target,
+      [](const Schedule& s) { return static_cast<Passes>(s["passes"]) == Passes::two ? 2 : 1; },
+      12);
   return space;
 }
 
