@@ -1,0 +1,125 @@
+// Every family, instruction path and element type as machine code, against the oracle.
+#include <gtest/gtest.h>
+
+#include "tests/kernels_native/native_executor.h"
+
+namespace lathe::tests {
+namespace {
+
+constexpr int64_t kRows = 5;
+
+struct Point {
+  std::string target;
+  std::string type;
+};
+
+std::string name_of(const testing::TestParamInfo<Point>& info) {
+  return info.param.target + "_" + info.param.type;
+}
+
+class NativeKernels : public testing::TestWithParam<Point> {
+ protected:
+  void SetUp() override {
+    for (runtime::SelectedTarget& selected : runtime::runnable_targets(backends()))
+      if (selected.target.name == GetParam().target) executor_.emplace(std::move(selected));
+    if (!executor_)
+      GTEST_SKIP() << "this CPU (" << support::host().name << ") or this build has no target "
+                   << GetParam().target;
+  }
+
+  bool is_llvm() const { return GetParam().target == "llvm"; }
+
+  // The default schedule, or all values of all knobs.
+  void check(const std::string& line, int64_t rows, InputKind kind, bool every_knob,
+             const CaseOptions& options = {}) {
+    const auto kernel_case = make_case(line, rows, kind);
+    ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
+    const ir::Target& target = executor_->target();
+    const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
+    const auto schedules = every_knob ? every_knob_value(space)
+                                      : std::vector<compiler::Schedule>{space.default_schedule()};
+    for (const compiler::Schedule& schedule : schedules) {
+      const Status status =
+          run_case(*kernel_case, schedule, target, executor_->executor(), options);
+      // Only the default must fit any register file.
+      if (!status && status.error().code == ErrorCode::rejected &&
+          space.print(schedule) != space.print(space.default_schedule()))
+        continue;
+      EXPECT_TRUE(status) << line << ", " << to_string(kind) << " inputs, " << space.print(schedule)
+                          << ": " << status.error().message;
+    }
+  }
+
+  void check_width(int64_t width) {
+    for (const std::string& line : problem_lines(GetParam().type, width))
+      check(line, kRows, InputKind::normal, false);
+  }
+
+  std::optional<NativeExecutor> executor_;
+};
+
+TEST_P(NativeKernels, AgreeAtWidth1) { check_width(1); }
+TEST_P(NativeKernels, AgreeAtWidth7) { check_width(7); }
+TEST_P(NativeKernels, AgreeAtWidth72) { check_width(72); }
+TEST_P(NativeKernels, AgreeAtWidth257) { check_width(257); }
+TEST_P(NativeKernels, AgreeAtWidth4097) { check_width(4097); }
+
+TEST_P(NativeKernels, AgreeBesideTheLaneCount) {
+  const int64_t lanes = executor_->target().lanes;
+  for (const int64_t width : {lanes - 1, lanes, lanes + 1, 4 * lanes + 1})
+    if (width > 0) check_width(width);
+}
+
+TEST_P(NativeKernels, AgreeWithEveryKnobValue) {
+  for (const std::string& line : problem_lines(GetParam().type, is_llvm() ? 40 : 72))
+    check(line, 4, InputKind::normal, true);
+}
+
+// Knobs that only larger problems have: streaming stores, several blocks of rows.
+TEST_P(NativeKernels, AgreeWithEveryKnobValueOfALargeBucket) {
+  for (const char* line : {"rms_norm rows=8192 width=1024 prologue=add(x,r) keep=true",
+                           "layer_norm rows=8192 width=1024", "softmax rows=8192 width=1024",
+                           "relu rows=8192 width=1024", "embedding rows=8192 width=1024",
+                           "rope rows=8192 heads=16 dim=64 norm=true section=32:0:0 kind=mrope",
+                           "quantize rows=8192 width=1024"})
+    check(std::string(line) + " type=" + GetParam().type, kRows, InputKind::normal, true);
+}
+
+TEST_P(NativeKernels, AgreeOnPaddedRows) {
+  for (const int64_t padding : {1, 64})
+    for (const std::string& line : problem_lines(GetParam().type, 37))
+      check(line, 3, InputKind::normal, false, {.padding = padding});
+}
+
+TEST_P(NativeKernels, AgreeInPlace) {
+  for (const int64_t width : {7, 72})
+    for (const std::string& line : problem_lines(GetParam().type, width))
+      check(line, 3, InputKind::normal, false, {.in_place = true});
+}
+
+TEST_P(NativeKernels, AgreeOnAdversarialInputs) {
+  for (const std::string& line : problem_lines(GetParam().type, 43))
+    for (const InputKind kind : {InputKind::offset, InputKind::large, InputKind::tiny,
+                                 InputKind::special, InputKind::masked})
+      check(line, 6, kind, false);
+}
+
+TEST_P(NativeKernels, AgreeForAnyNumberOfRowsAndThreads) {
+  for (const char* line : {"rms_norm", "softmax", "swiglu"})
+    for (const int64_t rows : {1, 2, 7})
+      for (const int threads : {1, 3, 16})
+        check(std::string(line) + " rows=8 width=300 type=" + GetParam().type, rows,
+              InputKind::normal, false, {.threads = threads});
+}
+
+std::vector<Point> points() {
+  std::vector<Point> all;
+  for (const char* target : {"scalar", "sse", "avx2", "avx512", "llvm"})
+    for (const char* type : {"f32", "f16", "bf16"}) all.push_back({target, type});
+  return all;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, NativeKernels, testing::ValuesIn(points()), name_of);
+
+}  // namespace
+}  // namespace lathe::tests
