@@ -1,9 +1,12 @@
 // The builder: appends instructions to the innermost open block.
 #include "ir/program/builder.h"
 
+#include <algorithm>
 #include <bit>
 #include <cassert>
 #include <utility>
+
+#include "ir/program/interleave.h"
 
 namespace lathe::ir::program {
 namespace {
@@ -351,13 +354,26 @@ void Builder::vectors(int64_t width, int unroll,
   if (trips > 1) {
     done = trips * unroll;
     loop(0, done * lanes(), int64_t{unroll} * lanes(), [&](Scalar i) {
-      for (int u = 0; u < unroll; ++u) body(Span{int64_t{u} * lanes(), i, 0, true}, u);
+      interleaved(unroll, [&](int u) { body(Span{int64_t{u} * lanes(), i, 0, true}, u); });
     });
   }
-  for (int64_t v = done; v < whole; ++v)
-    body(Span{v * lanes(), {}, 0, true}, static_cast<int>((v - done) % unroll));
+  for (; done < whole; done += std::min<int64_t>(unroll, whole - done))
+    interleaved(static_cast<int>(std::min<int64_t>(unroll, whole - done)),
+                [&](int u) { body(Span{(done + u) * lanes(), {}, 0, true}, u); });
   if (const int64_t tail = width % lanes(); tail != 0)
-    body(Span{whole * lanes(), {}, tail, false}, static_cast<int>((whole - done) % unroll));
+    body(Span{whole * lanes(), {}, tail, false},
+         static_cast<int>((trips > 1 ? whole - trips * unroll : whole) % unroll));
+}
+
+void Builder::interleaved(int count, const std::function<void(int)>& piece) {
+  std::vector<size_t> starts;
+  for (int i = 0; i < count; ++i) {
+    starts.push_back(blocks_.back()->size());
+    piece(i);
+  }
+  std::vector<bool> is_constant(program_.count(RegClass::vector));
+  for (const Node& node : constants_) is_constant[std::get<Instr>(node.value).dst.id] = true;
+  interleave(*blocks_.back(), starts, program_.target, is_constant);
 }
 
 void Builder::vectors(int64_t width, const std::function<void(const Span&)>& body) {

@@ -157,8 +157,10 @@ class Builder {
               const std::function<void()>& otherwise = nullptr);
 
   /// Visits `width` elements (known now): a loop over whole vectors, `unroll` a trip, then the
-  /// remainder, then the tail of width mod lanes. body gets the access, and its place 0 … unroll-1
-  /// in the trip (for accumulators). Few vectors (at most `unroll`) are laid out without a loop.
+  /// remainder, then the tail of width mod lanes. body gets the access, and its place 0 … unroll-1 in
+  /// the trip (for accumulators). Few vectors (at most `unroll`) are laid out without a loop. The
+  /// places of a trip are interleaved where they are independent (interleave.h): a store of one place
+  /// may come after a load of the next.
   void vectors(int64_t width, int unroll, const std::function<void(const Span&, int)>& body);
   void vectors(int64_t width, const std::function<void(const Span&)>& body);
 
@@ -173,6 +175,7 @@ class Builder {
   Scalar scalar_op(Op op, Scalar a, Count b);
   Address address(Pointer p, int64_t offset, Scalar index, int element_bytes) const;
   void retarget(Reg destination, Reg value, Op move);
+  void interleaved(int count, const std::function<void(int)>& piece);
 
   Program program_;
   std::vector<Block*> blocks_;  ///< the innermost last
