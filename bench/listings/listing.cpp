@@ -38,7 +38,7 @@ constexpr Machine kSkylake = {{{{p01}, {p01}, {p01}, {p01}, {p01}, {p015}, {p5},
 constexpr Machine kAlderlake = {{{{p01}, {p01}, {p15}, {p01}, {p01}, {p015}, {p5}, {p0}}}, 5};
 constexpr Machine kZen2 = {{{{p01}, {p01}, {p23}, {p01}, {p2}, {p01 | p3}, {p12, 2}, {p01}}}, 6};
 constexpr Machine kZen3 = {{{{p01}, {p01}, {p23}, {p23}, {p12}, {p0123}, {p12, 2}, {p01}}}, 5};
-constexpr Machine kZen4 = {{{{p01}, {p01}, {p23}, {p23}, {p23}, {p0123}, {p12}, {p01}}}, 5};
+constexpr Machine kZen4 = {{{{p01}, {p01}, {p23}, {p23}, {p23}, {p0123}, {p12}, {p01}}}, 3};
 
 struct Named {
   std::string_view name;

@@ -44,12 +44,12 @@ struct Candidate {
   std::vector<Worst> worst;
 };
 
-void measure_chunk(const Function& function, uint32_t chunk,
+void measure_chunk(const Function& function, uint64_t chunk, uint64_t stride,
                    const std::vector<Candidate>& candidates, std::vector<Worst>& worst) {
   std::vector<float> x(kChunk), y(kChunk);
   std::vector<double> exact(kChunk);
   for (size_t i = 0; i < kChunk; ++i) {
-    const auto bits = static_cast<uint32_t>(chunk * kChunk + i);
+    const auto bits = static_cast<uint32_t>((chunk * kChunk + i) * stride);
     std::memcpy(&x[i], &bits, sizeof bits);
     exact[i] = function.exact(double{x[i]});
   }
@@ -68,7 +68,8 @@ void measure_chunk(const Function& function, uint32_t chunk,
     }
 }
 
-Result<std::vector<Candidate>> measure(const Function& function, unsigned threads) {
+Result<std::vector<Candidate>> measure(const Function& function, unsigned threads,
+                                       uint64_t stride) {
   std::vector<Candidate> candidates;
   for (const Division division : {Division::exact, Division::newton}) {
     if (division == Division::newton && !function.divides) continue;
@@ -83,13 +84,13 @@ Result<std::vector<Candidate>> measure(const Function& function, unsigned thread
   }
   const size_t slots = candidates.size() * std::size(kTargets);
   std::vector<std::vector<Worst>> found(threads, std::vector<Worst>(slots));
-  constexpr uint64_t kChunks = (uint64_t{1} << 32) / kChunk;
+  const uint64_t chunks = (uint64_t{1} << 32) / (kChunk * stride);
   std::atomic<uint64_t> next = 0;
   std::vector<std::thread> pool;
   for (unsigned t = 0; t < threads; ++t)
     pool.emplace_back([&, t] {
-      for (uint64_t chunk = next++; chunk < kChunks; chunk = next++)
-        measure_chunk(function, static_cast<uint32_t>(chunk), candidates, found[t]);
+      for (uint64_t chunk = next++; chunk < chunks; chunk = next++)
+        measure_chunk(function, chunk, stride, candidates, found[t]);
     });
   for (std::thread& thread : pool) thread.join();
   for (const std::vector<Worst>& mine : found)
@@ -112,6 +113,8 @@ int run(int argc, char** argv) {
   std::vector<std::string> names;
   unsigned threads = static_cast<unsigned>(support::host().available_cpus);
   app.add_option("function", names, "functions (default: all)");
+  uint64_t stride = 1;
+  app.add_option("--stride", stride, "measure every Nth input only")->check(CLI::Range(1, 65536));
   app.add_option("--threads", threads, "threads")->check(CLI::Range(1, 1024));
   try {
     app.parse(argc, argv);
@@ -123,7 +126,7 @@ int run(int argc, char** argv) {
   for (const Function& function : compiler::math::functions()) {
     if (!names.empty() && std::find(names.begin(), names.end(), function.name) == names.end())
       continue;
-    const auto candidates = measure(function, threads);
+    const auto candidates = measure(function, threads, stride);
     if (!candidates) {
       fmt::print(stderr, "ulp: {}\n", candidates.error().message);
       return 2;

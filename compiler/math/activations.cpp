@@ -9,9 +9,9 @@ namespace lathe::compiler::math {
 namespace {
 
 // 1 + e^-x for sigmoid and silu: 1 from x = 127 ln 2, inf from x = -128 ln 2.
-Vec one_plus_exp_minus(Builder& b, Vec x) {
+Vec one_plus_exp_minus(Builder& b, Vec x, Remainder remainder) {
   const Vec kept = clamp(b, x, -0x1.62e43p+6F, 0x1.601e68p+6F);
-  const Split e = split_e(b, kept, -1.0F, Remainder::short_constant, cheaper_step(b));
+  const Split e = split_e(b, kept, -1.0F, remainder, cheaper_step(b));
   return b.fma(power_of_rest(b, e), e.scale, b.constant(1.0F));
 }
 
@@ -34,11 +34,11 @@ constexpr std::array kGeluErf = {0x1.26aeb4p+1F,   0x1.ad6c7ap-4F, -0x1.939f18p-
 }  // namespace
 
 Vec sigmoid(Builder& b, Vec x, const Options& options) {
-  return reciprocal(b, one_plus_exp_minus(b, x), options);
+  return reciprocal(b, one_plus_exp_minus(b, x, Remainder::exact), options);
 }
 
 Vec silu(Builder& b, Vec x, const Options& options) {
-  return divide(b, x, one_plus_exp_minus(b, x), options);
+  return divide(b, x, one_plus_exp_minus(b, x, Remainder::short_constant), options);
 }
 
 Vec gelu_tanh(Builder& b, Vec x, const Options& options) {
