@@ -19,7 +19,8 @@ struct Bucket {
 
 /// The one function that makes buckets; tuner and runtime both call it. The bounds are 1, 2, 8, 32,
 /// 128, 512, 2048, 8192: a factor of four apart, because a row kernel's best schedule changes with
-/// the cache level that its rows fit, and those are a factor of four or more apart. size 0 counts as 1.
+/// the cache level that its rows fit, and those are a factor of four or more apart. size 0 counts
+/// as 1.
 Bucket bucket_of(int64_t size);
 
 /// The distance in buckets, for near matches.

@@ -1,4 +1,5 @@
-// What a kernel family declares: its problems, their meaning, their schedules, and how to build them.
+// What a kernel family declares: its problems, their meaning, their schedules, and how to build
+// them.
 #pragma once
 
 #include <string>
@@ -14,8 +15,9 @@
 
 namespace lathe::compiler {
 
-/// Useful work: flops as the reference formula counts them (one for each add, multiply, compare, divide
-/// or transcendental) and compulsory bytes (every input read once, every output written once).
+/// Useful work: flops as the reference formula counts them (one for each add, multiply, compare,
+/// divide or transcendental) and compulsory bytes (every input read once, every output written
+/// once).
 struct Work {
   double flops = 0;
   double bytes_read = 0;
@@ -25,14 +27,14 @@ struct Work {
 /// One kernel family: a row of the catalogue. All functions are pure and thread-safe.
 ///
 /// The signature of a problem (its operands with types, shapes and order) is that of its reference
-/// graph: inputs first, then outputs. A plan's operands are these, in this order, under these names;
-/// plan inputs are the graph's named dimensions (`rows`), `<operand>.stride<k>` in bytes for every
-/// dimension but the last (which is contiguous), and `threads`.
+/// graph: inputs first, then outputs. A plan's operands are these, in this order, under these
+/// names; plan inputs are the graph's named dimensions (`rows`), `<operand>.stride<k>` in bytes for
+/// every dimension but the last (which is contiguous), and `threads`.
 struct Family {
   std::string name;
   std::string summary;  ///< one line: the formula
   std::string example;  ///< a problem line that parses
-  int revision = 1;     ///< raised whenever old schedules or timings no longer speak of the same code
+  int revision = 1;  ///< raised whenever old schedules or timings no longer speak of the same code
   std::vector<ParameterSpec> parameters;
 
   /// Rules between parameters, beyond each one's own.

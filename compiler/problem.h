@@ -19,21 +19,22 @@ struct Family;
 /// A parameter's value.
 using Value = std::variant<int64_t, double, bool, std::string, ir::Type, Bucket>;
 
-/// One parameter of a family's problems; its default's alternative is its kind. Text parameters with
-/// `choices` take only those.
+/// One parameter of a family's problems; its default's alternative is its kind. Text parameters
+/// with `choices` take only those.
 struct ParameterSpec {
   std::string name;
   Value default_value;
   std::string meaning;
-  bool required = false;               ///< no default: the line must give it
-  std::vector<std::string> choices{};  ///< of a text parameter or the names of types
+  bool required = false;                      ///< no default: the line must give it
+  std::vector<std::string> choices{};         ///< of a text parameter or the names of types
   int64_t low = INT64_MIN, high = INT64_MAX;  ///< of an integer parameter
-  std::string default_of{};  ///< the default is the value of this earlier parameter, not default_value
-  bool fragment = false;     ///< a text parameter that holds a fragment (compiler/fragment.h)
+  std::string
+      default_of{};       ///< the default is the value of this earlier parameter, not default_value
+  bool fragment = false;  ///< a text parameter that holds a fragment (compiler/fragment.h)
 };
 
-/// `family key=value key=value …`: read in any order, printed in the family's order with defaults left
-/// out. Holds every parameter, defaults included. A plain value; immutable by habit.
+/// `family key=value key=value …`: read in any order, printed in the family's order with defaults
+/// left out. Holds every parameter, defaults included. A plain value; immutable by habit.
 class Problem {
  public:
   const Family& family() const { return *family_; }
@@ -60,8 +61,8 @@ class Problem {
   std::string line_;
 };
 
-/// Fills in a problem parameter by parameter; build() checks it against the family's specification and
-/// its own validate().
+/// Fills in a problem parameter by parameter; build() checks it against the family's specification
+/// and its own validate().
 class ProblemBuilder {
  public:
   explicit ProblemBuilder(const Family& family);
@@ -77,8 +78,8 @@ class ProblemBuilder {
   Status status_;
 };
 
-/// not_found for an unknown family (naming the nearest), invalid_argument for a bad parameter. Needs the
-/// catalogue: defined beside it, in compiler/kernels.
+/// not_found for an unknown family (naming the nearest), invalid_argument for a bad parameter.
+/// Needs the catalogue: defined beside it, in compiler/kernels.
 Result<Problem> parse_problem(std::string_view line);
 
 /// Run-time sizes by dimension name, e.g. {rows: 512}; `--at rows=512,positions=4096`.

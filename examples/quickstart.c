@@ -15,7 +15,8 @@ int main(void) {
   float x[8] = {-2, -1, 0, 1, 2, 3, 4, 5}, y[8];
   const int64_t shape[] = {2, 4};
   lathe_view in = {x, LATHE_F32, 2, shape, NULL}, out = {y, LATHE_F32, 2, shape, NULL};
-  if (lathe_kernel_run(silu, &in, 1, &out, 1) != LATHE_OK) fprintf(stderr, "%s\n", lathe_last_error());
+  if (lathe_kernel_run(silu, &in, 1, &out, 1) != LATHE_OK)
+    fprintf(stderr, "%s\n", lathe_last_error());
   printf("%s: silu(1) = %g\n", lathe_kernel_problem(silu), y[3]);
   lathe_kernel_release(silu);
   lathe_library_close(library);

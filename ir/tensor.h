@@ -10,8 +10,8 @@
 
 namespace lathe::ir {
 
-/// Row-major and contiguous. Block-quantised tensors have a last dimension that is a multiple of the
-/// block. Storage is aligned to 64 bytes. Not thread-safe for writers.
+/// Row-major and contiguous. Block-quantised tensors have a last dimension that is a multiple of
+/// the block. Storage is aligned to 64 bytes. Not thread-safe for writers.
 class Tensor {
  public:
   Tensor() = default;
@@ -38,7 +38,8 @@ class Tensor {
   /// Element `index` (row-major) as a double; dequantises the block-quantised types. i64/u64 beyond
   /// 2^53 lose their low bits here: read those through as<int64_t>().
   double at(int64_t index) const;
-  /// Rounds to the element type (to nearest even; integers saturate). Not for block-quantised types.
+  /// Rounds to the element type (to nearest even; integers saturate). Not for block-quantised
+  /// types.
   void set(int64_t index, double value);
 
  private:

@@ -11,15 +11,27 @@ namespace lathe::ir {
 /// What one element of a tensor is. Block-quantised types are laid out as in GGUF: `block_elements`
 /// values share one block of `block_bytes` bytes.
 enum class Type : uint8_t {
-  f32, f16, bf16,
-  boolean, i8, u8, i16, u16, i32, u32, i64, u64,
-  q8_0, q4_0, q4_K,
+  f32,
+  f16,
+  bf16,
+  boolean,
+  i8,
+  u8,
+  i16,
+  u16,
+  i32,
+  u32,
+  i64,
+  u64,
+  q8_0,
+  q4_0,
+  q4_K,
 };
 
 struct TypeInfo {
-  std::string_view name;   ///< as in .lir text and problem lines: "f32", "q4_K", "bool"
-  int block_elements;      ///< 1 except for the block-quantised types
-  int block_bytes;         ///< bytes of one block
+  std::string_view name;  ///< as in .lir text and problem lines: "f32", "q4_K", "bool"
+  int block_elements;     ///< 1 except for the block-quantised types
+  int block_bytes;        ///< bytes of one block
   bool is_float;
   bool is_signed;
 };

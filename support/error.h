@@ -1,10 +1,10 @@
 // Building and passing on errors: fail(code, "format", ...) and LATHE_TRY.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <string>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include <lathe/error.h>
 
@@ -27,17 +27,18 @@ inline tl::unexpected<Error> fail_with_context(std::string_view context, Error e
 #define LATHE_CONCAT_INNER(a, b) a##b
 #define LATHE_CONCAT(a, b) LATHE_CONCAT_INNER(a, b)
 
-/// Returns the error of `expression` (a Result or Status) from the enclosing function, if it has one.
-#define LATHE_CHECK(expression)                                          \
-  do {                                                                   \
-    auto lathe_status = (expression);                                    \
+/// Returns the error of `expression` (a Result or Status) from the enclosing function, if it has
+/// one.
+#define LATHE_CHECK(expression)                                                \
+  do {                                                                         \
+    auto lathe_status = (expression);                                          \
     if (!lathe_status) return tl::unexpected(std::move(lathe_status).error()); \
   } while (false)
 
 /// `LATHE_TRY(auto x, f());` declares x from f()'s value, or returns f()'s error.
 #define LATHE_TRY(declaration, expression) \
   LATHE_TRY_NAMED(LATHE_CONCAT(lathe_result_, __LINE__), declaration, expression)
-#define LATHE_TRY_NAMED(name, declaration, expression)      \
-  auto name = (expression);                                 \
+#define LATHE_TRY_NAMED(name, declaration, expression)       \
+  auto name = (expression);                                  \
   if (!name) return tl::unexpected(std::move(name).error()); \
   declaration = std::move(*name)

@@ -10,8 +10,8 @@
 
 namespace lathe::ir::plan {
 
-/// An integer expression over the plan's variables (dimensions, strides, loop variables, `threads`),
-/// in postfix order. Small and flat, so that a launch evaluates it in nanoseconds.
+/// An integer expression over the plan's variables (dimensions, strides, loop variables,
+/// `threads`), in postfix order. Small and flat, so that a launch evaluates it in nanoseconds.
 class Expr {
  public:
   static constexpr int kMaxDepth = 16;  ///< of the evaluation's stack
@@ -61,7 +61,8 @@ struct Operand {
   int index_limit = -1;
 };
 
-/// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the start.
+/// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the
+/// start.
 struct Scratch {
   std::string name;
   Expr bytes;
@@ -71,8 +72,8 @@ struct Scratch {
 struct Step;
 using Body = std::vector<Step>;
 
-/// for (variable = 0; variable < extent; variable += block) body. Iterations of a parallel loop run on
-/// any worker in any order; parallel loops nest only directly inside each other.
+/// for (variable = 0; variable < extent; variable += block) body. Iterations of a parallel loop run
+/// on any worker in any order; parallel loops nest only directly inside each other.
 struct Loop {
   int variable = 0;
   Expr extent, block = 1;
@@ -102,8 +103,9 @@ void append(Body& body, Call call);
 
 struct Plan {
   std::string name;
-  std::vector<std::string> variables;  ///< inputs first (dimensions, strides, "threads"), then loop variables
-  int inputs = 0;                      ///< how many of them the launch provides
+  std::vector<std::string>
+      variables;   ///< inputs first (dimensions, strides, "threads"), then loop variables
+  int inputs = 0;  ///< how many of them the launch provides
   std::vector<Operand> operands;
   std::vector<Scratch> scratch;
   std::vector<program::Program> programs;
@@ -121,7 +123,8 @@ struct Plan {
 std::string print(const Plan& plan);
 std::string print(const Expr& expr, const Plan& plan);
 
-/// Indices in range, variables bound before use, every program verifies, parallel loops well placed.
+/// Indices in range, variables bound before use, every program verifies, parallel loops well
+/// placed.
 Status verify(const Plan& plan);
 
 }  // namespace lathe::ir::plan

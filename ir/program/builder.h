@@ -157,10 +157,10 @@ class Builder {
               const std::function<void()>& otherwise = nullptr);
 
   /// Visits `width` elements (known now): a loop over whole vectors, `unroll` a trip, then the
-  /// remainder, then the tail of width mod lanes. body gets the access, and its place 0 … unroll-1 in
-  /// the trip (for accumulators). Few vectors (at most `unroll`) are laid out without a loop. The
-  /// places of a trip are interleaved where they are independent (interleave.h): a store of one place
-  /// may come after a load of the next.
+  /// remainder, then the tail of width mod lanes. body gets the access, and its place 0 … unroll-1
+  /// in the trip (for accumulators). Few vectors (at most `unroll`) are laid out without a loop.
+  /// The places of a trip are interleaved where they are independent (interleave.h): a store of one
+  /// place may come after a load of the next.
   void vectors(int64_t width, int unroll, const std::function<void(const Span&, int)>& body);
   void vectors(int64_t width, const std::function<void(const Span&)>& body);
 

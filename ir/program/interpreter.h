@@ -36,12 +36,13 @@ struct InterpreterOptions {
   WriteObserver* observer = nullptr;           ///< not owned
 };
 
-/// Runs `program` on the buffers and parameters, in their order. Results are those of every emitter,
-/// bit for bit, except the low bits of frecip and frsqrt and the payloads of NaNs. verify_error naming
-/// instruction, buffer and offset on: an access outside its buffer, a store to a read-only buffer, a
-/// value outside the buffer's declared range, a misaligned store_stream, division by zero. The program
-/// must have passed verify(). Thread-safe.
+/// Runs `program` on the buffers and parameters, in their order. Results are those of every
+/// emitter, bit for bit, except the low bits of frecip and frsqrt and the payloads of NaNs.
+/// verify_error naming instruction, buffer and offset on: an access outside its buffer, a store to
+/// a read-only buffer, a value outside the buffer's declared range, a misaligned store_stream,
+/// division by zero. The program must have passed verify(). Thread-safe.
 Result<Trace> interpret(const Program& program, std::span<const BufferView> buffers,
-                        std::span<const int64_t> parameters, const InterpreterOptions& options = {});
+                        std::span<const int64_t> parameters,
+                        const InterpreterOptions& options = {});
 
 }  // namespace lathe::ir::program

@@ -1,4 +1,5 @@
-// The instruction set of kernel programs: one row an instruction, with its operands and its meaning.
+// The instruction set of kernel programs: one row an instruction, with its operands and its
+// meaning.
 #pragma once
 
 #include <cstdint>
@@ -9,24 +10,92 @@ namespace lathe::ir::program {
 
 enum class Op : uint8_t {
   // vectors: constants and moves
-  vconst, viota, vsplat, vmov,
+  vconst,
+  viota,
+  vsplat,
+  vmov,
   // f32 arithmetic
-  fadd, fsub, fmul, fdiv, fma, fms, fnma, fmin, fmax, fsqrt, frecip, frsqrt, fround, ftrunc, fscale,
-  round_f16, round_bf16,
+  fadd,
+  fsub,
+  fmul,
+  fdiv,
+  fma,
+  fms,
+  fnma,
+  fmin,
+  fmax,
+  fsqrt,
+  frecip,
+  frsqrt,
+  fround,
+  ftrunc,
+  fscale,
+  round_f16,
+  round_bf16,
   // conversions between lanes
-  f2i, i2f,
+  f2i,
+  i2f,
   // i32 and bits
-  iadd, isub, imul, imin, imax, iand, ior, ixor, iandn, ishl, ishr, isar,
+  iadd,
+  isub,
+  imul,
+  imin,
+  imax,
+  iand,
+  ior,
+  ixor,
+  iandn,
+  ishl,
+  ishr,
+  isar,
   // narrow integers
-  iadd16, dot2_u8s8, dot2_s16, dot4_u8s8, iabs8, isign8,
+  iadd16,
+  dot2_u8s8,
+  dot2_s16,
+  dot4_u8s8,
+  iabs8,
+  isign8,
   // lanes
-  permute, shuffle2, byte_shuffle, lookup8, reduce_add, reduce_min, reduce_max,
+  permute,
+  shuffle2,
+  byte_shuffle,
+  lookup8,
+  reduce_add,
+  reduce_min,
+  reduce_max,
   // masks
-  fcmp, icmp, fnan, mand, mor, mnot, select,
+  fcmp,
+  icmp,
+  fnan,
+  mand,
+  mor,
+  mnot,
+  select,
   // memory
-  load, load_part, load_splat, load_group, store, store_part, store_stream, prefetch,
+  load,
+  load_part,
+  load_splat,
+  load_group,
+  store,
+  store_part,
+  store_stream,
+  prefetch,
   // scalars and pointers
-  sconst, smov, sadd, ssub, smul, smin, smax, sand, sshl, sshr, sdiv, sload, sbits, slane, pmov,
+  sconst,
+  smov,
+  sadd,
+  ssub,
+  smul,
+  smin,
+  smax,
+  sand,
+  sshl,
+  sshr,
+  sdiv,
+  sload,
+  sbits,
+  slane,
+  pmov,
   pmisaligned,
 };
 
@@ -41,7 +110,8 @@ struct OpInfo {
   bool has_scalar = false;   ///< Instr::scalar is used
   bool has_imm = false;      ///< Instr::imm is used
   bool has_pattern = false;  ///< Instr::pattern is used: lane indices, or the bytes of a table
-  std::string_view meaning;  ///< one line: what each lane becomes; NaN and rounding where they matter
+  std::string_view
+      meaning;  ///< one line: what each lane becomes; NaN and rounding where they matter
 };
 
 const OpInfo& info(Op op);

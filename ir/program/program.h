@@ -40,20 +40,21 @@ struct Operand {
 /// pointer + index * scale + offset, in bytes.
 struct Address {
   Reg pointer{};
-  Reg index{};      ///< optional scalar register
-  int scale = 1;    ///< 1, 2, 4 or 8
+  Reg index{};    ///< optional scalar register
+  int scale = 1;  ///< 1, 2, 4 or 8
   int64_t offset = 0;
   auto operator<=>(const Address&) const = default;
 };
 
 /// How memory elements become 32-bit lanes and back (see ops.h for the instructions that use it).
-/// Loads: raw and f32/i32 copy bits; f16 and bf16 widen exactly to f32; i8 u8 i16 u16 extend to i32.
-/// Stores: raw copies; f16 and bf16 round to nearest even (NaN stays NaN); i8 u8 i16 u16 saturate a
-/// signed i32.
+/// Loads: raw and f32/i32 copy bits; f16 and bf16 widen exactly to f32; i8 u8 i16 u16 extend to
+/// i32. Stores: raw copies; f16 and bf16 round to nearest even (NaN stays NaN); i8 u8 i16 u16
+/// saturate a signed i32.
 enum class MemoryType : uint8_t { raw32, f16, bf16, i8, u8, i16, u16 };
 int bytes_of(MemoryType type);
 std::string_view name(MemoryType type);
-/// The memory type that loads a tensor's elements as lanes; only for f32 f16 bf16 i8 u8 i16 u16 i32 u32.
+/// The memory type that loads a tensor's elements as lanes; only for f32 f16 bf16 i8 u8 i16 u16 i32
+/// u32.
 MemoryType memory_type(Type type);
 
 enum class Compare : uint8_t { lt, le, eq, ne, ge, gt };
@@ -61,11 +62,11 @@ enum class Compare : uint8_t { lt, le, eq, ne, ge, gt };
 struct Instr {
   Op op{};
   Reg dst{};
-  std::array<Reg, 3> src{};     ///< as many as info(op).sources says
-  Address address{};            ///< memory and pointer instructions
+  std::array<Reg, 3> src{};  ///< as many as info(op).sources says
+  Address address{};         ///< memory and pointer instructions
   MemoryType memory = MemoryType::raw32;
-  Operand scalar{};             ///< count of a partial access, or the second operand of scalar arithmetic
-  int64_t imm = 0;              ///< splat bits, shift amount, Compare, prefetch level, group bytes
+  Operand scalar{};  ///< count of a partial access, or the second operand of scalar arithmetic
+  int64_t imm = 0;   ///< splat bits, shift amount, Compare, prefetch level, group bytes
   std::vector<uint8_t> pattern{};  ///< lane indices of permute and shuffle2; the table of lookup8
   bool operator==(const Instr&) const = default;
 };
