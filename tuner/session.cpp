@@ -114,6 +114,13 @@ class Session {
       }
       last_word = Clock::now();
       const Event& event = reply.event;
+      const bool names_one = event.kind == "begin" || event.kind == "trial";
+      if (names_one &&
+          (event.candidate < 0 || static_cast<size_t>(event.candidate) >= ended.size())) {
+        cause =
+            fmt::format("it reported candidate {} of {}; killed", event.candidate, ended.size());
+        break;
+      }
       if (event.kind == "begin") running = event.candidate;
       if (event.kind == "error") search.problem_note = event.detail;
       if (event.kind == "roofs") search.set_roofs(event.gflops, event.gbytes_per_s);
