@@ -1,0 +1,62 @@
+// The checks pass what is right and find what is wrong.
+#include "tuner/check.h"
+
+#include <cmath>
+
+#include <gtest/gtest.h>
+
+#include "tests/tuner/kernels.h"
+
+namespace lathe::tuner {
+namespace {
+
+const compiler::Sizes kAt = {{"rows", 40}};
+
+TEST(Compare, OneWrongElementIsFoundAndNamed) {
+  ir::Tensor found(ir::Type::f32, {2, 3});
+  ir::graph::DoubleTensor expected{ir::Type::f32, {2, 3}, {1, 2, 3, 4, 5, 6}};
+  for (int64_t i = 0; i < 6; ++i) found.set(i, static_cast<double>(i + 1));
+  const auto limit =
+      compiler::limit_of(*compiler::parse_problem("silu rows=2 width=3"), ir::Type::f32);
+  EXPECT_TRUE(compare("y", found, expected, limit).passed);
+  for (const double wrong : std::initializer_list<double>{5.01, NAN, INFINITY, -5.0}) {
+    found.set(4, wrong);
+    const Comparison comparison = compare("y", found, expected, limit);
+    EXPECT_FALSE(comparison.passed) << wrong;
+    EXPECT_GT(comparison.worst, 1) << wrong;
+    EXPECT_NE(comparison.message.find("y[4]"), std::string::npos) << comparison.message;
+  }
+  expected.values[4] = found.at(4);
+  EXPECT_TRUE(compare("y", found, expected, limit).passed);
+}
+
+TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
+  const auto kernel = compile("rms_norm rows=40 width=72");
+  Checker checker(kernel->problem, kAt);
+  const Status interpreted = checker.check_interpreted(*kernel);
+  EXPECT_TRUE(interpreted) << interpreted.error().message;
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  const auto checked = checker.check_native(*kernel, *pool);
+  ASSERT_TRUE(checked) << checked.error().message;
+  EXPECT_NE(checked->find("oracle"), std::string::npos);
+  EXPECT_NE(checked->find("rows=40"), std::string::npos);
+}
+
+// A kernel that computes something else under the problem's name.
+TEST(Checker, FindsAKernelThatComputesSomethingElse) {
+  const auto silu = compile("silu rows=40 width=72");
+  Checker checker(*compiler::parse_problem("relu rows=40 width=72"), kAt);
+  const Status interpreted = checker.check_interpreted(*silu);
+  ASSERT_FALSE(interpreted);
+  EXPECT_EQ(interpreted.error().code, ErrorCode::mismatch) << interpreted.error().message;
+  auto pool = runtime::ThreadPool::create(1);
+  ASSERT_TRUE(pool);
+  const auto native = checker.check_native(*silu, *pool);
+  ASSERT_FALSE(native);
+  EXPECT_EQ(native.error().code, ErrorCode::mismatch);
+  EXPECT_NE(native.error().message.find("expected"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace lathe::tuner

@@ -1,0 +1,85 @@
+// Candidates in order, a race of two real kernels, and the roofs.
+#include "tuner/race.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "tests/tuner/kernels.h"
+#include "tuner/candidates.h"
+#include "tuner/roofline.h"
+
+namespace lathe::tuner {
+namespace {
+
+std::vector<std::string> candidates_of(const std::string& line, int64_t rows,
+                                       const std::string& cache, Effort effort) {
+  const auto list = candidates(*compiler::parse_problem(line), {{"rows", rows}}, cache,
+                               test_target().target, 1, effort);
+  EXPECT_TRUE(list);
+  return list ? *list : std::vector<std::string>{};
+}
+
+TEST(Candidates, TheDefaultComesFirstAndNothingTwice) {
+  const auto problem = *compiler::parse_problem("rms_norm rows=8 width=2048");
+  const auto space = problem.family().space(problem, test_target().target);
+  const auto full = candidates_of(problem.line(), 8, "cold", Effort::full);
+  ASSERT_FALSE(full.empty());
+  EXPECT_EQ(full.front(), space.print(space.default_schedule()));
+  EXPECT_EQ(full.size(), space.points().size());
+  EXPECT_EQ(std::set<std::string>(full.begin(), full.end()).size(), full.size());
+  const auto quick = candidates_of(problem.line(), 8, "cold", Effort::quick);
+  EXPECT_LT(quick.size(), full.size());
+  EXPECT_TRUE(std::equal(quick.begin(), quick.end(), full.begin()));
+}
+
+TEST(Candidates, WarmInputsLeaveStreamingStoresOut) {
+  const char* line = "relu rows=8192 width=1024";
+  const auto streaming = [](const std::vector<std::string>& list) {
+    return std::count_if(list.begin() + 1, list.end(), [](const std::string& schedule) {
+      return schedule.find("stream=on") != std::string::npos;
+    });
+  };
+  EXPECT_GT(streaming(candidates_of(line, 64, "cold", Effort::full)), 0);
+  EXPECT_EQ(streaming(candidates_of(line, 64, "warm", Effort::full)), 0);
+}
+
+TEST(Race, TimesEveryRacerInEveryRound) {
+  const auto fast = compile("relu rows=16 width=256");
+  std::vector<Racer> racers = {{.kernel = fast, .keep = true}, {.kernel = fast, .keep = true}};
+  for (const bool cold : {false, true}) {
+    const auto buffers = RaceBuffers::create(*fast, {{"rows", 16}}, cold);
+    ASSERT_TRUE(buffers) << buffers.error().message;
+    EXPECT_EQ(buffers->sets() > 1, cold);
+    auto pool = runtime::ThreadPool::create(1);
+    ASSERT_TRUE(pool);
+    for (Racer& racer : racers) racer.batches_ns.clear();
+    const Status status =
+        race(racers, *buffers, *pool, {.seconds = 1e9, .max_rounds = 7, .stop_when_decided = false},
+             [](size_t) { FAIL() << "a kept racer was dropped"; });
+    ASSERT_TRUE(status) << status.error().message;
+    for (const Racer& racer : racers) {
+      EXPECT_EQ(racer.batches_ns.size(), 7U);
+      for (const double time : racer.batches_ns) EXPECT_GT(time, 0);
+    }
+  }
+}
+
+TEST(Roofs, ArePositiveAndFinite) {
+  auto pool = runtime::ThreadPool::create(1);
+  ASSERT_TRUE(pool);
+  for (const Footprint& footprint :
+       {Footprint{1 << 16, 0.5}, Footprint{1 << 16, 0}, Footprint{int64_t{64} << 20, 0.5}}) {
+    const auto roofs = measure_roofs(test_target(), *pool, footprint, 0.02);
+    ASSERT_TRUE(roofs) << roofs.error().message;
+    for (const double roof : {roofs->gflops, roofs->gbytes_per_s}) {
+      EXPECT_TRUE(std::isfinite(roof));
+      EXPECT_GT(roof, 0);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lathe::tuner
