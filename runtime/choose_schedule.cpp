@@ -1,9 +1,13 @@
-// From store records to a schedule: exact, near, other host, default.
+// From store records to a schedule: exact, near, other host, default, nearest that fits.
+#include "runtime/choose_schedule.h"
+
 #include <cmath>
 #include <limits>
+#include <optional>
 
+#include "compiler/fallback.h"
 #include "compiler/sizes.h"
-#include "runtime/kernel_library.h"
+#include "support/log.h"
 
 namespace lathe::runtime {
 namespace {
@@ -108,6 +112,46 @@ ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
   if (auto choice = nearest(problem, space, key, *store)) return std::move(*choice);
   if (auto choice = from_other_host(space, key, *store)) return std::move(*choice);
   return {fallback.schedule, Match::default_, reason};
+}
+
+Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& problem,
+                                                             const SelectedTarget& selected,
+                                                             ScheduleChoice& choice) {
+  std::shared_ptr<const CompiledKernel> kernel;
+  const auto compile = [&](const Schedule& schedule) -> Status {
+    LATHE_TRY(kernel, compile_kernel(problem, schedule, selected.target, *selected.backend));
+    return {};
+  };
+  if (choice.match != Match::default_) {
+    const Status status = compile(choice.schedule);
+    if (status) return kernel;
+    support::log_warn("{}: the recorded schedule does not compile ({}); using the default",
+                      problem.line(), status.error().message);
+    choice.match = Match::default_;
+    choice.reason = status.error().message;
+  }
+  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
+  Status refusal;
+  LATHE_TRY(choice.schedule,
+            compiler::nearest_accepted(space, [&](const Schedule& schedule) -> Status {
+              Status status = compile(schedule);
+              if (!status && refusal) refusal = status;
+              return status;
+            }));
+  if (!refusal)
+    choice.reason = fmt::format("the default does not fit: {}", refusal.error().message);
+  return kernel;
+}
+
+Result<Schedule> buildable_default(const Problem& problem, const SelectedTarget& selected) {
+  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
+  return compiler::nearest_accepted(space, [&](const Schedule& schedule) -> Status {
+    LATHE_TRY(const ir::plan::Plan plan,
+              problem.family().build(problem, schedule, selected.target));
+    for (const ir::program::Program& program : plan.programs)
+      LATHE_CHECK(selected.backend->compile(program));
+    return {};
+  });
 }
 
 }  // namespace lathe::runtime

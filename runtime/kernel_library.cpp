@@ -3,8 +3,6 @@
 
 #include <utility>
 
-#include "support/log.h"
-
 namespace lathe::runtime {
 
 Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions& options) {
@@ -71,18 +69,9 @@ KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) 
     context.threads = pool_->threads();
     choice = choose_schedule(problem, selected_.target, context, store_ ? &*store_ : nullptr);
   }
-  auto kernel = compile_kernel(problem, choice.schedule, selected_.target, *selected_.backend);
-  if (!kernel && choice.match != Match::default_) {
-    // A record is advice: one that cannot be built here is no reason to fail.
-    support::log_warn("{}: the recorded schedule does not compile ({}); using the default",
-                      problem.line(), kernel.error().message);
-    choice = {problem.family().space(problem, selected_.target).default_schedule(), Match::default_,
-              kernel.error().message};
-    kernel = compile_kernel(problem, choice.schedule, selected_.target, *selected_.backend);
-  }
-  if (!kernel) return tl::unexpected(std::move(kernel).error());
+  LATHE_TRY(auto kernel, compile_chosen(problem, selected_, choice));
   return std::make_shared<const FetchedKernel>(
-      FetchedKernel{std::move(*kernel), choice.match, std::move(choice.reason), pool_});
+      FetchedKernel{std::move(kernel), choice.match, std::move(choice.reason), pool_});
 }
 
 }  // namespace lathe::runtime

@@ -12,9 +12,9 @@
 #include <lathe/library.h>
 
 #include "compiler/problem.h"
+#include "runtime/choose_schedule.h"
 #include "runtime/compiled_kernel.h"
 #include "runtime/fetch_table.h"
-#include "runtime/record_key.h"
 #include "runtime/target_selection.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
@@ -28,19 +28,6 @@ struct FetchedKernel {
   std::string reason;
   std::shared_ptr<ThreadPool> pool;
 };
-
-/// A schedule from the store and how well it fits.
-struct ScheduleChoice {
-  compiler::Schedule schedule;
-  Match match = Match::default_;
-  std::string reason;
-};
-
-/// The best schedule known to `store` (may be null) for the problem: exact, near, other host,
-/// default; only schedules that the problem's space accepts. Never fails for lack of records; store
-/// errors become the reason.
-ScheduleChoice choose_schedule(const compiler::Problem& problem, const ir::Target& target,
-                               const RecordContext& context, store::Store* store);
 
 /// Thread-safe. A failed compilation is not remembered: the next fetch tries again.
 class KernelLibrary {

@@ -6,6 +6,7 @@
 
 #include "compiler/estimate.h"
 #include "compiler/family.h"
+#include "runtime/choose_schedule.h"
 #include "support/hardware.h"
 
 namespace lathe::tuner {
@@ -31,7 +32,9 @@ bool streams(const compiler::Schedule& schedule) {
 
 Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
                                             const compiler::Sizes& at, const std::string& cache,
-                                            const ir::Target& target, int threads, Effort effort) {
+                                            const runtime::SelectedTarget& selected, int threads,
+                                            Effort effort) {
+  const ir::Target& target = selected.target;
   const compiler::SearchSpace space = problem.family().space(problem, target);
   const compiler::Work work = problem.family().work(problem, at);
   const bool output_is_read_next =
@@ -39,12 +42,10 @@ Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
       work.bytes_read + work.bytes_written < static_cast<double>(support::host().l3_bytes);
   const compiler::Machine machine = machine_of(support::host());
   std::vector<std::pair<double, std::string>> ordered;
-  std::string first;
+  const compiler::Schedule first =
+      runtime::buildable_default(problem, selected).value_or(space.default_schedule());
   for (const compiler::Schedule& point : space.points()) {
-    if (first.empty()) {
-      first = space.print(point);
-      continue;
-    }
+    if (point == first) continue;
     if (output_is_read_next && streams(point)) continue;
     // A plan that cannot be built or judged goes last; the worker records why.
     double cycles = std::numeric_limits<double>::infinity();
@@ -56,7 +57,7 @@ Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
   }
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::string> schedules = {std::move(first)};
+  std::vector<std::string> schedules = {space.print(first)};
   for (auto& [cycles, schedule] : ordered) {
     if (effort == Effort::quick && schedules.size() > kQuickCandidates) break;
     schedules.push_back(std::move(schedule));

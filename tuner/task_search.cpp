@@ -31,7 +31,7 @@ Result<TaskSearch> TaskSearch::create(const Task& task, const SessionOptions& op
   search.target_ = options.target.target.name;
   search.threads_ = options.threads;
   LATHE_TRY(std::vector<std::string> schedules,
-            candidates(task.problem, task.at, task.cache, options.target.target, options.threads,
+            candidates(task.problem, task.at, task.cache, options.target, options.threads,
                        options.effort));
   search.default_ = schedules.front();
   LATHE_TRY(const std::vector<store::Trial> trials, store.trials(search.key_));

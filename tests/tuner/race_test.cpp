@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "runtime/choose_schedule.h"
 #include "tests/tuner/kernels.h"
 #include "tuner/candidates.h"
 #include "tuner/roofline.h"
@@ -16,8 +17,8 @@ namespace {
 
 std::vector<std::string> candidates_of(const std::string& line, int64_t rows,
                                        const std::string& cache, Effort effort) {
-  const auto list = candidates(*compiler::parse_problem(line), {{"rows", rows}}, cache,
-                               test_target().target, 1, effort);
+  const auto list =
+      candidates(*compiler::parse_problem(line), {{"rows", rows}}, cache, test_target(), 1, effort);
   EXPECT_TRUE(list);
   return list ? *list : std::vector<std::string>{};
 }
@@ -33,6 +34,23 @@ TEST(Candidates, TheDefaultComesFirstAndNothingTwice) {
   const auto quick = candidates_of(problem.line(), 8, "cold", Effort::quick);
   EXPECT_LT(quick.size(), full.size());
   EXPECT_TRUE(std::equal(quick.begin(), quick.end(), full.begin()));
+}
+
+// The baseline of a race is what a fetch without records runs.
+TEST(Candidates, WhereTheDefaultDoesNotFitTheNearestPointThatDoesComesFirst) {
+  const auto problem = *compiler::parse_problem("softmax rows=8 width=4096 type=f16");
+  runtime::SelectedTarget small = test_target();
+  for (small.target.vector_registers = 16; small.target.vector_registers > 1;
+       --small.target.vector_registers) {
+    const auto space = problem.family().space(problem, small.target);
+    const auto fits = runtime::buildable_default(problem, small);
+    if (!fits) break;
+    const auto list = candidates(problem, {{"rows", 8}}, "cold", small, 1, Effort::full);
+    ASSERT_TRUE(list);
+    EXPECT_EQ(list->front(), space.print(*fits));
+    EXPECT_EQ(list->size(), space.points().size());
+  }
+  EXPECT_LT(small.target.vector_registers, 16);
 }
 
 TEST(Candidates, WarmInputsLeaveStreamingStoresOut) {

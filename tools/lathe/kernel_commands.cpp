@@ -7,8 +7,8 @@
 #include "compiler/sizes.h"
 #include "ir/plan/plan.h"
 #include "ir/program/printer.h"
+#include "runtime/choose_schedule.h"
 #include "runtime/compiled_kernel.h"
-#include "runtime/kernel_library.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
 #include "tools/common/arguments.h"
@@ -27,9 +27,9 @@ namespace {
 
 // --schedule over the default; without it what the store knows, when a kernel is to run here.
 Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
-                                       const compiler::Problem& problem, const ir::Target& target,
-                                       bool ask_store) {
-  const compiler::SearchSpace space = problem.family().space(problem, target);
+                                       const compiler::Problem& problem,
+                                       const runtime::SelectedTarget& selected, bool ask_store) {
+  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
   if (!driver.schedule.empty()) {
     LATHE_TRY(compiler::Schedule schedule, space.parse(driver.schedule));
     LATHE_CHECK(space.check(schedule));
@@ -46,9 +46,12 @@ Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
     if (context.threads == 0) {
       LATHE_TRY(context.threads, runtime::default_threads());
     }
-    if (store) return runtime::choose_schedule(problem, target, context, &*store);
+    if (store) return runtime::choose_schedule(problem, selected.target, context, &*store);
   }
-  return runtime::ScheduleChoice{space.default_schedule(), Match::default_, "the family's default"};
+  // Where nothing fits, the stage that refuses the default says why.
+  return runtime::ScheduleChoice{
+      runtime::buildable_default(problem, selected).value_or(space.default_schedule()),
+      Match::default_, "the family's default"};
 }
 
 void show(const DriverOptions& driver, const compiler::Problem& problem, const ir::Target& target,
@@ -94,7 +97,7 @@ Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options
   }
   LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
   LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, false));
-  LATHE_TRY(const runtime::ScheduleChoice choice, choose(driver, problem, selected.target, false));
+  LATHE_TRY(const runtime::ScheduleChoice choice, choose(driver, problem, selected, false));
   LATHE_TRY(const ir::plan::Plan plan,
             problem.family().build(problem, choice.schedule, selected.target));
   LATHE_CHECK(ir::plan::verify(plan));
@@ -162,15 +165,19 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(options.at));
   LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem, given));
   LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, true));
-  LATHE_TRY(const runtime::ScheduleChoice choice, choose(driver, problem, selected.target, true));
+  LATHE_TRY(runtime::ScheduleChoice choice, choose(driver, problem, selected, true));
   int threads = driver.threads;
   if (threads == 0) {
     LATHE_TRY(threads, runtime::default_threads());
   }
   LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(threads));
   std::vector<tuner::Racer> racers(1);
-  LATHE_TRY(racers[0].kernel,
-            runtime::compile_kernel(problem, choice.schedule, selected.target, *selected.backend));
+  if (driver.schedule.empty()) {
+    LATHE_TRY(racers[0].kernel, runtime::compile_chosen(problem, selected, choice));
+  } else {
+    LATHE_TRY(racers[0].kernel, runtime::compile_kernel(problem, choice.schedule, selected.target,
+                                                        *selected.backend));
+  }
   LATHE_TRY(const tuner::RaceBuffers buffers,
             tuner::RaceBuffers::create(*racers[0].kernel, at, options.cache == "cold"));
   tuner::RaceOptions race_options;

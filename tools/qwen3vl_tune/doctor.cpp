@@ -3,7 +3,7 @@
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
-#include "runtime/compiled_kernel.h"
+#include "runtime/choose_schedule.h"
 #include "runtime/executable_memory.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
@@ -28,9 +28,8 @@ Finding try_target(const runtime::SelectedTarget& selected) {
   Finding finding{"target " + selected.target.name, false, ""};
   const auto attempt = [&]() -> Status {
     LATHE_TRY(const compiler::Problem problem, compiler::parse_problem("rms_norm rows=8 width=72"));
-    const compiler::SearchSpace space = problem.family().space(problem, selected.target);
-    LATHE_TRY(const auto kernel, runtime::compile_kernel(problem, space.default_schedule(),
-                                                         selected.target, *selected.backend));
+    runtime::ScheduleChoice choice;
+    LATHE_TRY(const auto kernel, runtime::compile_chosen(problem, selected, choice));
     LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem));
     LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(1));
     tuner::Checker checker(problem, at);

@@ -1,8 +1,9 @@
 // Commands that read or move records: status, explain, export, merge.
 #include "compiler/family.h"
 #include "compiler/sizes.h"
-#include "runtime/kernel_library.h"
+#include "runtime/choose_schedule.h"
 #include "runtime/record_key.h"
+#include "runtime/thread_pool.h"
 #include "store/store.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
@@ -91,8 +92,11 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     if (context.threads == 0) {
       LATHE_TRY(context.threads, runtime::default_threads());
     }
-    const runtime::ScheduleChoice choice =
+    runtime::ScheduleChoice choice =
         runtime::choose_schedule(problem, selected.target, context, &store);
+    if (choice.match == Match::default_) {
+      LATHE_TRY(choice.schedule, runtime::buildable_default(problem, selected));
+    }
     const std::string schedule =
         problem.family().space(problem, selected.target).print(choice.schedule);
     LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem));

@@ -1,0 +1,42 @@
+// Which schedule a kernel gets: what the store knows, else the family's default, else what fits.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <lathe/library.h>
+
+#include "compiler/problem.h"
+#include "runtime/compiled_kernel.h"
+#include "runtime/record_key.h"
+#include "runtime/target_selection.h"
+#include "store/store.h"
+
+namespace lathe::runtime {
+
+/// A schedule and how well it fits.
+struct ScheduleChoice {
+  compiler::Schedule schedule;
+  Match match = Match::default_;
+  std::string reason;
+};
+
+/// The best schedule known to `store` (may be null) for the problem: exact, near, other host,
+/// default; only schedules that the problem's space accepts. Never fails for lack of records; store
+/// errors become the reason. Compiles nothing: see compile_chosen() and buildable_default().
+ScheduleChoice choose_schedule(const compiler::Problem& problem, const ir::Target& target,
+                               const RecordContext& context, store::Store* store);
+
+/// Compiles the choice. A record is advice: where it does not compile here, the default does; and
+/// where the default's programs need more registers than the target has, the nearest point of the
+/// space that fits. `choice` then names what was compiled and why. Errors: none fits.
+Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const compiler::Problem& problem,
+                                                             const SelectedTarget& selected,
+                                                             ScheduleChoice& choice);
+
+/// The schedule that compile_chosen() ends at without a record, found by emitting alone: for
+/// targets that this host cannot run, too.
+Result<compiler::Schedule> buildable_default(const compiler::Problem& problem,
+                                             const SelectedTarget& selected);
+
+}  // namespace lathe::runtime

@@ -1,0 +1,99 @@
+// A kernel without a record always compiles: on every target, and where the default does not fit.
+#include "runtime/choose_schedule.h"
+
+#include <gtest/gtest.h>
+
+#include <lathe/backends.h>
+
+#include "support/hardware.h"
+#include "tests/support/kernel_cases.h"
+
+namespace lathe::runtime {
+namespace {
+
+constexpr int64_t kWidths[] = {1, 72, 257, 4097};
+
+// Emits for targets that this CPU may lack, too.
+SelectedTarget emitted(std::string_view name) {
+  const Backends backends = default_backends();
+  for (const auto& backend : backends) {
+    auto target = backend->target(name, "");
+    if (target) return {std::move(*target), backend};
+  }
+  ADD_FAILURE() << "no backend emits for " << name;
+  return {};
+}
+
+std::vector<std::string> catalogue_lines() {
+  std::vector<std::string> lines;
+  for (const compiler::Family* family : compiler::catalogue()) lines.push_back(family->example);
+  for (const char* type : {"f32", "f16", "bf16"})
+    for (const int64_t width : kWidths)
+      for (std::string& line : tests::problem_lines(type, width)) lines.push_back(std::move(line));
+  return lines;
+}
+
+TEST(ChooseSchedule, EveryProblemCompilesWithoutARecordOnEveryTarget) {
+  for (const char* name : {"scalar", "sse", "avx2", "avx512"}) {
+    const SelectedTarget selected = emitted(name);
+    const bool runs = required_isa(selected.target).without(support::host().isa).empty();
+    for (const std::string& line : catalogue_lines()) {
+      const auto problem = compiler::parse_problem(line);
+      ASSERT_TRUE(problem) << line << ": " << problem.error().message;
+      const auto schedule = buildable_default(*problem, selected);
+      ASSERT_TRUE(schedule) << name << ", " << line << ": " << schedule.error().message;
+      if (!runs) continue;
+      ScheduleChoice choice;
+      const auto kernel = compile_chosen(*problem, selected, choice);
+      ASSERT_TRUE(kernel) << name << ", " << line << ": " << kernel.error().message;
+      EXPECT_EQ(choice.schedule, *schedule) << name << ", " << line;
+      EXPECT_EQ((*kernel)->schedule, *schedule) << name << ", " << line;
+    }
+  }
+}
+
+// A register file so small that defaults are refused: the nearest point that fits is taken.
+TEST(ChooseSchedule, WhereTheDefaultNeedsTooManyRegistersTheNearestPointThatFitsIsTaken) {
+  SelectedTarget small = emitted("sse");
+  int replaced = 0;
+  for (const std::string& line : catalogue_lines()) {
+    const auto problem = compiler::parse_problem(line);
+    ASSERT_TRUE(problem) << line;
+    for (small.target.vector_registers = 16; small.target.vector_registers >= 10;
+         --small.target.vector_registers) {
+      const compiler::SearchSpace space = problem->family().space(*problem, small.target);
+      ScheduleChoice choice;
+      const auto kernel = compile_chosen(*problem, small, choice);
+      if (!kernel) {
+        // What no schedule of the space can do stays an error that counts the registers.
+        EXPECT_EQ(kernel.error().code, ErrorCode::rejected) << line;
+        EXPECT_NE(kernel.error().message.find("registers"), std::string::npos)
+            << kernel.error().message;
+        break;
+      }
+      EXPECT_TRUE(space.check(choice.schedule)) << line;
+      if (choice.schedule == space.default_schedule()) continue;
+      ++replaced;
+      EXPECT_NE(choice.reason.find("the default does not fit"), std::string::npos) << choice.reason;
+      EXPECT_EQ(choice.match, Match::default_);
+    }
+  }
+  EXPECT_GT(replaced, 10);
+}
+
+TEST(ChooseSchedule, ARecordThatDoesNotCompileGivesWayToTheDefault) {
+  const SelectedTarget selected = emitted("sse");
+  const auto problem = compiler::parse_problem("softmax rows=8 width=64");
+  ASSERT_TRUE(problem);
+  const compiler::SearchSpace space = problem->family().space(*problem, selected.target);
+  ScheduleChoice choice{space.default_schedule(), Match::exact, "tuned here"};
+  choice.schedule.set(space.knobs().front().name, 12345);
+  const auto kernel = compile_chosen(*problem, selected, choice);
+  ASSERT_TRUE(kernel) << kernel.error().message;
+  EXPECT_EQ(choice.match, Match::default_);
+  EXPECT_EQ(choice.schedule, space.default_schedule());
+  EXPECT_NE(choice.reason.find("12345"), std::string::npos) << choice.reason;
+}
+
+}  // namespace
+}  // namespace lathe::runtime
