@@ -96,6 +96,7 @@ void Lowering::store(const Instr& instr) {
   }
   auto* stream = b_.CreateAlignedStore(value, to, ll::Align(uint64_t{4} * n_));
   auto* one = ll::ConstantAsMetadata::get(b_.getInt32(1));
+  streams_ = true;
   stream->setMetadata(ll::LLVMContext::MD_nontemporal, ll::MDNode::get(module_.getContext(), one));
 }
 

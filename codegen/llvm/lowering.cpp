@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/MDBuilder.h>
 
 namespace lathe::codegen::llvm {
@@ -66,6 +67,10 @@ ll::Function* Lowering::run() {
   for (const auto& parameter : program_.parameters) put(parameter.reg, next(b_.getInt64Ty()));
 
   block(program_.body);
+  // x86's streamed stores obey no order, not even that of a later release, until they are fenced;
+  // other machines' do.
+  if (streams_ && machine_.architecture == Architecture::x86_64)
+    b_.CreateIntrinsic(ll::Intrinsic::x86_sse_sfence, {}, {});
   b_.CreateRetVoid();
   return function_;
 }

@@ -125,6 +125,7 @@ class Lowering {
   unsigned n_;  ///< lanes
   ll::FixedVectorType *floats_, *ints_, *words_, *bytes_, *bits_;
   ll::Function* function_ = nullptr;
+  bool streams_ = false;                   ///< a store past the caches was lowered
   std::vector<ll::AllocaInst*> slots_[4];  ///< by RegClass, then id
 };
 

@@ -14,9 +14,12 @@ bool Emitter::memory_op() {
     case Op::store: store(); return true;
     case Op::store_part: store_part(); return true;
     case Op::store_stream:
-      if (a_.is_scalar())
+      if (a_.is_scalar()) {
         a_.store_vector(memory(), src(0));
-      else if (a_.is_sse())
+        return true;
+      }
+      streams_ = true;
+      if (a_.is_sse())
         a_.movntps(memory(), src(0));
       else {
         a_.need(a_.is_avx512() ? Isa::avx512f : Isa::avx);

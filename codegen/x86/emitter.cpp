@@ -60,6 +60,8 @@ void Emitter::prologue() {
 }
 
 void Emitter::epilogue() {
+  // Streamed stores obey no order, not even that of a later release, until they are fenced.
+  if (streams_) a_.sfence();
   if (!a_.is_sse()) {
     a_.need(Isa::avx);
     a_.vzeroupper();

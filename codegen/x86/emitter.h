@@ -119,6 +119,7 @@ class Emitter {
   Assembler a_;
   const Item* current_ = nullptr;
   size_t index_ = 0;
+  bool streams_ = false;       ///< a store past the caches was emitted
   std::vector<Label> labels_;  ///< by item: of a loop's body or skip, of an arm
   std::vector<Label> skips_;
   Xmm register_operand_;

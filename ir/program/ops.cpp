@@ -131,7 +131,8 @@ constexpr std::array kOps = {
                            "the first `scalar` lanes (0 … lanes); touches no byte beyond"))),
     writes(row(
         "store_stream", '-', "v",
-        "as store, raw32 only, past the caches; the address is a multiple of the vector's bytes")),
+        "as store, raw32 only, past the caches; the address is a multiple of the vector's bytes; "
+        "other threads see it once the program has returned")),
     with_imm(with_address(row(
         "prefetch", '-', "",
         "a hint; imm = 0 into all caches, 1 L2, 2 last level, 3 once; any address is allowed"))),

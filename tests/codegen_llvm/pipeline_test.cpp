@@ -86,6 +86,32 @@ TEST(LlvmPipeline, uses_full_vectors_of_avx512) {
   EXPECT_THAT(*text, HasSubstr("zmm"));
 }
 
+// x86's streamed stores are the only ones that a later release does not order.
+TEST(LlvmPipeline, fences_streamed_stores_of_x86) {
+  for (const char* name : {"nehalem", "haswell", "skylake-avx512", "cortex-a76"}) {
+    for (const bool streams : {false, true}) {
+      using namespace ir::program;  // NOLINT: one program is written here
+      const ir::Target target = target_of(name);
+      Builder b("copy", target);
+      const Pointer x = b.buffer("x", ir::Type::f32, BufferAccess::read);
+      const Pointer y = b.buffer("y", ir::Type::f32, BufferAccess::write);
+      const Vec v = b.load(x, Span{});
+      if (streams)
+        b.store_stream(y, Span{}, v);
+      else
+        b.store(y, Span{}, v);
+      const auto image = make_backend()->compile(b.finish());
+      ASSERT_TRUE(image) << image.error().message;
+      const auto code = decode(*image);
+      ASSERT_TRUE(code);
+      const bool x86 = std::string_view(name) != "cortex-a76";
+      EXPECT_EQ(count(*code, "movntps") + count(*code, "vmovntps"), x86 && streams ? 1U : 0U)
+          << print(*code);
+      EXPECT_EQ(count(*code, "sfence"), x86 && streams ? 1U : 0U) << name << "\n" << print(*code);
+    }
+  }
+}
+
 TEST(LlvmPipeline, keeps_a_simple_loop_in_registers) {
   for (const char* name : {"nehalem", "haswell", "cortex-a76"}) {
     const auto image = make_backend()->compile(scale_program(target_of(name)));

@@ -67,6 +67,43 @@ TEST(X86Listing, ACounterNobodyReadsCountsDown) {
   EXPECT_EQ(count(code, "dec"), 1u);
 }
 
+// Before it returns, a program makes its streamed stores visible; others need not wait for that.
+TEST(X86Listing, AProgramThatStreamsEndsWithAFence) {
+  for (const char* name : {"scalar", "sse", "avx2", "avx512"}) {
+    for (const bool streams : {false, true}) {
+      Builder b("copy", target(name));
+      const Pointer x = b.buffer("x", Type::f32, BufferAccess::read);
+      const Pointer o = b.buffer("o", Type::f32, BufferAccess::write);
+      const ir::program::Scalar rows = b.parameter("rows");
+      b.loop(0, rows, 1, [&](ir::program::Scalar) {
+        const Vec v = b.load(x, Span{});
+        if (streams)
+          b.store_stream(o, Span{}, v);
+        else
+          b.store(o, Span{}, v);
+        b.advance(x, b.lanes() * 4);
+        b.advance(o, b.lanes() * 4);
+      });
+      const auto code = listing(compile(b.finish()));
+      const size_t streamed = count(code, "movntps") + count(code, "vmovntps");
+      const bool fenced = streams && b.lanes() > 1;  // one lane has no such store
+      EXPECT_EQ(streamed, fenced ? 1U : 0U) << codegen::llvm::print(code);
+      EXPECT_EQ(count(code, "sfence"), streamed) << codegen::llvm::print(code);
+      if (!fenced) continue;
+      const auto fence = std::find_if(code.begin(), code.end(), [](const Instruction& instruction) {
+        return instruction.mnemonic == "sfence";
+      });
+      EXPECT_EQ(std::find_if(fence, code.end(),
+                             [](const Instruction& instruction) {
+                               return instruction.mnemonic.find("mov") != std::string::npos ||
+                                      instruction.mnemonic[0] == 'j';
+                             }),
+                code.end())
+          << codegen::llvm::print(code);
+    }
+  }
+}
+
 // relu in place: the load folds, unless a store to memory that may be the same stands between.
 TEST(X86Listing, ALoadNeverMovesAcrossAStore) {
   for (const bool store_between : {false, true}) {
