@@ -73,6 +73,14 @@ void fill(ir::Tensor& tensor, InputKind kind, Random& random) {
   repeat_beginning(tensor);
 }
 
+void draw_indices(const runtime::CompiledKernel& kernel, const runtime::OperandRule& rule,
+                  const compiler::Sizes& sizes, Random& random, ir::Tensor& tensor) {
+  const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
+  const int64_t limit = sizes.find(name)->second;
+  for (int64_t k = 0; k < tensor.elements(); ++k)
+    tensor.set(k, static_cast<double>(random.next() % static_cast<uint64_t>(limit)));
+}
+
 }  // namespace
 
 const std::vector<InputKind>& adversarial_kinds() {
@@ -123,10 +131,7 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
     const runtime::OperandRule& rule = kernel.operands[static_cast<size_t>(i)];
     ir::Tensor tensor(rule.type, shapes[static_cast<size_t>(i)]);
     if (rule.index_limit >= 0) {
-      const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
-      const int64_t limit = sizes.find(name)->second;
-      for (int64_t k = 0; k < tensor.elements(); ++k)
-        tensor.set(k, static_cast<double>(random.next() % static_cast<uint64_t>(limit)));
+      draw_indices(kernel, rule, sizes, random, tensor);
     } else if (ir::info(rule.type).block_elements > 1) {
       ir::Tensor values(ir::Type::f32, shapes[static_cast<size_t>(i)]);
       fill(values, InputKind::normal, random);
@@ -137,6 +142,45 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
     inputs.push_back(std::move(tensor));
   }
   return inputs;
+}
+
+void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
+                    uint64_t seed, std::vector<ir::Tensor>& inputs) {
+  Random random(seed);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (kernel.operands[i].index_limit >= 0)
+      draw_indices(kernel, kernel.operands[i], sizes, random, inputs[i]);
+}
+
+std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {
+  std::vector<bool> tables(static_cast<size_t>(kernel.inputs));
+  for (size_t i = 0; i < tables.size(); ++i) {
+    const auto& shape = kernel.operands[i].shape;
+    for (const runtime::OperandRule& rule : kernel.operands)
+      if (rule.index_limit >= 0 && shape.size() > 1 && shape.front().variable == rule.index_limit)
+        tables[i] = true;
+  }
+  return tables;
+}
+
+int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,
+                      const std::vector<ir::Tensor>& outputs) {
+  const std::vector<bool> tables = tables_of(kernel);
+  int64_t bytes = 0;
+  for (const ir::Tensor& output : outputs) bytes += output.bytes();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!tables[i]) {
+      bytes += inputs[i].bytes();
+      continue;
+    }
+    const int64_t entries = std::max<int64_t>(inputs[i].shape().front(), 1);
+    int64_t named = 0;
+    for (size_t k = 0; k < inputs.size(); ++k)
+      if (kernel.operands[k].index_limit == kernel.operands[i].shape.front().variable)
+        named += inputs[k].elements();
+    bytes += inputs[i].bytes() / entries * std::min(named, entries);
+  }
+  return bytes;
 }
 
 Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kernel,

@@ -33,6 +33,17 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
                                             const compiler::Sizes& sizes, InputKind kind,
                                             uint64_t seed);
 
+/// Draws the elements of the index operands among `inputs` anew.
+void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
+                    uint64_t seed, std::vector<ir::Tensor>& inputs);
+
+/// For each input, whether it is a table: an index operand names the entries that a call reads.
+std::vector<bool> tables_of(const runtime::CompiledKernel& kernel);
+
+/// Bytes that one call touches: operands whole, of a table the entries that are named at most.
+int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,
+                      const std::vector<ir::Tensor>& outputs);
+
 /// Zeroed tensors for the outputs.
 Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kernel,
                                              const compiler::Sizes& sizes);

@@ -42,37 +42,59 @@ Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& p
 Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
                                         const compiler::Sizes& at, bool cold) {
   RaceBuffers buffers;
-  int64_t bytes = 0;
+  LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at, InputKind::normal, kSeed));
+  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at));
+  const std::vector<bool> is_table = tables_of(kernel);
+  const int64_t available = support::available_memory() / 4;
+  const int64_t touched = std::max<int64_t>(bytes_touched(kernel, inputs, outputs), 1);
+  int64_t own = 0, shared = 0;  // bytes of one set, of one copy of all tables
+  for (const ir::Tensor& output : outputs) own += output.bytes();
+  for (size_t i = 0; i < inputs.size(); ++i) (is_table[i] ? shared : own) += inputs[i].bytes();
+  if (own + shared > available) {
+    return fail(ErrorCode::resource_exhausted,
+                "{} at {} needs {} MiB; a quarter of the free memory is {} MiB",
+                kernel.problem.line(), compiler::print(at), (own + shared) >> 20, available >> 20);
+  }
   size_t sets = 1;
+  int64_t wanted = 0;
+  if (cold) {
+    wanted = std::min(std::max(kCacheMultiple * support::host().l3_bytes, kLeastColdBytes),
+                      available - shared);
+    sets = static_cast<size_t>(std::clamp<int64_t>(wanted / touched + 1, 2, 4096));
+  }
+  // Further copies repeat the first one's values: what counts is that they lie elsewhere, and
+  // drawing random numbers for hundreds of MiB would take longer than the race. Only indices are
+  // drawn anew, as all sets may share a table.
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!is_table[i]) continue;
+    const int64_t bytes = std::max<int64_t>(inputs[i].bytes(), 1);
+    const auto copies =
+        static_cast<size_t>(std::clamp<int64_t>(wanted / bytes, 1, static_cast<int64_t>(sets)));
+    auto& table = buffers.tables_.emplace_back();
+    table.push_back(std::move(inputs[i]));
+    table.resize(copies, table.front());
+  }
   for (size_t set = 0; set < sets; ++set) {
-    // Further sets repeat the first one's values: what counts is that they lie elsewhere, and
-    // drawing random numbers for hundreds of MiB would take longer than the race.
-    std::vector<ir::Tensor> inputs;
-    if (set == 0) {
-      LATHE_TRY(inputs, make_inputs(kernel, at, InputKind::normal, kSeed));
-    } else {
-      inputs = buffers.tensors_.front();
-    }
-    LATHE_TRY(auto outputs, make_outputs(kernel, at));
-    if (set == 0) {
-      for (const auto* list : {&inputs, &outputs})
-        for (const ir::Tensor& tensor : *list) bytes += tensor.bytes();
-      const int64_t available = support::available_memory() / 4;
-      if (bytes > available) {
-        return fail(ErrorCode::resource_exhausted,
-                    "{} at {} needs {} MiB; a quarter of the free memory is {} MiB",
-                    kernel.problem.line(), compiler::print(at), bytes >> 20, available >> 20);
-      }
-      if (cold) {
-        const int64_t wanted = std::min(
-            std::max(kCacheMultiple * support::host().l3_bytes, kLeastColdBytes), available);
-        sets = static_cast<size_t>(
-            std::clamp<int64_t>(wanted / std::max<int64_t>(bytes, 1) + 1, 2, 4096));
+    if (set > 0) redraw_indices(kernel, at, kSeed + set, inputs);
+    std::vector<ir::Tensor> tensors;
+    std::vector<TensorView> views;
+    size_t table = 0;
+    const auto add = [&](ir::Tensor& tensor) {
+      views.emplace_back(tensor.data(), static_cast<DataType>(tensor.type()), tensor.shape().data(),
+                         tensor.rank());
+    };
+    tensors.reserve(inputs.size() + outputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (is_table[i]) {
+        auto& copies = buffers.tables_[table++];
+        add(copies[set % copies.size()]);
+      } else {
+        add(tensors.emplace_back(inputs[i]));
       }
     }
-    buffers.views_.push_back(views_of(inputs, outputs));
-    buffers.tensors_.push_back(std::move(inputs));
-    buffers.tensors_.push_back(std::move(outputs));
+    for (const ir::Tensor& output : outputs) add(tensors.emplace_back(output));
+    buffers.views_.push_back(std::move(views));
+    buffers.tensors_.push_back(std::move(tensors));
   }
   return buffers;
 }

@@ -15,6 +15,8 @@ namespace lathe::tuner {
 
 /// Operands to time with. cold: enough sets, used in rotation, that none is in cache when its turn
 /// comes (four times the last cache in all, within a quarter of the free memory); warm: one set.
+/// What counts is the bytes that calls touch: each set of a cold kernel names other entries of its
+/// tables, which sets share where one is as large as that.
 class RaceBuffers {
  public:
   static Result<RaceBuffers> create(const runtime::CompiledKernel& kernel,
@@ -23,7 +25,8 @@ class RaceBuffers {
   const std::vector<TensorView>& views(size_t set) const { return views_[set]; }
 
  private:
-  std::vector<std::vector<ir::Tensor>> tensors_;
+  std::vector<std::vector<ir::Tensor>> tensors_;  ///< of each set, without tables
+  std::vector<std::vector<ir::Tensor>> tables_;   ///< the copies of each table
   std::vector<std::vector<TensorView>> views_;
 };
 

@@ -85,6 +85,40 @@ TEST(Race, TimesEveryRacerInEveryRound) {
   }
 }
 
+// A call reads one entry of a table: two copies of a large one would be two entries, both in cache.
+TEST(RaceBuffers, AColdSetNamesOtherEntriesOfASharedTable) {
+  const auto kernel = compile("embedding rows=1 width=256");
+  const compiler::Sizes at = {{"rows", 1}, {"vocabulary", 300000}};  // 300 MB
+  const auto buffers = RaceBuffers::create(*kernel, at, true);
+  ASSERT_TRUE(buffers) << buffers.error().message;
+  EXPECT_EQ(buffers->sets(), 4096U);
+  std::set<const void*> tables, outputs;
+  std::set<int32_t> ids;
+  for (size_t set = 0; set < buffers->sets(); ++set) {
+    const auto& views = buffers->views(set);
+    ASSERT_EQ(views.size(), 3U);
+    tables.insert(views[0].data);
+    ids.insert(*static_cast<const int32_t*>(views[1].data));
+    outputs.insert(views[2].data);
+  }
+  EXPECT_EQ(tables.size(), 1U);
+  EXPECT_GT(ids.size(), 3500U);
+  EXPECT_EQ(outputs.size(), buffers->sets());
+}
+
+// A table smaller than the caches exists in so many copies that it is not found there.
+TEST(RaceBuffers, ASmallTableIsCopied) {
+  const auto kernel = compile("embedding rows=8 width=256");
+  const auto cold = RaceBuffers::create(*kernel, {{"rows", 8}, {"vocabulary", 1000}}, true);
+  const auto warm = RaceBuffers::create(*kernel, {{"rows", 8}, {"vocabulary", 1000}}, false);
+  ASSERT_TRUE(cold) << cold.error().message;
+  ASSERT_TRUE(warm) << warm.error().message;
+  EXPECT_EQ(warm->sets(), 1U);
+  std::set<const void*> tables;
+  for (size_t set = 0; set < cold->sets(); ++set) tables.insert(cold->views(set)[0].data);
+  EXPECT_GE(tables.size() * 1000 * 256 * 4, size_t{60} << 20);
+}
+
 TEST(Roofs, ArePositiveAndFinite) {
   auto pool = runtime::ThreadPool::create(1);
   ASSERT_TRUE(pool);

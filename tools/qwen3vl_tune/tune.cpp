@@ -100,11 +100,14 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   if (common.device != "cpu") {
     return fail(ErrorCode::invalid_argument, "--device: found '{}', expected cpu", common.device);
   }
+  if (options.objective == "energy") {
+    return fail(ErrorCode::unsupported,
+                "--objective: found 'energy', but this version reads no energy counters; use "
+                "--objective time");
+  }
   if (options.objective != "time") {
-    return fail(
-        ErrorCode::unsupported,
-        "--objective: found '{}', expected time (this machine's energy counters are not read)",
-        options.objective);
+    return fail(ErrorCode::invalid_argument, "--objective: found '{}', expected time",
+                options.objective);
   }
   tuner::SessionOptions session;
   LATHE_TRY(session.effort, parse_effort(options.effort));
