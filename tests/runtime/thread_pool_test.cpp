@@ -145,5 +145,23 @@ TEST(DefaultThreads, PhysicalCoresOrTheEnvironment) {
   ::unsetenv("LATHE_THREADS");
 }
 
+// A loop that waits long for another worker makes the workers of the next thousand sleep between
+// loops: these and those after them do all their items, too.
+TEST(ThreadPool, LoopsAfterALateWorkerDoAllTheirItems) {
+  auto pool = ThreadPool::create(3);
+  ASSERT_TRUE(pool) << pool.error().message;
+  for (int round = 0; round < 2; ++round) {
+    const auto caller = std::this_thread::get_id();
+    pool->parallel_for(3, [&](std::int64_t, int) {
+      if (std::this_thread::get_id() != caller)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    });
+    std::atomic<std::int64_t> sum = 0;
+    for (int loop = 0; loop < 1100; ++loop)
+      pool->parallel_for(5, [&](std::int64_t index, int) { sum += index; });
+    EXPECT_EQ(sum, 11000);
+  }
+}
+
 }  // namespace
 }  // namespace lathe::runtime
