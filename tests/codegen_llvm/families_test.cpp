@@ -7,9 +7,9 @@
 
 #include "codegen/llvm/backend.h"
 #include "codegen/llvm/target.h"
-#include "tests/codegen_llvm/plan_calls.h"
 #include "tests/support/cross_run.h"
 #include "tests/support/kernel_cases.h"
+#include "tests/support/plan_calls.h"
 
 namespace lathe::tests {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "ir/program/printer.h"
 #include "runtime/compiled_kernel.h"
-#include "tests/codegen_llvm/plan_calls.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/plan_calls.h"
 
 namespace lathe::tests {
 

@@ -1,5 +1,5 @@
 // Walks a plan's loops and writes down each call.
-#include "tests/codegen_llvm/plan_calls.h"
+#include "tests/support/plan_calls.h"
 
 #include <algorithm>
 
