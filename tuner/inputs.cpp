@@ -5,9 +5,11 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "compiler/family.h"
 #include "ir/gguf_blocks.h"
+#include "support/hardware.h"
 
 namespace lathe::tuner {
 namespace {
@@ -100,6 +102,29 @@ std::string_view to_string(InputKind kind) {
   return "unknown";
 }
 
+Status check_memory(const compiler::Problem& problem, const compiler::Sizes& sizes) {
+  LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
+  double bytes = 0;  // sizes from a command line may overflow an integer
+  for (const auto* list : {&graph.inputs, &graph.outputs}) {
+    for (const ir::graph::ValueId id : *list) {
+      const ir::graph::TensorType& type = graph.type(id);
+      const ir::TypeInfo& info = ir::info(type.element);
+      double count = static_cast<double>(info.block_bytes) / info.block_elements;
+      for (const ir::graph::Dim& dim : type.shape) {
+        const auto size = sizes.find(dim.symbol);
+        count *= static_cast<double>(dim.factor);
+        if (size != sizes.end()) count *= static_cast<double>(size->second);
+      }
+      bytes += count;
+    }
+  }
+  const int64_t available = support::available_memory() / 4;
+  if (bytes <= static_cast<double>(available)) return {};
+  return fail(ErrorCode::resource_exhausted,
+              "{} at {} needs {:.0f} MiB; a quarter of the free memory is {} MiB", problem.line(),
+              compiler::print(sizes), bytes / (1 << 20), available >> 20);
+}
+
 Result<std::vector<std::vector<int64_t>>> operand_shapes(
     const std::vector<runtime::OperandRule>& rules, const compiler::Sizes& sizes) {
   std::vector<std::vector<int64_t>> shapes;
@@ -161,6 +186,37 @@ std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {
         tables[i] = true;
   }
   return tables;
+}
+
+void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::Tensor>& inputs) {
+  const std::vector<bool> tables = tables_of(kernel);
+  for (size_t first = 0; first < inputs.size(); ++first) {
+    const int limit = kernel.operands[first].index_limit;
+    if (limit < 0) continue;
+    std::set<int64_t> named;
+    const auto indices_of_table = [&](size_t k) { return kernel.operands[k].index_limit == limit; };
+    for (size_t k = 0; k < inputs.size(); ++k)
+      for (int64_t i = 0; indices_of_table(k) && i < inputs[k].elements(); ++i)
+        named.insert(static_cast<int64_t>(inputs[k].at(i)));
+    for (size_t k = 0; k < inputs.size(); ++k)
+      for (int64_t i = 0; indices_of_table(k) && i < inputs[k].elements(); ++i) {
+        const auto place = named.find(static_cast<int64_t>(inputs[k].at(i)));
+        inputs[k].set(i, static_cast<double>(std::distance(named.begin(), place)));
+      }
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!tables[k] || kernel.operands[k].shape.front().variable != limit) continue;
+      std::vector<int64_t> shape = inputs[k].shape();
+      const int64_t bytes = inputs[k].bytes() / std::max<int64_t>(shape.front(), 1);
+      shape.front() = static_cast<int64_t>(named.size());
+      ir::Tensor part(inputs[k].type(), shape);
+      int64_t to = 0;
+      for (const int64_t entry : named)
+        std::memcpy(part.data() + bytes * to++, inputs[k].data() + bytes * entry,
+                    static_cast<size_t>(bytes));
+      inputs[k] = std::move(part);
+    }
+    break;  // one kind of index a kernel
+  }
 }
 
 int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,

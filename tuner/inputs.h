@@ -23,6 +23,10 @@ enum class InputKind {
 const std::vector<InputKind>& adversarial_kinds();
 std::string_view to_string(InputKind kind);
 
+/// resource_exhausted where the problem's operands at these sizes exceed a quarter of the free
+/// memory: what tuning may take.
+Status check_memory(const compiler::Problem& problem, const compiler::Sizes& sizes);
+
 /// A shape for every operand of the signature.
 Result<std::vector<std::vector<int64_t>>> operand_shapes(
     const std::vector<runtime::OperandRule>& rules, const compiler::Sizes& sizes);
@@ -39,6 +43,10 @@ void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes
 
 /// For each input, whether it is a table: an index operand names the entries that a call reads.
 std::vector<bool> tables_of(const runtime::CompiledKernel& kernel);
+
+/// Shrinks the tables among `inputs` to the entries that the index operands name, and renumbers
+/// these: the same call, without what it does not read.
+void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::Tensor>& inputs);
 
 /// Bytes that one call touches: operands whole, of a table the entries that are named at most.
 int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,

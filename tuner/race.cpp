@@ -42,24 +42,19 @@ Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& p
 Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
                                         const compiler::Sizes& at, bool cold) {
   RaceBuffers buffers;
+  LATHE_CHECK(check_memory(kernel.problem, at));
   LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at, InputKind::normal, kSeed));
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at));
   const std::vector<bool> is_table = tables_of(kernel);
   const int64_t available = support::available_memory() / 4;
   const int64_t touched = std::max<int64_t>(bytes_touched(kernel, inputs, outputs), 1);
-  int64_t own = 0, shared = 0;  // bytes of one set, of one copy of all tables
-  for (const ir::Tensor& output : outputs) own += output.bytes();
-  for (size_t i = 0; i < inputs.size(); ++i) (is_table[i] ? shared : own) += inputs[i].bytes();
-  if (own + shared > available) {
-    return fail(ErrorCode::resource_exhausted,
-                "{} at {} needs {} MiB; a quarter of the free memory is {} MiB",
-                kernel.problem.line(), compiler::print(at), (own + shared) >> 20, available >> 20);
-  }
+  int64_t in_tables = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) in_tables += is_table[i] ? inputs[i].bytes() : 0;
   size_t sets = 1;
   int64_t wanted = 0;
   if (cold) {
     wanted = std::min(std::max(kCacheMultiple * support::host().l3_bytes, kLeastColdBytes),
-                      available - shared);
+                      available - in_tables);
     sets = static_cast<size_t>(std::clamp<int64_t>(wanted / touched + 1, 2, 4096));
   }
   // Further copies repeat the first one's values: what counts is that they lie elsewhere, and

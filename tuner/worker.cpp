@@ -9,6 +9,7 @@
 #include "store/records.h"
 #include "support/interrupt.h"
 #include "tuner/check.h"
+#include "tuner/inputs.h"
 #include "tuner/race.h"
 #include "tuner/roofline.h"
 #include "tuner/session.h"
@@ -64,6 +65,7 @@ class Worker {
     LATHE_TRY(problem_, compiler::parse_problem(job.problem));
     LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(job.at));
     LATHE_TRY(at_, compiler::complete_sizes(problem_, given));
+    LATHE_CHECK(check_memory(problem_, at_));
     checker_ = std::make_unique<Checker>(problem_, at_);
     key_ = key;
     return {};

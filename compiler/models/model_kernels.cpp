@@ -149,7 +149,7 @@ Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const W
       workload.image_width % unit != 0) {
     return fail(ErrorCode::invalid_argument,
                 "image {}x{}: both sides must be multiples of {} (patch size times merge size)",
-                workload.image_height, workload.image_width, unit);
+                workload.image_width, workload.image_height, unit);
   }
   Collector kernels;
   for (int64_t tokens : workload.tokens) {

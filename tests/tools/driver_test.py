@@ -1,5 +1,6 @@
 """lathe: runs graphs on every path alike, prints and emits, times, lists, and refuses bad input."""
 
+import json
 import math
 import random
 import subprocess
@@ -68,6 +69,21 @@ class Driver(ProgramTest):
         self.assertGreaterEqual(document["median_ns"], document["min_ns"])
         self.assertGreater(document["min_ns"], 0)
 
+    def test_bench_needs_no_store(self):
+        file = self.write("file", "")
+        out, err = self.start("--json", "bench", "--problem", PROBLEM, "--threads", "1", "--seconds", "0.05",
+                              XDG_CACHE_HOME=file).communicate(timeout=60)
+        self.assertEqual(json.loads(out)["match"], "default")
+        self.assertIn(file, err)
+
+    def test_errors_go_to_standard_error_in_words(self):
+        for arguments in (("check", self.path("missing.lir")), ("emit", "--problem", "rms_norm"), ("--wat",)):
+            process = self.start(*arguments)
+            out, err = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, out), (2, ""), arguments)
+            self.assertTrue(err.startswith("lathe: "), err)
+            self.assertEqual(len(err.splitlines()), 1, err)
+
     def test_catalog_lists_every_family(self):
         families = {family["family"]: family for family in self.run_json("catalog")["families"]}
         for name in FAMILIES:
@@ -79,19 +95,29 @@ class Driver(ProgramTest):
         broken = self.write("broken.lir", GRAPH.replace("%s = silu(%n)", "%s = silu(%n"))
         unknown = self.write("unknown.lir", GRAPH.replace("silu", "sigh"))
         shapes = self.write("shapes.lir", GRAPH.replace("%w: f32[72]", "%w: f32[71]"))
+        letters = random.Random(5)
+        noise = self.write("noise.lir", "".join(chr(letters.randrange(1, 256)) for _ in range(999)))
         write_npy(self.path("wrong.npy"), (5, 71), [0.0] * 355)
         for arguments, says in (
                 (("check", broken), ("broken.lir", "3:")),
                 (("check", unknown), ("unknown.lir", "3:", "sigh")),
                 (("check", shapes), ("shapes.lir", "71", "72")),
                 (("check", self.path("missing.lir")), ("missing.lir",)),
+                (("check", self.folder), (self.folder, "folder")),
+                (("check", noise), ("noise.lir", "1:")),
+                (("chekc", block), ("chekc", "check")),
+                (("check", block, "--no-such-flag"), ("--no-such-flag",)),
                 (("run", block), ("%x", "--in")),
                 (("run", block, "--in", f"x={self.path('wrong.npy')}", *inputs[2:]), ("71", "72")),
                 (("run", block, *inputs, "--out", "z=z.npy"), ("%z",)),
                 (("run", block, *inputs, "--target", "mmx"), ("mmx",)),
                 (("emit", "--problem", "rms_norm rows=8 width=72 colour=red", "--as", "plan"), ("colour",)),
                 (("emit", "--problem", "rms_norm rows=8", "--as", "plan"), ("width",)),
+                (("emit", "--problem", "rms_nrm rows=8 width=72"), ("rms_nrm", "rms_norm")),
                 (("emit", "--problem", PROBLEM, "--as", "poem"), ("poem", "plan")),
+                (("emit", "--problem", PROBLEM, "--target", "mmx"), ("mmx", "avx2")),
+                (("emit", "--problem", PROBLEM, "--target", "avx2", "--cpu", "i8080"), ("i8080", "haswell")),
+                (("emit", "--problem", PROBLEM, "--cpu", "i8080"), ("i8080", "haswell")),
                 (("emit", "--problem", PROBLEM, "--as", "plan", "--schedule", "unroll=99"), ("unroll", "99")),
                 (("bench", "--problem", PROBLEM, "--cache", "tepid"), ("tepid", "cold")),
                 (("bench", "--problem", PROBLEM, "--device", "cuda"), ("cuda", "cpu")),

@@ -75,6 +75,19 @@ class Tune(ProgramTest):
             with self.subTest(arguments=arguments):
                 self.assert_error(*arguments, says=says)
 
+    def test_an_unwritable_cache_folder_is_named(self):
+        file = self.write("file", "")
+        document = self.run_json(*self.arguments()[:-2], status=2, XDG_CACHE_HOME=file)
+        self.assertIn(file, document["error"]["message"])
+        self.assertIn("XDG_CACHE_HOME", document["error"]["message"])
+
+    def test_a_kernel_too_large_for_this_machine_is_told_and_the_others_are_tuned(self):
+        model = self.arguments("3s")
+        document = self.run_json(*model[:2], "--tokens", "1,100000000000", *model[4:], status=1)
+        errors = [kernel["error"] for kernel in document["kernels"] if "error" in kernel]
+        self.assertTrue(any("free memory" in error for error in errors), errors)
+        self.assertTrue(any("tuned_ns" in kernel for kernel in document["kernels"]))
+
     def start_and_wait_for_a_winner(self, more_than):
         """A running session that has just recorded a kernel, and how many the store holds now."""
         process = self.start("--json", *self.arguments("120s"))
@@ -97,18 +110,37 @@ class Tune(ProgramTest):
         self.assertGreaterEqual(len(timed), winners)
         self.assertEqual(self.winners(), len(timed))
 
+    def records(self):
+        """What the store holds: trials and winners, each under its key."""
+        document = self.run_json("export", "--db", self.db)
+        return {kind: {json.dumps(record, sort_keys=True) for record in document[kind]}
+                for kind in ("trials", "winners")}
+
     def test_a_kill_loses_no_record(self):
+        """Two processes tune into one store and die twenty times, each in the middle of anything."""
         choice = random.Random(7)
-        winners = 0
-        for _ in range(3):
-            process, winners = self.start_and_wait_for_a_winner(winners)
-            time.sleep(choice.uniform(0, 0.8))
-            process.kill()
+        processes = [self.start("--json", *self.arguments("120s")) for _ in range(2)]
+        self.addCleanup(lambda: [process.kill() for process in processes])
+        deadline = time.monotonic() + 60
+        while not os.path.exists(self.db) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        trials = set()
+        for _ in range(20):
+            time.sleep(choice.uniform(0.05, 0.6))
+            seen = self.records()
+            victim = choice.randrange(2)
+            processes[victim].kill()
+            processes[victim].communicate(timeout=30)
+            self.assertEqual(processes[victim].returncode, -signal.SIGKILL)
+            after = self.records()
+            self.assertLessEqual(trials | seen["trials"], after["trials"])
+            self.assertGreaterEqual(len(after["winners"]), len(seen["winners"]))
+            trials = after["trials"]
+            processes[victim] = self.start("--json", *self.arguments("120s"))
+        self.assertGreater(len(trials), 20)
+        for process in processes:
+            process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
-            self.assertEqual(process.returncode, -signal.SIGKILL)
-            after = self.winners()
-            self.assertGreaterEqual(after, winners)
-            winners = after
         checks = {check["check"]: check for check in self.run_json("doctor", "--db", self.db)["checks"]}
         self.assertTrue(checks["store"]["good"], checks["store"])
 

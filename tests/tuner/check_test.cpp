@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/tuner/kernels.h"
+#include "tuner/inputs.h"
 
 namespace lathe::tuner {
 namespace {
@@ -41,6 +42,30 @@ TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
   ASSERT_TRUE(checked) << checked.error().message;
   EXPECT_NE(checked->find("oracle"), std::string::npos);
   EXPECT_NE(checked->find("rows=40"), std::string::npos);
+}
+
+// The oracle sees the entries that are named alone; the result is the same.
+TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
+  const auto kernel = compile("embedding rows=40 width=8");
+  auto inputs = make_inputs(*kernel, {{"rows", 40}, {"vocabulary", 100000}}, InputKind::normal, 3);
+  ASSERT_TRUE(inputs);
+  const std::vector<ir::Tensor> whole = *inputs;
+  keep_named_entries(*kernel, *inputs);
+  const ir::Tensor &table = (*inputs)[0], &ids = (*inputs)[1];
+  EXPECT_LE(table.shape()[0], 40);
+  for (int64_t row = 0; row < 40; ++row)
+    for (int64_t i = 0; i < 8; ++i)
+      EXPECT_EQ(table.at(static_cast<int64_t>(ids.at(row)) * 8 + i),
+                whole[0].at(static_cast<int64_t>(whole[1].at(row)) * 8 + i));
+}
+
+TEST(Inputs, WhatDoesNotFitAQuarterOfTheMemoryIsRefusedBeforeItIsMade) {
+  const auto problem = *compiler::parse_problem("relu rows=8192 width=1024");
+  EXPECT_TRUE(check_memory(problem, {{"rows", 8192}}));
+  const Status refused = check_memory(problem, {{"rows", int64_t{1} << 60}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
+  EXPECT_NE(refused.error().message.find("free memory"), std::string::npos);
 }
 
 // A kernel that computes something else under the problem's name.

@@ -1,4 +1,5 @@
 // run, check and print: commands on .lir graphs.
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -88,6 +89,9 @@ Result<std::vector<ir::Tensor>> execute(const DriverOptions& driver, graph_ir::G
 }  // namespace
 
 Result<graph_ir::Graph> read_graph(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    return fail(ErrorCode::invalid_argument, "{}: is a folder; expected a .lir file", path);
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(ErrorCode::not_found, "{}: cannot be read", path);
   std::ostringstream text;

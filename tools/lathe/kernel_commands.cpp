@@ -11,6 +11,7 @@
 #include "runtime/compiled_kernel.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
+#include "support/log.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
 #include "tools/common/output.h"
@@ -36,11 +37,17 @@ Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
     return runtime::ScheduleChoice{std::move(schedule), Match::default_, "given by --schedule"};
   }
   if (ask_store && driver.db != "none") {
-    std::filesystem::path path = driver.db;
-    if (path.empty()) {
-      LATHE_TRY(path, store::default_path());
-    }
-    auto store = store::Store::open(path, {.mode = store::OpenMode::read_only});
+    // As in a fetch, a store that cannot be read is no reason not to run.
+    const auto open = [&]() -> Result<store::Store> {
+      std::filesystem::path path = driver.db;
+      if (path.empty()) {
+        LATHE_TRY(path, store::default_path());
+      }
+      return store::Store::open(path, {.mode = store::OpenMode::read_only});
+    };
+    Result<store::Store> store = open();
+    if (!store && store.error().code != ErrorCode::not_found)
+      support::log_warn("{}; using the default schedule", store.error().message);
     runtime::RecordContext context;
     context.threads = driver.threads;
     if (context.threads == 0) {
@@ -79,13 +86,16 @@ Result<runtime::SelectedTarget> driver_target(const DriverOptions& driver,
                 "--cpu {} is for lathe emit: kernels run on this machine only", driver.cpu);
   }
   const std::string name = driver.target.empty() ? "llvm" : driver.target;
-  Error last{ErrorCode::not_found, fmt::format("no code generator makes target '{}'", name)};
+  const auto path = ir::parse_target(name);
+  if (!path && name != "llvm") return tl::unexpected(path.error());
+  Error refusal{ErrorCode::not_found, fmt::format("no code generator makes target '{}'", name)};
   for (const auto& backend : backends) {
     auto target = backend->target(name, driver.cpu);
     if (target) return runtime::SelectedTarget{std::move(*target), backend};
-    last = std::move(target).error();
+    // What counts is why the backend of that path refuses the machine.
+    if (path ? backend->emits(*path) : backend->name() == name) refusal = std::move(target).error();
   }
-  return tl::unexpected(std::move(last));
+  return tl::unexpected(std::move(refusal));
 }
 
 Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options,

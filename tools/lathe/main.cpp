@@ -85,6 +85,15 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
+    const std::vector<std::string> extra = app.remaining();
+    if (app.get_subcommands().empty() && !extra.empty() && extra.front()[0] != '-') {
+      return report_error(kProgram,
+                          {ErrorCode::invalid_argument,
+                           fmt::format("unknown command '{}'; expected run, check, print, emit, "
+                                       "bench or catalog",
+                                       extra.front())},
+                          json);
+    }
     return report_error(
         kProgram, {ErrorCode::invalid_argument, std::string(error.what()) + "; see lathe --help"},
         json);
