@@ -235,14 +235,21 @@ class Selector {
     const bool per_token = op == "rope" && (node.operands.size() < 4 || node.operands[3] < 0);
     const bool tables_fit =
         type(node.operands[1]).element == Type::f32 && type(node.operands[2]).element == Type::f32;
-    if (x.shape.size() != 3 || node.attributes.word("layout") != "tokens_heads" || !tables_fit ||
-        elements(x) == 0 || (!per_token && type(node.operands[3]).element != Type::i32)) {
+    if (node.attributes.word("layout") != "tokens_heads" || !tables_fit || elements(x) == 0 ||
+        (!per_token && type(node.operands[3]).element != Type::i32)) {
       reason = "needs [tokens, heads, size], f32 tables and i32 positions";
       return false;
     }
-    call.rows = x.shape[0].number();
-    call.values["heads"] = std::to_string(x.shape[1].number());
-    call.values["dim"] = std::to_string(x.shape[2].number());
+    const int64_t heads = x.shape[x.shape.size() - 2].number(), size = last(x);
+    call.rows = elements(x) / (heads * size);  // the tokens of all sequences of a batch
+    const TensorType& of_tokens = type(node.operands[per_token ? 1 : 3]);
+    const int64_t for_each = per_token ? last(of_tokens) : op == "mrope" ? 3 : op == "rope" ? 1 : 2;
+    if (elements(of_tokens) != call.rows * for_each) {
+      reason = "the sequences of the batch share their positions";
+      return false;
+    }
+    call.values["heads"] = std::to_string(heads);
+    call.values["dim"] = std::to_string(size);
     if (op == "mrope") {
       const auto& section = node.attributes.integers("section");
       call.values["kind"] = "mrope";
@@ -253,8 +260,7 @@ class Selector {
       call.values["kind"] = "rope";
       if (node.attributes.flag("interleaved")) call.values["interleaved"] = "true";
       const int64_t rotary = node.attributes.integer("rotary_dim");
-      if (rotary != 0 && rotary != x.shape[2].number())
-        call.values["rotary_dim"] = std::to_string(rotary);
+      if (rotary != 0 && rotary != size) call.values["rotary_dim"] = std::to_string(rotary);
       if (per_token) call.values["tables"] = "per_token";
     }
     call.kind = CallKind::kernel;

@@ -51,5 +51,16 @@ TEST(ProblemOf, LeadingDimensionsAreRows) {
             std::vector<std::string>{"softmax rows=32..127 width=64"});
 }
 
+TEST(ProblemOf, TheTokensOfAllSequencesOfABatchAreRows) {
+  const auto rope = [](std::string_view positions) {
+    return problems("graph a(%x: f32[2, 5, 4, 32], %c: f32[64, 16], %s: f32[64, 16], %p: " +
+                    std::string(positions) +
+                    ") -> (%y) {\n  %y = mrope(%x, %c, %s, %p) {section = [6, 5, 5]}\n}\n");
+  };
+  EXPECT_EQ(rope("i32[3, 2, 5]"),
+            std::vector<std::string>{"rope rows=8..31 kind=mrope heads=4 dim=32 section=6:5:5"});
+  EXPECT_EQ(rope("i32[3, 5]"), std::vector<std::string>{}) << "shared positions would need copies";
+}
+
 }  // namespace
 }  // namespace lathe::compiler::lowering

@@ -274,7 +274,7 @@ void compare_outputs(const Case& c, CaseBuilder& builder, const std::vector<Var>
   ASSERT_TRUE(graph.has_value()) << graph.error().message;
   std::vector<Tensor> inputs;
   for (const auto& [slot, tensor] : c.inputs) inputs.push_back(tensor);
-  const auto found = evaluate_double(*graph, inputs);
+  const auto found = evaluate_case(*graph, inputs);
   ASSERT_TRUE(found.has_value()) << found.error().message;
   ASSERT_EQ(found->size(), c.outputs.size());
   const Limits limits = limits_of(c);
@@ -306,7 +306,11 @@ TEST(Conformance, EveryCaseOfTheOpsWeHave) {
     const auto build = builders().find(op);
     if (build == builders().end()) continue;
     SCOPED_TRACE(entry[1].get<std::string>());
-    if (check_case(read_case(folder / entry[1].get<std::string>()), build->second)) ++passed[op];
+    Case c = read_case(folder / entry[1].get<std::string>());
+    if (check_case(c, build->second)) ++passed[op];
+    if (op != "LayerNormalization" || c.outputs.size() == 1) continue;
+    c.outputs.erase(std::next(c.outputs.begin()), c.outputs.end());  // without its statistics, too
+    check_case(c, build->second);
   }
   EXPECT_EQ(passed.size(), builders().size())
       << "an op of the list has no case: the folder is incomplete";

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <limits>
 #include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,10 +54,16 @@ inline Graph parse_valid(std::string_view text) {
   return graph ? *std::move(graph) : Graph{};
 }
 
+/// What computes the outputs that golden and conformance cases are held against: the oracle, unless
+/// the test program puts something else in its place.
+using Evaluate = Result<std::vector<DoubleTensor>> (*)(const Graph& graph,
+                                                       std::span<const Tensor> inputs);
+inline Evaluate evaluate_case = evaluate_double;
+
 /// The unrounded outputs of a valid text on valid inputs.
 inline std::vector<DoubleTensor> run(std::string_view text, const std::vector<Tensor>& inputs) {
   const Graph graph = parse_valid(text);
-  auto outputs = evaluate_double(graph, inputs);
+  auto outputs = evaluate_case(graph, inputs);
   EXPECT_TRUE(outputs.has_value()) << (outputs ? "" : outputs.error().message);
   return outputs ? *std::move(outputs) : std::vector<DoubleTensor>(graph.outputs.size());
 }
