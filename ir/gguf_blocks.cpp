@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "ir/gguf_q4_k.h"
 #include "ir/half.h"
 
 namespace lathe::ir {
@@ -61,30 +62,7 @@ void quantize_q4_0(const float* x, std::byte* block) {
   }
 }
 
-float q4_k_element(const std::byte* block, int index) {
-  const int sub_block = index / kBlock;
-  const uint8_t packed = byte_at(block, 16 + sub_block / 2 * kBlock + index % kBlock);
-  const int q = sub_block % 2 == 0 ? packed & 15 : packed >> 4;
-  const auto [scale, min] = q4_k_scale_min(block + 4, sub_block);
-  // Both products are exact in f32 (11 + 6 + 4 bits); only the difference rounds.
-  const float value = load_f16(block) * static_cast<float>(scale) * static_cast<float>(q);
-  const float offset = load_f16(block + 2) * static_cast<float>(min);
-  return value - offset;
-}
-
 }  // namespace
-
-ScaleMin q4_k_scale_min(const std::byte* packed, int sub_block) {
-  const auto at = [&](int i) { return static_cast<int>(byte_at(packed, i)); };
-  if (sub_block < 4) {
-    return {static_cast<uint8_t>(at(sub_block) & 63), static_cast<uint8_t>(at(sub_block + 4) & 63)};
-  }
-  // The later four keep their low nibbles in bytes 8..11 and their top two bits above the first
-  // four.
-  const int low = at(sub_block + 4);
-  return {static_cast<uint8_t>((low & 15) | (at(sub_block - 4) >> 6) << 4),
-          static_cast<uint8_t>((low >> 4) | (at(sub_block) >> 6) << 4)};
-}
 
 float dequantize_element(Type type, const std::byte* block, int index) {
   assert(index >= 0 && index < info(type).block_elements);
@@ -96,19 +74,20 @@ float dequantize_element(Type type, const std::byte* block, int index) {
       const int q = index < kBlock / 2 ? packed & 15 : packed >> 4;
       return static_cast<float>(q - 8) * load_f16(block);
     }
-    case Type::q4_K: return q4_k_element(block, index);
+    case Type::q4_K: return dequantize_q4_k(block, index);
     default: assert(false && "not a block-quantised type"); return 0;
   }
 }
 
 void quantize(Type type, std::span<const float> x, std::byte* blocks) {
-  assert((type == Type::q8_0 || type == Type::q4_0) && "no quantiser for this type");
-  assert(x.size() % kBlock == 0 && "a partial block");
-  for (size_t i = 0; i < x.size(); i += kBlock, blocks += info(type).block_bytes) {
-    if (type == Type::q8_0) {
-      quantize_q8_0(x.data() + i, blocks);
-    } else {
-      quantize_q4_0(x.data() + i, blocks);
+  const auto block_elements = static_cast<size_t>(info(type).block_elements);
+  assert(x.size() % block_elements == 0 && "a partial block");
+  for (size_t i = 0; i < x.size(); i += block_elements, blocks += info(type).block_bytes) {
+    switch (type) {
+      case Type::q8_0: quantize_q8_0(x.data() + i, blocks); break;
+      case Type::q4_0: quantize_q4_0(x.data() + i, blocks); break;
+      case Type::q4_K: quantize_q4_k(x.data() + i, blocks); break;
+      default: assert(false && "not a block-quantised type");
     }
   }
 }

@@ -17,11 +17,16 @@
 
 namespace lathe::ir {
 
-/// Quantises whole blocks (x.size() a multiple of the block) to q8_0 or q4_0; `blocks` has
-/// bytes_of(type, x.size()) bytes. q8_0: d = max|x| / 127, q = x/d rounded half away from zero;
-/// q4_0: d = (the element largest in magnitude) / -8, q = min(15, trunc(x/d + 8.5)); d is used in
-/// f32 and stored as f16. A block with a NaN or infinity reads back as NaN throughout. Asserts on
-/// q4_K.
+/// Quantises whole blocks (x.size() a multiple of the block); `blocks` has bytes_of(type, x.size())
+/// bytes. The codes are those of ggml's reference quantisers, bit for bit where their arithmetic
+/// stays in range:
+///   q8_0  d = max|x| / 127, q = x/d rounded half away from zero;
+///   q4_0  d = (the element largest in magnitude) / -8, q = min(15, trunc(x/d + 8.5));
+///         both use d in f32 and store it as f16;
+///   q4_K  for each part of 32 the scale and minimum of least squared error, weighted by
+///         sqrt(mean x²) + |x|, among 21 stretchings of its range; these in 6 bits below d and
+///         dmin; then codes for the factors as stored.
+/// A block with a NaN or infinity reads back as NaN throughout.
 void quantize(Type type, std::span<const float> x, std::byte* blocks);
 
 /// Reads whole blocks of any of the three types.
