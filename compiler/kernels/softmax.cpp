@@ -72,7 +72,8 @@ Statistics in_one_pass(NormRow& row, Builder& b) {
   row.first_pass(-kInfinity, [&](Vec h, const Span&, int place) {
     const Vec maximum = largest.of(place);
     const Vec sum = sums.of(place);
-    const Vec below = b.bit_or(h - maximum, b.constant_bits(0x80000000U));
+    const Vec sign = b.constant_bits(0x80000000U);
+    const Vec below = b.bit_or(h - maximum, sign);
     const Vec e = math::exp_nonpositive(b, below);
     const auto rises = b.compare(ir::program::Compare::gt, h, maximum);
     const Vec scaled = b.fma(sum, e, b.constant(1));

@@ -12,7 +12,8 @@ namespace {
 Vec one_plus_exp_minus(Builder& b, Vec x, Remainder remainder) {
   const Vec kept = clamp(b, x, -0x1.62e43p+6F, 0x1.601e68p+6F);
   const Split e = split_e(b, kept, -1.0F, remainder, cheaper_step(b));
-  return b.fma(power_of_rest(b, e), e.scale, b.constant(1.0F));
+  const Vec one = b.constant(1.0F);
+  return b.fma(power_of_rest(b, e), e.scale, one);
 }
 
 // 1 + 2^(-x W(x^2)) with W given by its coefficients. `low` and `high` are where the exponent
@@ -20,7 +21,8 @@ Vec one_plus_exp_minus(Builder& b, Vec x, Remainder remainder) {
 Vec one_plus_exp2_odd(Builder& b, Vec x, std::span<const float> w, float low, float high) {
   const Vec kept = clamp(b, x, low, high);
   const Split e = split_2(b, kept, horner(b, b.mul(kept, kept), w), cheaper_step(b));
-  return b.fma(power_of_rest(b, e), e.scale, b.constant(1.0F));
+  const Vec one = b.constant(1.0F);
+  return b.fma(power_of_rest(b, e), e.scale, one);
 }
 
 // 2 sqrt(2/pi) (1 + 0.044715 u), in units of ln 2.

@@ -24,10 +24,14 @@ Vec divide(Builder& b, Vec x, Vec y, const Options& options) {
 }
 
 Vec rsqrt(Builder& b, Vec x, const Options& options) {
-  if (options.division == Division::exact) return b.div(b.constant(1.0F), b.sqrt(x));
+  if (options.division == Division::exact) {
+    const Vec root = b.sqrt(x);
+    return b.div(b.constant(1.0F), root);
+  }
   const Vec estimate = b.rsqrt_approx(x);
   const Vec half = b.mul(estimate, b.constant(0.5F));
-  return refined(b, estimate, b.fnma(b.mul(x, estimate), half, b.constant(1.5F)));
+  const Vec three_halves = b.constant(1.5F);
+  return refined(b, estimate, b.fnma(b.mul(x, estimate), half, three_halves));
 }
 
 }  // namespace lathe::compiler::math

@@ -14,10 +14,12 @@ constexpr std::array kErf = {0x1.a0be84p+0F,  0x1.d63e62p-1F,  0x1.2fc19cp-3F,  
 }  // namespace
 
 Vec erf(Builder& b, Vec x) {
-  const Vec a = b.min(b.constant(4.0F), absolute(b, x));  // erf 3.92 rounds to 1
+  const Vec magnitude = absolute(b, x);
+  const Vec a = b.min(b.constant(4.0F), magnitude);  // erf 3.92 rounds to 1
   const Split e = split_2(b, a, horner(b, a, kErf), Step::whole);
-  const Vec value = b.fma(b.mul(e.scale, e.argument), one_minus_power_of_rest(b, e),
-                          b.sub(b.constant(1.0F), e.scale));
+  const Vec rest = b.sub(b.constant(1.0F), e.scale);
+  const Vec q = one_minus_power_of_rest(b, e);
+  const Vec value = b.fma(b.mul(e.scale, e.argument), q, rest);
   return with_sign_of(b, value, x);
 }
 

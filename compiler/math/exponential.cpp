@@ -50,7 +50,8 @@ constexpr std::array<uint32_t, 8> kEighthRoots = [] {
 
 Vec power_of_two(Builder& b, Vec rounded, Step step) {
   if (step == Step::whole) return b.shift(Op::ishl, rounded, 23);
-  return b.int_op(Op::iadd, b.shift(Op::ishl, rounded, 20), b.lookup8(rounded, kEighthRoots));
+  const Vec root = b.lookup8(rounded, kEighthRoots);
+  return b.int_op(Op::iadd, b.shift(Op::ishl, rounded, 20), root);
 }
 
 // The polynomial in `argument` whose value is the given one's at factor * argument; exact, because
@@ -128,7 +129,8 @@ Vec one_minus_power_of_rest(Builder& b, const Split& split) {
 
 // The constant comes first: min and max give their second operand where either is NaN.
 Vec clamp(Builder& b, Vec x, float low, float high) {
-  return b.min(b.constant(high), b.max(b.constant(low), x));
+  const Vec above = b.max(b.constant(low), x);
+  return b.min(b.constant(high), above);
 }
 
 Vec absolute(Builder& b, Vec x) { return b.bit_and(x, b.constant_bits(0x7fffffff)); }

@@ -19,7 +19,8 @@ Program multiply_add(const ir::Target& target) {
   const ir::program::Scalar rows = b.parameter("rows");
   b.loop(0, rows, 1, [&](ir::program::Scalar) {
     b.vectors(3 * b.lanes() + 1, [&](const Span& at) {
-      b.store(y, at, b.fma(b.load(x, at), b.constant(1.5f), b.load(y, at)));
+      const Vec addend = b.load(y, at), factor = b.constant(1.5f);
+      b.store(y, at, b.fma(b.load(x, at), factor, addend));
     });
     b.advance(x, 4 * (3 * b.lanes() + 1));
     b.advance(y, 4 * (3 * b.lanes() + 1));
@@ -30,7 +31,8 @@ Program multiply_add(const ir::Target& target) {
 Program bf16_relu(const ir::Target& target) {
   Builder b("bf16_relu", target);
   const Pointer x = b.buffer("x", Type::bf16, BufferAccess::read_write);
-  b.store(x, Span{}, b.max(b.constant(0.0f), b.load(x, Span{})));
+  const Vec v = b.load(x, Span{});
+  b.store(x, Span{}, b.max(b.constant(0.0f), v));
   return b.finish();
 }
 

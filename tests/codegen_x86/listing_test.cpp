@@ -154,7 +154,8 @@ TEST(X86Listing, ASplatUsedOnceBecomesAnEmbeddedBroadcast) {
   Builder b("scale", target("avx512"));
   const Pointer x = b.buffer("x", Type::f32, BufferAccess::read_write);
   const Pointer s = b.buffer("s", Type::f32, BufferAccess::read);
-  b.store(x, Span{}, b.mul(b.load(x, Span{}), b.load_splat(s)));
+  const Vec factor = b.load_splat(s);
+  b.store(x, Span{}, b.mul(b.load(x, Span{}), factor));
   const auto code = listing(compile(b.finish()));
   EXPECT_EQ(count(code, "vbroadcastss"), 0u);
   EXPECT_THAT(codegen::llvm::print(code), HasSubstr("{1to16}"));
