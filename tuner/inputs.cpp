@@ -191,8 +191,8 @@ std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {
 void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::Tensor>& inputs) {
   const std::vector<bool> tables = tables_of(kernel);
   for (size_t first = 0; first < inputs.size(); ++first) {
-    const int limit = kernel.operands[first].index_limit;
-    if (limit < 0) continue;
+    if (!tables[first]) continue;
+    const int limit = kernel.operands[first].shape.front().variable;
     std::set<int64_t> named;
     const auto indices_of_table = [&](size_t k) { return kernel.operands[k].index_limit == limit; };
     for (size_t k = 0; k < inputs.size(); ++k)

@@ -2,6 +2,7 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <new>
 #include <optional>
 
 #include "compiler/family.h"
@@ -23,7 +24,15 @@ class Worker {
   explicit Worker(const runtime::Backends& backends) : backends_(backends) {}
 
   void run(const Job& job) {
-    if (const Status status = try_run(job); !status) {
+    const Status status = [&]() -> Status {
+      try {
+        return try_run(job);
+      } catch (const std::bad_alloc&) {
+        buffers_.reset();
+        return fail(ErrorCode::resource_exhausted, "{} at {}: out of memory", job.problem, job.at);
+      }
+    }();
+    if (!status) {
       Event event;
       event.kind = "error";
       event.detail = status.error().message;

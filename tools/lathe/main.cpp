@@ -1,5 +1,6 @@
 // lathe: the compiler driver. Runs, checks and prints graphs; emits and times kernels; lists
 // families.
+#include <algorithm>
 #include <exception>
 
 #include <CLI/CLI.hpp>
@@ -24,6 +25,12 @@ lathe::runtime::Backends linked_backends() {
   backends.push_back(lathe::llvm_backend());
 #endif
   return backends;
+}
+
+// Before the options are parsed, and where they are not.
+bool wants_json(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc,
+                     [](const char* text) { return std::string_view(text) == "--json"; });
 }
 
 int run(int argc, char** argv) {
@@ -79,8 +86,7 @@ int run(int argc, char** argv) {
   CLI::App* catalog =
       app.add_subcommand("catalog", "families, targets, knobs, an example of each family");
 
-  bool json = false;
-  for (int i = 1; i < argc; ++i) json = json || std::string_view(argv[i]) == "--json";
+  const bool json = wants_json(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -116,7 +122,6 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {
-    fmt::print(stderr, "{}: {}\n", kProgram, exception.what());
-    return kMisuse;
+    return report_error(kProgram, {ErrorCode::internal, exception.what()}, wants_json(argc, argv));
   }
 }

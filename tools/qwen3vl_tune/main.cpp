@@ -1,6 +1,6 @@
 // qwen3vl-tune: finds the best schedule of every kernel that a Qwen3-VL model needs on this
 // machine.
-#include <cstdio>
+#include <algorithm>
 #include <exception>
 
 #include <CLI/CLI.hpp>
@@ -29,6 +29,12 @@ lathe::runtime::Backends linked_backends() {
   backends.push_back(lathe::llvm_backend());
 #endif
   return backends;
+}
+
+// Before the options are parsed, and where they are not.
+bool wants_json(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc,
+                     [](const char* text) { return std::string_view(text) == "--json"; });
 }
 
 int run(int argc, char** argv) {
@@ -79,8 +85,7 @@ int run(int argc, char** argv) {
   merge->add_option("file", file, "the other store")->required();
   app.require_subcommand(0, 1);
 
-  bool json = false;
-  for (int i = 1; i < argc; ++i) json = json || std::string_view(argv[i]) == "--json";
+  const bool json = wants_json(argc, argv);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -123,7 +128,6 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {
-    fmt::print(stderr, "{}: {}\n", kProgram, exception.what());
-    return kMisuse;
+    return report_error(kProgram, {ErrorCode::internal, exception.what()}, wants_json(argc, argv));
   }
 }
