@@ -43,7 +43,8 @@ Result<Schedule> nearest_accepted(const SearchSpace& space,
   if (verdict) return first;
   if (verdict.error().code != ErrorCode::rejected) return tl::unexpected(verdict.error());
   std::vector<Schedule> points = points_by_nearness(space);
-  for (size_t i = 1; i < std::min(points.size(), kFallbackPoints); ++i) {
+  for (size_t i = 0; i < std::min(points.size(), kFallbackPoints); ++i) {
+    if (points[i] == first) continue;
     const Status other = accept(points[i]);
     if (other) return std::move(points[i]);
     if (other.error().code != ErrorCode::rejected) return tl::unexpected(other.error());

@@ -8,8 +8,8 @@
 
 namespace lathe::compiler {
 
-/// Every point of the space, the default first, then by the number of knobs that differ from it,
-/// then by how many values they were moved along in all.
+/// Every point of the space, by the number of knobs that differ from the default (itself first, if
+/// it is a point), then by how many values they were moved along in all.
 std::vector<Schedule> points_by_nearness(const SearchSpace& space);
 
 /// Points that nearest_accepted() tries at most.

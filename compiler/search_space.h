@@ -37,9 +37,10 @@ class SearchSpace {
 
   const std::vector<Knob>& knobs() const { return knobs_; }
 
-  /// Good without tuning; always meets the constraints.
+  /// Good without tuning. Meets the constraints on every named target (a test asks each family);
+  /// with fewer registers than those have it may not: see compiler/fallback.h.
   Schedule default_schedule() const;
-  /// Every point that meets the constraints, the default first.
+  /// Every point that meets the constraints, the default first if it does.
   std::vector<Schedule> points() const;
   /// rejected with the constraint's reason, or naming the knob whose value is not in the space.
   Status check(const Schedule& schedule) const;

@@ -1,6 +1,7 @@
 // Fusion of kernel calls with their neighbours.
 #include <algorithm>
 
+#include "compiler/fragment.h"
 #include "compiler/lowering/passes.h"
 
 namespace lathe::compiler::lowering {
@@ -22,7 +23,8 @@ bool is_full_reader(const Chain& chain, ValueId value) {
 }
 
 bool fits(const Chain& chain) {
-  return chain.values().size() <= kMaxLeaves && chain.size() <= kMaxChain;
+  return chain.values().size() <= kMaxLeaves && chain.size() <= kMaxChain &&
+         chain.depth() <= size_t{Fragment::kMaxDepth};
 }
 
 std::string value_or(const Call& call, const std::string& key, const std::string& fallback) {

@@ -73,6 +73,12 @@ bool Chain::reads(ValueId wanted) const {
                      [&](const auto& entry) { return entry.first == wanted; });
 }
 
+size_t Chain::depth() const {
+  size_t deepest = 0;
+  for (const Chain& argument : arguments) deepest = std::max(deepest, argument.depth());
+  return deepest + 1;
+}
+
 size_t Chain::size() const {
   size_t sum = 1;
   for (const Chain& argument : arguments) sum += argument.size();

@@ -36,6 +36,7 @@ struct Chain {
   Chain substitute(ValueId value, const Chain& replacement) const;
   bool reads(ValueId value) const;
   size_t size() const;
+  size_t depth() const;  ///< 1 for a leaf
 };
 
 enum class CallKind {

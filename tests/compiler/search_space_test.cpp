@@ -28,6 +28,14 @@ TEST(SearchSpace, PointsMeetTheConstraintsAndStartWithTheDefault) {
   for (const Schedule& point : points) EXPECT_TRUE(space.check(point)) << space.print(point);
 }
 
+TEST(SearchSpace, ADefaultThatBreaksAConstraintIsNoPoint) {
+  SearchSpace space = example();
+  space.require([](const Schedule& s) { return s["unroll"] == 1; }, "one register is left");
+  EXPECT_FALSE(space.check(space.default_schedule()));
+  ASSERT_EQ(space.points().size(), 1U);
+  EXPECT_EQ(space.print(space.points().front()), "unroll=1 division=exact");
+}
+
 TEST(SearchSpace, TextReadsBack) {
   const SearchSpace space = example();
   for (const Schedule& point : space.points()) EXPECT_EQ(*space.parse(space.print(point)), point);

@@ -81,6 +81,14 @@ TEST_P(ExecutorRuns, ABlockOfAnyLength) {
   }
 }
 
+// Longer than any fragment may be, and deeper: several kernels, each as long as one may be.
+TEST_P(ExecutorRuns, ALongChain) {
+  std::string text = "graph chain(%x: f32[tokens, 8]) -> (%v99) {\n  %v0 = abs(%x)\n";
+  for (int i = 1; i < 100; ++i)
+    text += fmt::format("  %v{} = {}(%v{})\n", i, i % 3 == 0 ? "silu" : "neg", i - 1);
+  compare(text + "}\n", {filled(ir::Type::f32, {5, 8}, 1)}, GetParam(), 4);
+}
+
 TEST_P(ExecutorRuns, HeadNormAndRotation) {
   compare(kHeads,
           {filled(ir::Type::f32, {9, 4, 32}, 1), filled(ir::Type::f32, {32}, 2),
