@@ -4,6 +4,8 @@
 #include <atomic>
 #include <csignal>
 
+#include <unistd.h>
+
 namespace lathe::support {
 namespace {
 
@@ -15,6 +17,8 @@ extern "C" void remember_signal(int signal) {
   pending_signal.store(signal, std::memory_order_relaxed);
 }
 
+extern "C" void exit_now(int) { ::_exit(130); }
+
 }  // namespace
 
 void install_interrupt_handlers() {
@@ -23,6 +27,14 @@ void install_interrupt_handlers() {
   sigemptyset(&action.sa_mask);
   // SA_RESETHAND: the next signal of this kind takes the default action and ends the process.
   action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+void exit_when_interrupted() {
+  struct sigaction action = {};
+  action.sa_handler = exit_now;
+  sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }

@@ -7,6 +7,10 @@ namespace lathe::support {
 /// at once, by the default action: nobody has to wait for a stuck program. Call once, from main.
 void install_interrupt_handlers();
 
+/// Makes SIGINT and SIGTERM end the process with exit status 130: for programs that have nothing to
+/// keep and do not poll.
+void exit_when_interrupted();
+
 /// True once a signal came. Async-signal-safe, thread-safe, one relaxed load.
 bool interrupted();
 

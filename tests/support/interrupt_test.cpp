@@ -45,6 +45,16 @@ TEST(Interrupt, FirstSignalSetsTheFlag) {
   }
 }
 
+TEST(Interrupt, AProgramWithNothingToKeepEndsAtOnce) {
+  const int status = status_of_child([] {
+    exit_when_interrupted();
+    ::raise(SIGINT);
+    return 0;
+  });
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 130);
+}
+
 TEST(Interrupt, SecondSignalEndsTheProcess) {
   const int status = status_of_child([] {
     install_interrupt_handlers();

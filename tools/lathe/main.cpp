@@ -104,7 +104,7 @@ int run(int argc, char** argv) {
         kProgram, {ErrorCode::invalid_argument, std::string(error.what()) + "; see lathe --help"},
         json);
   }
-  lathe::support::install_interrupt_handlers();
+  lathe::support::exit_when_interrupted();
   const lathe::runtime::Backends backends = linked_backends();
   Result<int> result = 0;
   if (run->parsed()) result = run_command(driver, run_options, backends);
