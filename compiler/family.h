@@ -24,6 +24,23 @@ struct Work {
   double bytes_written = 0;
 };
 
+/// A smaller problem whose kernels, by the same schedule, are cut into the same pieces.
+struct Miniature {
+  Problem problem;
+  Sizes sizes;  ///< that reach every tail and block edge
+};
+
+/// A part of a problem's outputs that its reference can compute alone.
+struct Sample {
+  Problem problem;  ///< with fewer columns
+  struct Take {
+    int operand = 0;  ///< inputs, then outputs
+    int axis = 0;
+    std::vector<int64_t> indices;  ///< of the whole operand, in the sample's order
+  };
+  std::vector<Take> takes;
+};
+
 /// One kernel family: a row of the catalogue. All functions are pure and thread-safe.
 ///
 /// The signature of a problem (its operands with types, shapes and order) is that of its reference
@@ -45,6 +62,11 @@ struct Family {
   /// `rejected` where the schedule does not meet the space's constraints.
   Result<ir::plan::Plan> (*build)(const Problem&, const Schedule&, const ir::Target&) = nullptr;
   Work (*work)(const Problem&, const Sizes&) = nullptr;
+  /// For problems that are too large to interpret: what is checked in full instead. Null: the
+  /// problem itself, on few rows.
+  Result<Miniature> (*miniature)(const Problem&, const Schedule&, const ir::Target&) = nullptr;
+  /// For problems whose reference is dear: what is checked at true size. Null: whole rows.
+  Result<Sample> (*sample)(const Problem&) = nullptr;
 };
 
 /// Every family, in the order of docs/kernels.md. Built once; no static initialisers. Defined in

@@ -45,6 +45,7 @@ class Problem {
   const std::string& text(std::string_view name) const { return get<std::string>(name); }
   ir::Type type(std::string_view name) const { return get<ir::Type>(name); }
   const Bucket& bucket(std::string_view name) const { return get<Bucket>(name); }
+  const Value& value(std::string_view name) const { return values_.find(name)->second; }
   bool has(std::string_view name) const { return values_.find(name) != values_.end(); }
 
   /// The canonical line.

@@ -154,8 +154,13 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
       return refuse(kernel, rule,
                     fmt::format("an output's rows overlap: stride {} of dimension {}", stride, k));
     }
-    if (const int variable = rule.stride_variables[k]; variable >= 0)
+    if (const int variable = rule.stride_variables[k]; variable >= 0) {
       call.variables[variable] = byte_stride(view, k);
+    } else if (view.shape[k] > 1 && stride != view.shape[k + 1] * view.strides[k + 1]) {
+      return refuse(kernel, rule,
+                    fmt::format("found stride {} of dimension {}, expected {}: it must be dense",
+                                stride, k, view.shape[k + 1] * view.strides[k + 1]));
+    }
   }
   return {};
 }

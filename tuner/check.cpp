@@ -71,26 +71,41 @@ ir::Tensor unpad(const Padded& padded) {
   return tensor;
 }
 
-// The rows `chosen` of every dimension named rows, as a smaller tensor.
+// Entries `indices` along a dimension, as a smaller tensor; `factor` elements are one entry.
+ir::Tensor take(const ir::Tensor& tensor, size_t axis, int64_t factor,
+                const std::vector<int64_t>& indices) {
+  std::vector<int64_t> shape = tensor.shape();
+  int64_t outer = 1, inner = factor;
+  for (size_t k = 0; k < axis; ++k) outer *= shape[k];
+  for (size_t k = axis + 1; k < shape.size(); ++k) inner *= shape[k];
+  const int64_t all = shape[axis] / factor;
+  const auto count = static_cast<int64_t>(indices.size());
+  shape[axis] = count * factor;
+  ir::Tensor part(tensor.type(), shape);
+  const int64_t bytes = ir::bytes_of(tensor.type(), inner);
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t i = 0; i < count; ++i) {
+      std::memcpy(part.data() + (o * count + i) * bytes,
+                  tensor.data() + (o * all + indices[static_cast<size_t>(i)]) * bytes,
+                  static_cast<size_t>(bytes));
+    }
+  }
+  return part;
+}
+
+// The rows `chosen` of the dimension named rows.
 ir::Tensor take_rows(const ir::Tensor& tensor, const runtime::OperandRule& rule,
                      const std::vector<int64_t>& chosen) {
   size_t axis = 0;
   while (axis < rule.shape.size() && rule.shape[axis].symbol != "rows") ++axis;
   if (axis == rule.shape.size()) return tensor;
-  std::vector<int64_t> shape = tensor.shape();
-  int64_t outer = 1, inner = rule.shape[axis].factor;
-  for (size_t k = 0; k < axis; ++k) outer *= shape[k];
-  for (size_t k = axis + 1; k < shape.size(); ++k) inner *= shape[k];
-  const int64_t all = shape[axis] / rule.shape[axis].factor;
-  shape[axis] = static_cast<int64_t>(chosen.size()) * rule.shape[axis].factor;
-  ir::Tensor part(tensor.type(), shape);
-  const int64_t bytes = ir::bytes_of(tensor.type(), inner);
-  for (int64_t o = 0; o < outer; ++o)
-    for (size_t i = 0; i < chosen.size(); ++i)
-      std::memcpy(
-          part.data() + (o * static_cast<int64_t>(chosen.size()) + static_cast<int64_t>(i)) * bytes,
-          tensor.data() + (o * all + chosen[i]) * bytes, static_cast<size_t>(bytes));
-  return part;
+  return take(tensor, axis, rule.shape[axis].factor, chosen);
+}
+
+// Whether the kernel takes the operand's rows at any distance.
+bool is_strided(const runtime::OperandRule& rule) {
+  return std::any_of(rule.stride_variables.begin(), rule.stride_variables.end(),
+                     [](int variable) { return variable >= 0; });
 }
 
 }  // namespace
@@ -134,7 +149,7 @@ Comparison compare(const std::string& operand, const ir::Tensor& found,
 }
 
 Checker::Checker(compiler::Problem problem, compiler::Sizes at)
-    : problem_(std::move(problem)), at_(std::move(at)), small_(small_sizes(at_)) {}
+    : problem_(std::move(problem)), at_(std::move(at)) {}
 
 namespace {
 
@@ -157,55 +172,101 @@ Status compare_all(const runtime::CompiledKernel& kernel, const std::vector<ir::
 
 }  // namespace
 
-// Inputs and expected outputs depend on the problem alone: every candidate is held against the
-// same.
-Status Checker::prepare(const runtime::CompiledKernel& kernel) {
-  if (!cases_.empty()) return {};
+// Inputs and expected outputs depend on the small problem alone: candidates that are cut alike are
+// held against the same.
+Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& kernel,
+                                               const codegen::Backend& backend) {
+  SmallKernel result{nullptr, &kernel, nullptr};
+  compiler::Problem problem = problem_;
+  compiler::Sizes sizes = small_sizes(at_);
+  if (problem_.family().miniature != nullptr) {
+    LATHE_TRY(compiler::Miniature miniature,
+              problem_.family().miniature(problem_, kernel.schedule, kernel.target));
+    problem = std::move(miniature.problem);
+    sizes = std::move(miniature.sizes);
+    LATHE_TRY(result.owned,
+              runtime::compile_kernel(problem, kernel.schedule, kernel.target, backend));
+    result.kernel = result.owned.get();
+  }
+  const auto [entry, is_new] =
+      small_.try_emplace(problem.line() + " at " + compiler::print(sizes));
+  Small& small = entry->second;
+  result.small = &small;
+  if (!is_new) return result;
+  small.sizes = sizes;
   std::vector<InputKind> kinds = adversarial_kinds();
   kinds.insert(kinds.begin(), InputKind::normal);
   for (InputKind kind : kinds) {
-    Case small{kind, {}, {}};
-    LATHE_TRY(small.inputs, make_inputs(kernel, small_, kind, kSeed));
-    LATHE_TRY(small.expected, oracle(problem_, small.inputs));
-    cases_.push_back(std::move(small));
+    Case one{kind, {}, {}};
+    LATHE_TRY(one.inputs, make_inputs(*result.kernel, sizes, kind, kSeed));
+    LATHE_TRY(one.expected, oracle(problem, one.inputs));
+    small.cases.push_back(std::move(one));
   }
+  return result;
+}
+
+Result<ir::Tensor> Checker::chosen(const ir::Tensor& tensor, const runtime::CompiledKernel& kernel,
+                                   size_t operand) const {
+  ir::Tensor part = take_rows(tensor, kernel.operands[operand], chosen_rows_);
+  for (const compiler::Sample::Take& columns : chosen_columns_) {
+    if (columns.operand == static_cast<int>(operand))
+      part = take(part, static_cast<size_t>(columns.axis), 1, columns.indices);
+  }
+  return part;
+}
+
+Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
+  if (!true_size_.inputs.empty()) return {};
   const int64_t rows = at_.count("rows") != 0 ? at_.find("rows")->second : 1;
   for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i)
     chosen_rows_.push_back(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
-  LATHE_TRY(true_size_.inputs, make_inputs(kernel, at_, InputKind::normal, kSeed));
+  compiler::Problem sampled = problem_;
+  if (problem_.family().sample != nullptr) {
+    LATHE_TRY(compiler::Sample sample, problem_.family().sample(problem_));
+    sampled = std::move(sample.problem);
+    chosen_columns_ = std::move(sample.takes);
+  }
+  LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at_, InputKind::normal, kSeed));
   std::vector<ir::Tensor> part;
-  for (size_t i = 0; i < true_size_.inputs.size(); ++i)
-    part.push_back(take_rows(true_size_.inputs[i], kernel.operands[i], chosen_rows_));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    LATHE_TRY(ir::Tensor taken, chosen(inputs[i], kernel, i));
+    part.push_back(std::move(taken));
+  }
   keep_named_entries(kernel, part);  // the oracle would make doubles of the others, too
-  LATHE_TRY(true_size_.expected, oracle(problem_, part));
+  LATHE_TRY(true_size_.expected, oracle(sampled, part));
+  true_size_.inputs = std::move(inputs);
   return {};
 }
 
-Status Checker::check_interpreted(const runtime::CompiledKernel& kernel) {
-  LATHE_CHECK(prepare(kernel));
-  std::vector<ir::Tensor> inputs = cases_.front().inputs;
-  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, small_));
+Status Checker::check_interpreted(const runtime::CompiledKernel& kernel,
+                                  const codegen::Backend& backend) {
+  LATHE_TRY(const SmallKernel small, small_of(kernel, backend));
+  std::vector<ir::Tensor> inputs = small.small->cases.front().inputs;
+  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(*small.kernel, small.small->sizes));
   const Status interpreted =
-      runtime::launch_interpreted(kernel, views_of(inputs, outputs), kInterpretedWorkers);
+      runtime::launch_interpreted(*small.kernel, views_of(inputs, outputs), kInterpretedWorkers);
   if (!interpreted) return fail_with_context("interpreted", interpreted.error());
-  return compare_all(kernel, outputs, cases_.front().expected, "interpreted");
+  return compare_all(*small.kernel, outputs, small.small->cases.front().expected, "interpreted");
 }
 
-Status Checker::check_small(const runtime::CompiledKernel& kernel, const Case& small,
-                            int64_t padding, runtime::ThreadPool& pool) const {
-  const std::vector<ir::Tensor>& inputs = small.inputs;
-  LATHE_TRY(const std::vector<ir::Tensor> outputs, make_outputs(kernel, small_));
+Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t padding,
+                            runtime::ThreadPool& pool) const {
+  const runtime::CompiledKernel& kernel = *small.kernel;
+  const std::vector<ir::Tensor>& inputs = one.inputs;
+  LATHE_TRY(const std::vector<ir::Tensor> outputs, make_outputs(kernel, small.small->sizes));
   std::vector<Padded> padded;
   std::vector<TensorView> views;
-  for (const auto* list : {&inputs, &outputs})
-    for (const ir::Tensor& tensor : *list) padded.push_back(pad(tensor, padding));
+  for (const auto* list : {&inputs, &outputs}) {
+    for (const ir::Tensor& tensor : *list)
+      padded.push_back(pad(tensor, is_strided(kernel.operands[padded.size()]) ? padding : 0));
+  }
   for (const Padded& operand : padded) views.push_back(operand.view);
   LATHE_CHECK(runtime::launch(kernel, views, pool));
   std::vector<ir::Tensor> found;
   for (size_t i = inputs.size(); i < padded.size(); ++i) found.push_back(unpad(padded[i]));
   return compare_all(
-      kernel, found, small.expected,
-      fmt::format("small shape, {} inputs, rows padded by {}", to_string(small.kind), padding));
+      kernel, found, one.expected,
+      fmt::format("small shape, {} inputs, rows padded by {}", to_string(one.kind), padding));
 }
 
 Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
@@ -215,28 +276,33 @@ Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at_));
   LATHE_CHECK(runtime::launch(kernel, views_of(inputs, outputs), pool));
   std::vector<ir::Tensor> found;
-  for (size_t i = 0; i < outputs.size(); ++i)
-    found.push_back(take_rows(outputs[i], kernel.operands[inputs.size() + i], chosen_rows_));
-  return compare_all(kernel, found, true_size_.expected, "true size, chosen rows");
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    LATHE_TRY(ir::Tensor part, chosen(outputs[i], kernel, inputs.size() + i));
+    found.push_back(std::move(part));
+  }
+  return compare_all(kernel, found, true_size_.expected, "true size, chosen outputs");
 }
 
 Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
+                                          const codegen::Backend& backend,
                                           runtime::ThreadPool& pool) {
-  LATHE_CHECK(prepare(kernel));
+  LATHE_TRY(const SmallKernel small, small_of(kernel, backend));
+  LATHE_CHECK(prepare_true_size(kernel));
   std::string kinds;
-  for (const Case& small : cases_) {
-    LATHE_CHECK(check_small(kernel, small, 0, pool));
-    LATHE_CHECK(check_small(kernel, small, 3, pool));
-    kinds += (kinds.empty() ? "" : ", ") + std::string(to_string(small.kind));
+  for (const Case& one : small.small->cases) {
+    LATHE_CHECK(check_small(small, one, 0, pool));
+    LATHE_CHECK(check_small(small, one, 3, pool));
+    kinds += (kinds.empty() ? "" : ", ") + std::string(to_string(one.kind));
   }
   LATHE_CHECK(check_true_size(kernel, pool));
   int64_t outputs = 0;
   for (const auto& expected : true_size_.expected)
     outputs += static_cast<int64_t>(expected.values.size());
   return fmt::format(
-      "interpreted and compared with the oracle at {} ({}; padded rows), and at {} on {} outputs "
+      "interpreted and compared with the oracle at {}{} ({}; padded rows), and at {} on {} outputs "
       "of {} rows",
-      compiler::print(small_), kinds, compiler::print(at_), outputs, chosen_rows_.size());
+      small.owned ? small.kernel->problem.line() + " " : "", compiler::print(small.small->sizes),
+      kinds, compiler::print(at_), outputs, chosen_rows_.size());
 }
 
 }  // namespace lathe::tuner

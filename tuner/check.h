@@ -1,9 +1,13 @@
 // Is a candidate right? Nothing may win that has not passed here.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "codegen/backend.h"
+#include "compiler/family.h"
 #include "compiler/limits.h"
 #include "ir/graph/reference.h"
 #include "ir/tensor.h"
@@ -30,16 +34,16 @@ class Checker {
   /// `at`: the true sizes.
   Checker(compiler::Problem problem, compiler::Sizes at);
 
-  /// Before anything native runs: interprets the plan on the small shape, with bounds checks and
-  /// the proof that threads write disjoint bytes, and compares with the oracle. mismatch or
-  /// verify_error.
-  Status check_interpreted(const runtime::CompiledKernel& kernel);
+  /// Before anything native runs: interprets the plan on the small shape (of the family's miniature
+  /// where the problem is too large to interpret), with bounds checks and the proof that threads
+  /// write disjoint bytes, and compares with the oracle. mismatch or verify_error.
+  Status check_interpreted(const runtime::CompiledKernel& kernel, const codegen::Backend& backend);
 
   /// The native kernel on the small shape in full, contiguous and with padded rows, on ordinary and
   /// adversarial inputs; and at true size on whole rows: the first, the last and six between, so on
-  /// every block edge of a row. Returns what was checked, for the record. mismatch otherwise.
+  /// every block edge of a row, or on the family's sample of them. Returns what was checked, for the record. mismatch otherwise.
   Result<std::string> check_native(const runtime::CompiledKernel& kernel,
-                                   runtime::ThreadPool& pool);
+                                   const codegen::Backend& backend, runtime::ThreadPool& pool);
 
  private:
   struct Case {
@@ -47,16 +51,33 @@ class Checker {
     std::vector<ir::Tensor> inputs;
     std::vector<ir::graph::DoubleTensor> expected;  ///< at true size: of the chosen rows only
   };
-  Status prepare(const runtime::CompiledKernel& kernel);
-  Status check_small(const runtime::CompiledKernel& kernel, const Case& small, int64_t padding,
+  /// What is checked in full.
+  struct Small {
+    compiler::Sizes sizes;
+    std::vector<Case> cases;
+  };
+  /// A kernel and the small shape it is checked on.
+  struct SmallKernel {
+    std::shared_ptr<const runtime::CompiledKernel> owned;  ///< of a miniature
+    const runtime::CompiledKernel* kernel = nullptr;
+    const Small* small = nullptr;
+  };
+  Result<SmallKernel> small_of(const runtime::CompiledKernel& kernel,
+                               const codegen::Backend& backend);
+  Status prepare_true_size(const runtime::CompiledKernel& kernel);
+  Status check_small(const SmallKernel& small, const Case& one, int64_t padding,
                      runtime::ThreadPool& pool) const;
   Status check_true_size(const runtime::CompiledKernel& kernel, runtime::ThreadPool& pool) const;
+  /// The part of an operand of the true size that the oracle computes.
+  Result<ir::Tensor> chosen(const ir::Tensor& tensor, const runtime::CompiledKernel& kernel,
+                            size_t operand) const;
 
   compiler::Problem problem_;
-  compiler::Sizes at_, small_;
-  std::vector<Case> cases_;  ///< on the small shape; made at the first check
+  compiler::Sizes at_;
+  std::map<std::string, Small> small_;  ///< by problem line and sizes; made at the first check
   Case true_size_;
   std::vector<int64_t> chosen_rows_;
+  std::vector<compiler::Sample::Take> chosen_columns_;
 };
 
 }  // namespace lathe::tuner

@@ -101,12 +101,12 @@ class Worker {
                  kernel.error().message);
       return nullptr;
     }
-    if (const Status interpreted = checker_->check_interpreted(**kernel); !interpreted) {
+    if (const Status interpreted = checker_->check_interpreted(**kernel, *target.backend); !interpreted) {
       send_trial(candidate, store::TrialState::failed_check, "interpreted",
                  interpreted.error().message);
       return nullptr;
     }
-    auto checked = checker_->check_native(**kernel, *pool_);
+    auto checked = checker_->check_native(**kernel, *target.backend, *pool_);
     if (!checked) {
       send_trial(candidate, store::TrialState::failed_check, "native", checked.error().message);
       return nullptr;

@@ -38,6 +38,7 @@ const std::vector<const Family*>& catalogue() {
       &elementwise(),
       &embedding(),  // data
       &quantize(),
+      &linear(),  // matrix products
   };
   return families;
 }

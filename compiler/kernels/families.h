@@ -17,5 +17,6 @@ const Family& rope();
 const Family& elementwise();
 const Family& embedding();
 const Family& quantize();
+const Family& linear();
 
 }  // namespace lathe::compiler::kernels

@@ -9,13 +9,13 @@ const std::vector<std::string>& float_types() {
   return names;
 }
 
-ParameterSpec float_type(std::string name, std::string meaning) {
+}  // namespace
+
+ParameterSpec float_type_parameter(std::string name, std::string meaning) {
   ParameterSpec spec{std::move(name), ir::Type::f32, std::move(meaning)};
   spec.choices = float_types();
   return spec;
 }
-
-}  // namespace
 
 ParameterSpec rows_parameter() {
   ParameterSpec spec{"rows", Bucket{}, "bucket of the number of rows, a run-time size"};
@@ -31,17 +31,17 @@ ParameterSpec width_parameter() {
   return spec;
 }
 
-ParameterSpec type_parameter() { return float_type("type", "element type of the inputs"); }
+ParameterSpec type_parameter() { return float_type_parameter("type", "element type of the inputs"); }
 
 ParameterSpec out_parameter() {
-  ParameterSpec spec = float_type("out", "element type of the output");
+  ParameterSpec spec = float_type_parameter("out", "element type of the output");
   spec.default_of = "type";
   return spec;
 }
 
 ParameterSpec weight_type_parameter() {
   ParameterSpec spec =
-      float_type("weight_type", "element type of weights, biases and vec() inputs");
+      float_type_parameter("weight_type", "element type of weights, biases and vec() inputs");
   spec.default_of = "type";
   return spec;
 }

@@ -11,6 +11,11 @@
 namespace lathe::tuner {
 namespace {
 
+const codegen::Backend& backend() {
+  static const runtime::SelectedTarget target = test_target();
+  return *target.backend;
+}
+
 const compiler::Sizes kAt = {{"rows", 40}};
 
 TEST(Compare, OneWrongElementIsFoundAndNamed) {
@@ -34,14 +39,30 @@ TEST(Compare, OneWrongElementIsFoundAndNamed) {
 TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
   const auto kernel = compile("rms_norm rows=40 width=72");
   Checker checker(kernel->problem, kAt);
-  const Status interpreted = checker.check_interpreted(*kernel);
+  const Status interpreted = checker.check_interpreted(*kernel, backend());
   EXPECT_TRUE(interpreted) << interpreted.error().message;
   auto pool = runtime::ThreadPool::create(2);
   ASSERT_TRUE(pool);
-  const auto checked = checker.check_native(*kernel, *pool);
+  const auto checked = checker.check_native(*kernel, backend(), *pool);
   ASSERT_TRUE(checked) << checked.error().message;
   EXPECT_NE(checked->find("oracle"), std::string::npos);
   EXPECT_NE(checked->find("rows=40"), std::string::npos);
+}
+
+// A product too large to interpret is checked on a small one that is cut alike, and on some of its
+// columns at true size.
+TEST(Checker, ChecksALargeProductByItsMiniatureAndASample) {
+  const auto kernel = compile("linear rows=32 n=1027 k=1500 epilogue=add(y,vec(b))");
+  Checker checker(kernel->problem, {{"rows", 40}});
+  const Status interpreted = checker.check_interpreted(*kernel, backend());
+  EXPECT_TRUE(interpreted) << interpreted.error().message;
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  ASSERT_TRUE(checked) << checked.error().message;
+  EXPECT_NE(checked->find("linear rows=32..127 n="), std::string::npos) << *checked;
+  // Columns of the first, a middle and the last panel, of eight rows.
+  EXPECT_NE(checked->find("on 280 outputs of 8 rows"), std::string::npos) << *checked;
 }
 
 // The oracle sees the entries that are named alone; the result is the same.
@@ -72,12 +93,12 @@ TEST(Inputs, WhatDoesNotFitAQuarterOfTheMemoryIsRefusedBeforeItIsMade) {
 TEST(Checker, FindsAKernelThatComputesSomethingElse) {
   const auto silu = compile("silu rows=40 width=72");
   Checker checker(*compiler::parse_problem("relu rows=40 width=72"), kAt);
-  const Status interpreted = checker.check_interpreted(*silu);
+  const Status interpreted = checker.check_interpreted(*silu, backend());
   ASSERT_FALSE(interpreted);
   EXPECT_EQ(interpreted.error().code, ErrorCode::mismatch) << interpreted.error().message;
   auto pool = runtime::ThreadPool::create(1);
   ASSERT_TRUE(pool);
-  const auto native = checker.check_native(*silu, *pool);
+  const auto native = checker.check_native(*silu, backend(), *pool);
   ASSERT_FALSE(native);
   EXPECT_EQ(native.error().code, ErrorCode::mismatch);
   EXPECT_NE(native.error().message.find("expected"), std::string::npos);

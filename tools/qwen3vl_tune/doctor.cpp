@@ -33,8 +33,8 @@ Finding try_target(const runtime::SelectedTarget& selected) {
     LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem));
     LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(1));
     tuner::Checker checker(problem, at);
-    LATHE_CHECK(checker.check_interpreted(*kernel));
-    LATHE_TRY(finding.detail, checker.check_native(*kernel, pool));
+    LATHE_CHECK(checker.check_interpreted(*kernel, *selected.backend));
+    LATHE_TRY(finding.detail, checker.check_native(*kernel, *selected.backend, pool));
     return {};
   };
   const Status status = attempt();

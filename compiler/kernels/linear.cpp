@@ -1,0 +1,382 @@
+// linear: y[r,:] = epilogue(x[r,:] · wᵀ), w a constant weight in panels, f32, f16 or bf16.
+//
+// Products and sums are f32; 16-bit operands widen exactly. With blocks of k, y holds the partial
+// sums between them, so results do not depend on rows, threads or the rows' blocks.
+#include "compiler/kernels/linear.h"
+
+#include <algorithm>
+#include <array>
+
+#include "compiler/kernels/families.h"
+#include "compiler/weight_packing.h"
+
+namespace lathe::compiler::kernels {
+namespace {
+
+using ir::Target;
+using ir::Type;
+
+constexpr int64_t kLeastBlockedRows = 32;  // fewer rows than this pass over w once
+
+WeightLayout layout_of(const Problem& p) {
+  return {p.type("weight"), p.integer("n"), p.integer("k"), p.integer("panel"), p.flag("pair")};
+}
+
+Status validate(const Problem& p) {
+  const Fragment epilogue = *Fragment::parse(p.text("epilogue"));
+  const int64_t n = p.integer("n");
+  const bool pair = p.flag("pair");
+  LATHE_CHECK(check_inputs({matrix("y", Type::f32, n)}, epilogue, n, "epilogue", {"x", "w"}));
+  if (pair)
+    LATHE_CHECK(check_inputs({matrix("z", Type::f32, n)}, epilogue, n, "epilogue", {}));
+  const auto uses = [&](std::string_view name) {
+    return std::any_of(epilogue.inputs().begin(), epilogue.inputs().end(),
+                       [&](const FragmentInput& input) { return input.name == name; });
+  };
+  if (!uses("y")) {
+    return fail(ErrorCode::invalid_argument, "epilogue: found '{}', expected an expression of y",
+                epilogue.text());
+  }
+  if (pair && !uses("z")) {
+    return fail(ErrorCode::invalid_argument,
+                "epilogue: found '{}', expected an expression of y and z, the products with the "
+                "weight's two halves",
+                epilogue.text());
+  }
+  if (p.integer("panel") % 8 != 0) {
+    return fail(ErrorCode::invalid_argument, "panel: found {}, expected a multiple of 8",
+                p.integer("panel"));
+  }
+  return {};
+}
+
+Result<ir::graph::Graph> reference(const Problem& p) {
+  const Linear linear(p);
+  ir::graph::GraphBuilder graph("linear");
+  const auto inputs = add_graph_inputs(graph, linear.signature);
+  const auto w = unpacked(graph, layout_of(p), {inputs[1]});
+  const auto x = cast_to(graph, inputs[0], Type::f32);
+  const auto product = graph.op("linear", {x, w});
+  ir::graph::Var y = product, z;
+  if (linear.pair) {
+    y = graph.op("slice", {product}, {{"axis", -1}, {"end", linear.n}});
+    z = graph.op("slice", {product}, {{"axis", -1}, {"begin", linear.n}});
+  }
+  std::vector<ir::graph::Var> operands;
+  for (const FragmentInput& input : linear.epilogue.inputs()) {
+    if (input.name == "y") {
+      operands.push_back(y);
+    } else if (linear.pair && input.name == "z") {
+      operands.push_back(z);
+    } else {
+      for (size_t i = 2; i < inputs.size(); ++i)
+        if (linear.signature[i].name == input.name) operands.push_back(inputs[i]);
+    }
+  }
+  return graph.finish({fragment_graph(graph, linear.epilogue, operands, linear.out)});
+}
+
+// Registers of a tile: its sums, a step's vectors of w, one of x, the product where it is rounded
+// before it is added. A single row takes its vectors of w as memory operands.
+struct TileRegisters {
+  int64_t available;
+  bool fused;
+  bool fit(int64_t tile, int64_t vectors, int64_t streams, int64_t chains) const {
+    const int64_t wide = vectors * streams;
+    const int64_t loaded = tile == 1 ? 1 : wide;
+    return tile * wide * chains + loaded + 1 + (fused ? 0 : 1) <= available;
+  }
+};
+
+constexpr std::array<int64_t, 10> kTiles = {1, 2, 3, 4, 5, 6, 7, 9, 12, 14};
+
+/// Tile and vectors that multiply most for what they load.
+struct TileShape {
+  int64_t tile = 1, vectors = 1;
+};
+TileShape best_shape(const TileRegisters& registers, const std::vector<int64_t>& vectors,
+                     int64_t most_rows) {
+  TileShape best;
+  double most = 0;
+  for (const int64_t v : vectors) {
+    for (const int64_t tile : kTiles) {
+      if (tile > most_rows || !registers.fit(tile, v, 1, 1)) continue;
+      const double ratio = static_cast<double>(tile * v) / static_cast<double>(tile + v);
+      if (ratio > most) {
+        most = ratio;
+        best = {tile, v};
+      }
+    }
+  }
+  return best;
+}
+
+SearchSpace space(const Problem& p, const Target& target) {
+  const Linear linear(p);
+  SearchSpace space;
+  const bool blocked = linear.rows.low >= kLeastBlockedRows;
+  const TileRegisters registers{target.vector_registers, target.fused};
+  const int64_t panel_vectors = std::max<int64_t>(linear.panel / target.lanes, 1);
+  std::vector<int64_t> vectors;
+  for (int64_t v = 1; v <= panel_vectors; ++v)
+    if (panel_vectors % v == 0 && registers.fit(1, v, 1, 1)) vectors.push_back(v);
+  const TileShape best = best_shape(registers, vectors, linear.rows.high);
+  std::vector<int64_t> tiles;
+  for (const int64_t tile : kTiles)
+    if (tile <= linear.rows.high && registers.fit(tile, vectors.front(), 1, 1))
+      tiles.push_back(tile);
+  // The fewest tiles, then the smallest of those.
+  const int64_t rows = std::max<int64_t>(representative(linear.rows), 1);
+  int64_t tile = best.tile;
+  for (const int64_t candidate : tiles) {
+    if (candidate < tile && (rows + candidate - 1) / candidate == (rows + best.tile - 1) / best.tile) {
+      tile = candidate;
+      break;
+    }
+  }
+  if (blocked) tile = best.tile;
+  space.knob("tile", tiles, tile, "rows of the register tile");
+  space.knob("vectors", vectors, best.vectors, "vectors of a panel that a tile multiplies at once");
+
+  // As many sums as keep the multipliers busy.
+  constexpr int64_t kEnoughSums = 8;
+  std::vector<int64_t> streams = {1}, chains = {1};
+  for (const int64_t more : {2, 4}) {
+    if (blocked || linear.pair) break;
+    if (registers.fit(1, panel_vectors, more, 1)) streams.push_back(more);
+    if (registers.fit(1, vectors.front(), 1, more)) chains.push_back(more);
+  }
+  int64_t usual_streams = 1, usual_chains = 1;
+  if (best.vectors == panel_vectors) {
+    for (const int64_t more : streams)
+      if (tile * best.vectors * usual_streams < kEnoughSums &&
+          registers.fit(tile, best.vectors, more, 1))
+        usual_streams = more;
+  }
+  for (const int64_t more : chains)
+    if (tile * best.vectors * usual_streams * usual_chains < kEnoughSums &&
+        registers.fit(tile, best.vectors, usual_streams, more))
+      usual_chains = more;
+  space.knob("streams", streams, usual_streams, "panels of w that a tile reads side by side");
+  space.knob("chains", chains, usual_chains, "parts of each sum, so that it does not wait for itself");
+  space.knob("unroll", blocked ? std::vector<int64_t>{4} : std::vector<int64_t>{4, 8}, 4,
+             "steps of k in one trip");
+
+  std::vector<int64_t> depths;
+  if (linear.out == Type::f32 && !linear.pair && linear.rows.high > 1) {
+    // A few rows go through each panel block by block; w then comes at an even pace.
+    const auto candidates =
+        blocked ? std::vector<int64_t>{256, 512} : std::vector<int64_t>{128, 256};
+    for (const int64_t depth : candidates)
+      if (depth < linear.k && (blocked || linear.k % depth == 0)) depths.push_back(depth);
+  }
+  depths.push_back(0);
+  const bool has_usual = blocked && std::find(depths.begin(), depths.end(), 512) != depths.end();
+  space.knob("depth", depths, has_usual ? 512 : 0, "steps of k in a block; 0: all of k");
+  if (blocked) {
+    space.knob("rows", {48, 96, 192}, 96, "rows of x in a block");
+    space.knob("columns", {128, 512}, 128,
+               "columns of w in a block, for all rows and all of k");
+  }
+  // Many rows are always packed, and panels widened for all of them.
+  if (linear.type == Type::f32 && !blocked) {
+    space.choice("pack", {"off", "on"}, "off",
+                 "whether the rows of x are first copied to one place");
+  }
+  if (linear.weight != Type::f32 && !blocked && linear.rows.high > 1) {
+    space.choice("expand", {"off", "on"}, "off",
+                 "whether a panel is widened once for all rows of the block");
+    space.require([](const Schedule& s) { return s["expand"] == 0 || s["streams"] == 1; },
+                  "one panel is widened at a time");
+  }
+  if (linear.rows.high > 1) {
+    space.choice("next", {"off", "on"}, blocked ? "on" : "off",
+                 "whether the tiles of a panel ask for the next panel, into the second cache");
+  }
+  if (!blocked) {
+    space.knob("prefetch", {0, 512, 2048}, linear.rows.high > 1 ? 2048 : 0,
+               "bytes of w that are asked for ahead of their use");
+  }
+  space.require(
+      [=](const Schedule& s) {
+        return registers.fit(s["tile"], s["vectors"], s["streams"], s["chains"]);
+      },
+      "the tile's sums and a step's operands must fit the vector registers");
+  space.require(
+      [=](const Schedule& s) { return s["streams"] == 1 || s["vectors"] == panel_vectors; },
+      "panels are read side by side only as a whole");
+  if (blocked) {
+    space.require(
+        [=](const Schedule& s) { return 2 * s["tile"] * s["vectors"] > best.tile * best.vectors; },
+        "a tile of many rows must reuse what it loads");
+  }
+  return space;
+}
+
+Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& target) {
+  LATHE_CHECK(space(p, target).check(s));
+  const Linear linear(p);
+  if (linear.panel % target.lanes != 0) {
+    return fail(ErrorCode::rejected, "a panel of {} columns is no multiple of the target's {} lanes",
+                linear.panel, target.lanes);
+  }
+  return linear_plan(linear, LinearBlocking(linear, s, target), target);
+}
+
+Work work(const Problem& p, const Sizes& sizes) {
+  Linear linear(p);
+  linear.signature[1].shape = {linear.n * (linear.pair ? 2 : 1), linear.k};  // without padding
+  const auto n = static_cast<double>(linear.n);
+  const double products = 2.0 * n * static_cast<double>(linear.k) * (linear.pair ? 2 : 1);
+  return work_of(linear.signature, sizes, products + linear.epilogue.flops() * n);
+}
+
+// The same problem with other numbers of columns.
+Result<Problem> resized(const Problem& p, int64_t n, int64_t k) {
+  ProblemBuilder builder(p.family());
+  for (const ParameterSpec& spec : p.family().parameters) {
+    if (spec.name != "n" && spec.name != "k") builder.set(spec.name, p.value(spec.name));
+  }
+  return builder.set("n", n).set("k", k).build();
+}
+
+// Some panels in each direction of a group of streams and the partial one; two blocks of k, the
+// last short, with the steps that fill no trip; two blocks of rows, the last with rows that fill no
+// tile.
+Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& target) {
+  const Linear linear(p);
+  const LinearBlocking blocking(linear, s, target);
+  const int64_t step = linear.panel_columns();
+  const int64_t n = std::min(linear.n, (2 * blocking.streams + 1) * step + linear.n % step);
+  int64_t k = linear.k;
+  const int64_t trips = 2 * blocking.unroll;
+  if (!blocking.has_blocks(linear)) {
+    k = trips + linear.k % blocking.unroll;
+  } else if (blocking.depth_inside) {
+    k = 2 * blocking.depth;
+  } else {
+    k = blocking.depth + trips + linear.k % blocking.unroll;
+  }
+  LATHE_TRY(Problem small, resized(p, n, std::min(k, linear.k)));
+  constexpr int64_t kMostRows = 64;  // larger blocks of rows differ in their number of tiles alone
+  const int64_t rows = linear.rows.high == 1
+                           ? 1
+                           : std::min(blocking.rows, kMostRows / blocking.tile * blocking.tile) +
+                                 2 * blocking.tile - 1;
+  return Miniature{std::move(small), {{"rows", rows}}};
+}
+
+// The first, a middle and the last panel.
+Result<Sample> sample(const Problem& p) {
+  const Linear linear(p);
+  std::vector<int64_t> panels;
+  for (const int64_t panel : {int64_t{0}, linear.panels() / 2, linear.panels() - 1})
+    if (panels.empty() || panel > panels.back()) panels.push_back(panel);
+  const int64_t step = linear.panel_columns();
+  std::vector<int64_t> columns;
+  for (const int64_t panel : panels) {
+    for (int64_t c = panel * step; c < std::min((panel + 1) * step, linear.n); ++c)
+      columns.push_back(c);
+  }
+  Sample sample;
+  LATHE_TRY(sample.problem, resized(p, static_cast<int64_t>(columns.size()), linear.k));
+  for (size_t i = 1; i < linear.signature.size(); ++i) {
+    const Port& port = linear.signature[i];
+    const auto last = static_cast<int>(port.shape.size()) - 1;
+    if (is_weight_part(port.name)) {
+      sample.takes.push_back({static_cast<int>(i), 0, panels});
+    } else if (port.shape.back() == ir::graph::Dim(linear.n)) {
+      sample.takes.push_back({static_cast<int>(i), last, columns});
+    }
+  }
+  return sample;
+}
+
+}  // namespace
+
+bool is_weight_part(std::string_view operand) { return operand == "w"; }
+
+Linear::Linear(const Problem& p)
+    : name(p.family().name),
+      rows(p.bucket("rows")),
+      n(p.integer("n")),
+      k(p.integer("k")),
+      panel(p.integer("panel")),
+      pair(p.flag("pair")),
+      type(p.type("type")),
+      out(p.type("out")),
+      weight(p.type("weight")),
+      epilogue(*Fragment::parse(p.text("epilogue"))) {
+  signature.push_back(matrix("x", type, k));
+  for (const PackedPart& part : packed_parts(layout_of(p))) {
+    Port port{part.name, part.type, {}};
+    for (const int64_t size : part.shape) port.shape.emplace_back(size);
+    signature.push_back(std::move(port));
+  }
+  Signature inputs;
+  add_inputs(inputs, epilogue, type, Type::f32, n, "y");
+  for (Port& port : inputs)
+    if (!(pair && port.name == "z")) signature.push_back(std::move(port));
+  signature.push_back(output(matrix("y", out, n)));
+}
+
+bool Linear::has_plain_epilogue() const {
+  if (out != Type::f32 || pair) return false;
+  return epilogue.is_leaf() || !plain_bias().empty();
+}
+
+std::string Linear::plain_bias() const {
+  const auto& inputs = epilogue.inputs();
+  if (inputs.size() != 2 || inputs[1].kind != LeafKind::vector) return {};
+  return epilogue.text() == fmt::format("add(y,vec({}))", inputs[1].name) ? inputs[1].name
+                                                                          : std::string();
+}
+
+LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Target& target)
+    : tile(static_cast<int>(s["tile"])),
+      vectors(static_cast<int>(s["vectors"])),
+      parts(static_cast<int>(linear.panel / target.lanes / vectors)),
+      streams(static_cast<int>(s["streams"])),
+      chains(static_cast<int>(s["chains"])),
+      unroll(static_cast<int>(s["unroll"])),
+      depth(s["depth"] == 0 ? linear.k : s["depth"]),
+      depth_inside(!s.has("rows")),
+      rows(s.has("rows") ? std::max<int64_t>(s["rows"] / tile, 1) * tile : INT32_MAX / tile * tile),
+      panels(s.has("columns") ? (s["columns"] + linear.panel - 1) / linear.panel : 0),
+      pack(linear.type != Type::f32 || (s.has("pack") ? s["pack"] == 1 : linear.rows.high > 1)),
+      expand(s.has("expand") ? s["expand"] == 1
+                             : linear.weight != Type::f32 && linear.rows.low >= kLeastBlockedRows),
+      prefetch(s.has("prefetch") ? s["prefetch"] : 0),
+      next_panel(s.has("next") && s["next"] == 1) {}
+
+const Family& linear() {
+  static const Family family = [] {
+    Family linear;
+    linear.name = "linear";
+    linear.summary = "y = epilogue(x * transpose(w)), w a packed constant weight";
+    linear.example = "linear rows=512..2047 n=6144 k=2048 weight=bf16";
+    linear.parameters = {
+        rows_parameter(),
+        integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),
+        integer_parameter("k", 1, 1, kMaxWidth, "columns of x"),
+        type_parameter(),
+        out_parameter(),
+        float_type_parameter("weight", "element type of w"),
+        integer_parameter("panel", 16, 8, 64, "columns of w that are packed side by side"),
+        flag_parameter("pair", false, "two weights in one: the epilogue has both products, y and z"),
+        fragment_parameter("epilogue", "y", "what becomes of the product y"),
+    };
+    for (const size_t required : {1, 2}) linear.parameters[required].required = true;
+    linear.validate = validate;
+    linear.reference = reference;
+    linear.space = space;
+    linear.build = build;
+    linear.work = work;
+    linear.miniature = miniature;
+    linear.sample = sample;
+    return linear;
+  }();
+  return family;
+}
+
+}  // namespace lathe::compiler::kernels

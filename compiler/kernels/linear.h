@@ -1,0 +1,85 @@
+// linear as a problem: its operands, how its weight is packed, and how its work is cut.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "compiler/kernels/parameters.h"
+#include "compiler/kernels/signature.h"
+#include "compiler/search_space.h"
+#include "ir/plan/plan.h"
+#include "ir/program/program.h"
+#include "ir/target.h"
+
+namespace lathe::compiler::kernels {
+
+/// y = epilogue(x · wᵀ), w a constant [n, k] in panels (compiler/weight_packing.h).
+struct Linear {
+  explicit Linear(const Problem& problem);
+
+  std::string name;
+  Bucket rows;
+  int64_t n, k;
+  int64_t panel;    ///< columns of w that lie side by side
+  bool pair;        ///< a panel is half of w's first n rows (y) and half of its last n (z)
+  ir::Type type, out, weight;
+  Fragment epilogue;
+  Signature signature;  ///< x, w, the epilogue's inputs; y
+
+  /// Columns of y that one panel makes.
+  int64_t panel_columns() const { return pair ? panel / 2 : panel; }
+  int64_t panels() const { return (n + panel_columns() - 1) / panel_columns(); }
+  /// Whether the epilogue can run on the accumulators: y itself, or y + vec(…), in f32.
+  bool has_plain_epilogue() const;
+  /// The vec() input of a plain epilogue; empty without one.
+  std::string plain_bias() const;
+};
+
+/// Whether an operand is a part of the packed weight.
+bool is_weight_part(std::string_view operand);
+
+/// A schedule's numbers for one problem.
+struct LinearBlocking {
+  LinearBlocking(const Linear& linear, const Schedule& schedule, const ir::Target& target);
+
+  int tile;         ///< rows of the register tile
+  int vectors;      ///< vectors of its columns
+  int parts;        ///< tiles that a panel's width takes, one after the other
+  int streams;      ///< panels side by side in a tile, each a stream of memory of its own
+  int chains;       ///< sums that an accumulator is split into, so that no FMA waits for another
+  int unroll;       ///< steps of k in one trip
+  int64_t depth;    ///< steps of k in a block
+  bool depth_inside;  ///< whether a panel is finished before the next begins
+  int64_t rows;     ///< rows of x in a block, a multiple of the tile
+  int64_t panels;   ///< panels of w in a block; 0: all
+  bool pack;        ///< whether the rows of x are first copied to one place, as f32
+  bool expand;      ///< whether a 16-bit panel is widened once for all rows of the block
+  int64_t prefetch; ///< bytes of w asked for ahead of their use
+  bool next_panel;  ///< whether a panel's tiles ask for the next panel
+
+  /// Blocks of k in order: between them y holds the sums.
+  bool has_blocks(const Linear& linear) const { return depth < linear.k; }
+  /// Those that the plan walks, rather than the program for each panel.
+  bool has_outer_blocks(const Linear& linear) const { return has_blocks(linear) && !depth_inside; }
+  /// f32 elements between packed rows: odd in cache lines, so that rows do not compete for the same
+  /// sets.
+  int64_t packed_stride(const Linear& linear) const {
+    return ((depth_inside ? linear.k : depth) + 15) / 32 * 32 + 16;
+  }
+};
+
+/// Copies rows of x, as f32, to where a tile reads them.
+ir::program::Program linear_pack_program(const Linear& linear, const LinearBlocking& blocking,
+                                         const ir::Target& target);
+
+/// One block: rows of x by consecutive panels of w, over a block of k. `columns`: how many of each
+/// panel's columns exist (all, but in the last panel).
+ir::program::Program linear_block_program(const Linear& linear, const LinearBlocking& blocking,
+                                          const ir::Target& target, int64_t columns);
+
+/// The programs over blocks and threads.
+ir::plan::Plan linear_plan(const Linear& linear, const LinearBlocking& blocking,
+                           const ir::Target& target);
+
+}  // namespace lathe::compiler::kernels

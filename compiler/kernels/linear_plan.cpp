@@ -1,0 +1,220 @@
+// The plan of linear: rows of x packed once, then blocks of columns × rows over the threads, blocks
+// of k in order within them.
+#include <algorithm>
+#include <functional>
+
+#include "compiler/kernels/linear.h"
+
+namespace lathe::compiler::kernels {
+namespace {
+
+using ir::plan::Argument;
+using ir::plan::Call;
+using ir::plan::Expr;
+using ir::plan::Loop;
+using ir::plan::Plan;
+using ir::program::BufferAccess;
+
+// Rows that are packed at once: their memory is bounded.
+constexpr int64_t kPackedRows = 3072;
+// What is worth a thread of its own.
+constexpr int64_t kLeastPackedBytes = 64 << 10;
+
+class PlanWriter {
+ public:
+  PlanWriter(const Linear& linear, const LinearBlocking& blocking, const ir::Target& target)
+      : linear_(linear), s_(blocking), target_(target) {}
+
+  Plan write() {
+    plan_.name = linear_.name;
+    plan_.in_place = false;
+    rows_ = Expr::variable(plan_.input("rows"));
+    for (const Port& port : linear_.signature) {
+      if (port.row_dimension() < 0) continue;
+      plan_.input(port.name + ".stride0");
+    }
+    threads_ = Expr::variable(plan_.input("threads"));
+    const bool partial = s_.has_blocks(linear_);
+    for (const Port& port : linear_.signature) {
+      const auto written = partial ? BufferAccess::read_write : BufferAccess::write;
+      plan_.operands.push_back(
+          {port.name, port.type, port.output ? written : BufferAccess::read, false, -1});
+    }
+    if (s_.pack) {
+      const Expr rows = min(round_up(rows_, Expr(s_.tile)), Expr(kPackedRows));
+      plan_.scratch.push_back({"packed", rows * Expr(packed_row_bytes() * depth_blocks()), false});
+      scratch_.emplace_back("packed");
+      plan_.programs.push_back(linear_pack_program(linear_, s_, target_));
+    }
+    if (s_.expand) scratch("expanded", s_.depth * linear_.panel * 4);
+    if (!linear_.has_plain_epilogue()) scratch("tile", s_.tile * linear_.panel * s_.streams * 4);
+
+    const int64_t whole = linear_.n / linear_.panel_columns();
+    const int64_t rest = linear_.n % linear_.panel_columns();
+    // What is packed at once is bounded, whatever the number of rows.
+    const int chunk_variable = s_.pack ? plan_.loop_variable("chunk") : -1;
+    Loop chunk{chunk_variable, rows_, Expr(kPackedRows), false, {}};
+    ir::plan::Body& body = s_.pack ? chunk.body : plan_.body;
+    if (s_.pack) {
+      first_row_ = Expr::variable(chunk_variable);
+      rows_here_ = min(Expr(kPackedRows), rows_ - first_row_);
+      pack(body);
+    } else {
+      rows_here_ = rows_;
+    }
+    if (whole > 0) part(body, 0, whole, linear_.panel_columns());
+    if (rest > 0) part(body, whole, 1, rest);
+    if (s_.pack) append(plan_.body, std::move(chunk));
+    return std::move(plan_);
+  }
+
+ private:
+  void scratch(const char* name, const Expr& bytes) {
+    scratch_.emplace_back(name);
+    plan_.scratch.push_back({name, bytes, true});
+  }
+  Argument scratch_argument(std::string_view name) const {
+    const auto at = std::find(scratch_.begin(), scratch_.end(), name);
+    return {Argument::Kind::scratch, static_cast<int>(at - scratch_.begin()), Expr(0)};
+  }
+  Expr stride(const std::string& operand) {
+    return Expr::variable(plan_.input(operand + ".stride0"));
+  }
+  Expr offset_in(const Port& port, const Expr& row, const Expr& column) {
+    Expr offset = 0;
+    if (port.row_dimension() >= 0) offset = offset + row * stride(port.name);
+    if (port.shape.back() != ir::graph::Dim(1))
+      offset = offset + column * Expr(ir::size_of(port.type));
+    return offset;
+  }
+
+  int64_t packed_row_bytes() const { return s_.packed_stride(linear_) * 4; }
+  int64_t depth_blocks() const { return (linear_.k + packed_depth() - 1) / packed_depth(); }
+  int64_t packed_depth() const { return s_.depth_inside ? linear_.k : s_.depth; }
+
+  // Where row `row` of the block of k that starts at `k` lies among the packed rows.
+  Argument packed_at(const Expr& row, const Expr& k) const {
+    Argument argument = scratch_argument("packed");
+    const Expr rows = min(round_up(rows_, Expr(s_.tile)), Expr(kPackedRows));
+    argument.offset = (ceil_div(k, Expr(packed_depth())) * rows + row) * Expr(packed_row_bytes());
+    return argument;
+  }
+
+  void pack(ir::plan::Body& body) {
+    const int row_variable = plan_.loop_variable("packed_row");
+    const Expr row = Expr::variable(row_variable);
+    const Expr block = max(ceil_div(rows_here_, threads_), Expr(std::max<int64_t>(kLeastPackedBytes / (4 * linear_.k), 1)));
+    Loop rows{row_variable, rows_here_, block, true, {}};
+    over_depth(rows.body, "packed_k", [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
+      const Expr offset = (first_row_ + row) * stride("x") +
+                          k * Expr(ir::size_of(linear_.signature.front().type));
+      Call call{0,
+                {{Argument::Kind::operand, 0, offset}, packed_at(row, k)},
+                {min(block, rows_here_ - row)}};
+      if (s_.has_outer_blocks(linear_)) call.parameters.push_back(depth);
+      call.parameters.push_back(stride("x"));
+      append(inner, std::move(call));
+    });
+    append(body, std::move(rows));
+  }
+
+  void over_depth(ir::plan::Body& body, const std::string& name,
+                  const std::function<void(ir::plan::Body&, const Expr&, const Expr&)>& visit) {
+    if (!s_.has_outer_blocks(linear_)) return visit(body, Expr(0), Expr(linear_.k));
+    const int variable = plan_.loop_variable(name);
+    const Expr k = Expr::variable(variable);
+    Loop loop{variable, Expr(linear_.k), Expr(s_.depth), false, {}};
+    visit(loop.body, k, min(Expr(s_.depth), Expr(linear_.k) - k));
+    append(body, std::move(loop));
+  }
+
+  // `panels` panels from `first` on, of which `columns` columns exist. The threads share blocks of
+  // columns × rows, as many in each direction as balance.
+  void part(ir::plan::Body& body, int64_t first, int64_t panels, int64_t columns) {
+    Place place;
+    place.program = static_cast<int>(plan_.programs.size());
+    plan_.programs.push_back(linear_block_program(linear_, s_, target_, columns));
+    const std::string suffix = first == 0 ? "" : "_rest";
+    const int panel_variable = plan_.loop_variable("panel" + suffix);
+    const int row_variable = plan_.loop_variable("row" + suffix);
+    const Expr panel = Expr::variable(panel_variable);
+    place.row = Expr::variable(row_variable);
+
+    Expr row_block = min(Expr(s_.rows), round_up(rows_here_, Expr(s_.tile)));
+    row_block = round_up(ceil_div(rows_here_, ceil_div(rows_here_, row_block)), Expr(s_.tile));
+    const int64_t wanted = s_.panels == 0 ? panels : std::min(s_.panels, panels);
+    const Expr blocks = min(round_up(Expr((panels + wanted - 1) / wanted), threads_), Expr(panels));
+    const Expr panel_block = ceil_div(Expr(panels), blocks);
+    place.panel = Expr(first) + panel;
+    place.panels = min(panel_block, Expr(panels) - panel);
+    place.rows = min(row_block, rows_here_ - place.row);
+
+    Loop rows{row_variable, rows_here_, row_block, true, {}};
+    over_depth(rows.body, "k" + suffix,
+               [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
+                 append(inner, block_call(place, k, depth));
+               });
+    Loop columns_loop{panel_variable, Expr(panels), panel_block, true, {}};
+    append(columns_loop.body, std::move(rows));
+    append(body, std::move(columns_loop));
+  }
+
+  // Which rows and panels a call multiplies.
+  struct Place {
+    int program = 0;
+    Expr row, rows, panel, panels;
+  };
+
+  Call block_call(const Place& place, const Expr& k, const Expr& depth) {
+    const bool partial = s_.has_outer_blocks(linear_);
+    const Port& x = linear_.signature.front();
+    const Expr row = first_row_ + place.row;
+    const Expr column = place.panel * Expr(linear_.panel_columns());
+    const int64_t panel_bytes = ir::bytes_of(linear_.weight, linear_.k * linear_.panel);
+    const int64_t step_bytes = ir::bytes_of(linear_.weight, linear_.panel);
+    Call call;
+    call.program = place.program;
+    call.buffers.push_back(
+        s_.pack ? packed_at(place.row, k)
+                : Argument{Argument::Kind::operand, 0,
+                           row * stride("x") + k * Expr(ir::size_of(x.type))});
+    call.buffers.push_back({Argument::Kind::operand, 1,
+                            place.panel * Expr(panel_bytes) + k * Expr(step_bytes)});
+    for (size_t i = 2; i < linear_.signature.size(); ++i) {
+      call.buffers.push_back({Argument::Kind::operand, static_cast<int>(i),
+                              offset_in(linear_.signature[i], row, column)});
+    }
+    if (s_.expand) call.buffers.push_back(scratch_argument("expanded"));
+    if (!linear_.has_plain_epilogue()) call.buffers.push_back(scratch_argument("tile"));
+    call.parameters = {place.rows, place.panels};
+    if (partial) {
+      call.parameters.push_back(depth);
+      call.parameters.push_back(k);
+      call.parameters.push_back(Expr(linear_.k) - k - depth);
+    }
+    if (!s_.pack) call.parameters.push_back(stride("x"));
+    call.parameters.push_back(stride("y"));
+    for (size_t i = 2; i + 1 < linear_.signature.size(); ++i) {
+      if (linear_.signature[i].row_dimension() >= 0)
+        call.parameters.push_back(stride(linear_.signature[i].name));
+    }
+    return call;
+  }
+
+  const Linear& linear_;
+  const LinearBlocking& s_;
+  const ir::Target& target_;
+  Plan plan_;
+  Expr rows_, threads_;
+  Expr first_row_ = 0;  ///< of the chunk whose rows are packed
+  Expr rows_here_;      ///< in it
+  std::vector<std::string> scratch_;
+};
+
+}  // namespace
+
+Plan linear_plan(const Linear& linear, const LinearBlocking& blocking, const ir::Target& target) {
+  return PlanWriter(linear, blocking, target).write();
+}
+
+}  // namespace lathe::compiler::kernels

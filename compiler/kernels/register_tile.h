@@ -1,0 +1,49 @@
+// The register tile of a matrix product: rows × vectors of sums, and where its rows of x are read.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "ir/program/builder.h"
+
+namespace lathe::compiler::kernels {
+
+/// sums[r][v] += x[r] * w[v], step by step.
+class RegisterTile {
+ public:
+  /// Sums of 0. With several `chains` each sum is kept in that many parts until fold_chains().
+  RegisterTile(ir::program::Builder& b, int rows, int vectors, int chains);
+
+  /// One step of k, into part `chain`: `w` loads vector v, `x` splats row r.
+  void step(int chain, const std::function<ir::program::Vec(int)>& w,
+            const std::function<ir::program::Vec(int)>& x);
+  void fold_chains();
+
+  int rows() const { return rows_; }
+  ir::program::Vec at(int row, int vector, int chain = 0) const {
+    return sums_[static_cast<size_t>((chain * rows_ + row) * vectors_ + vector)];
+  }
+
+ private:
+  ir::program::Builder& b_;
+  int rows_, vectors_, chains_;
+  std::vector<ir::program::Vec> sums_;
+};
+
+/// Rows at a distance, each reachable in one address: compile-time distances become offsets, others
+/// a pointer for each three rows with the distance as index.
+class RowPointers {
+ public:
+  RowPointers(ir::program::Builder& b, ir::program::Pointer first, int rows,
+              ir::program::Count distance);  ///< in bytes
+  /// Element `offset` of the row, in every lane.
+  ir::program::Vec load_splat(int row, int64_t offset) const;
+  void advance(int64_t elements) const;
+
+ private:
+  ir::program::Builder& b_;
+  std::vector<ir::program::Pointer> pointers_;
+  ir::program::Count distance_;
+};
+
+}  // namespace lathe::compiler::kernels

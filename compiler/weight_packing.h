@@ -1,0 +1,48 @@
+// Packed weights: a constant matrix in the order in which matmul kernels read it.
+//
+// A weight [n, k] is cut into panels of `panel` rows; within a panel the elements of one k lie side
+// by side: packed[i][j][c] = w[i * panel + c][j], zero where the row does not exist. With `pair` the
+// weight is [2n, k] and a panel holds panel/2 rows of its first half, then the same of its second.
+// Packed weights are ordinary tensors, so that what a kernel computes on them is an ordinary graph.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ir/graph/builder.h"
+#include "ir/tensor.h"
+#include "ir/types.h"
+#include "support/error.h"
+
+namespace lathe::compiler {
+
+/// What a weight is and how it is packed.
+struct WeightLayout {
+  ir::Type type = ir::Type::f32;
+  int64_t n = 1, k = 1;  ///< of one half, where `pair`
+  int64_t panel = 16;
+  bool pair = false;
+
+  int64_t rows_per_panel() const { return pair ? panel / 2 : panel; }  ///< of each half
+  int64_t panels() const { return (n + rows_per_panel() - 1) / rows_per_panel(); }
+};
+
+/// One tensor of a packed weight.
+struct PackedPart {
+  std::string name;  ///< of the kernel's operand: w, …
+  ir::Type type = ir::Type::f32;
+  std::vector<int64_t> shape;
+};
+std::vector<PackedPart> packed_parts(const WeightLayout& layout);
+
+/// The weight's values from its parts, as f32 [n, k] or, with `pair`, [2n, k].
+ir::graph::Var unpacked(ir::graph::GraphBuilder& graph, const WeightLayout& layout,
+                        const std::vector<ir::graph::Var>& parts);
+
+/// Packs panels first … last-1 from `rows` (w's rows in w's own type, `row_bytes` apart) to the
+/// parts' storage. Thread-safe for disjoint panels.
+void pack_panels(const WeightLayout& layout, const std::byte* rows, int64_t row_bytes,
+                 int64_t first, int64_t last, const std::vector<std::byte*>& parts);
+
+}  // namespace lathe::compiler
