@@ -96,7 +96,8 @@ Split split_2(Builder& b, Vec x, Vec w, Step step) {
   const Vec rounder = b.constant(step == Step::whole ? kRounder : kEighths);
   const Vec rounded = b.fnma(x, w, rounder);
   const Vec n = b.sub(rounded, rounder);
-  return {n, power_of_two(b, rounded, step), b.fma(x, w, n), -1.0F, Split::Base::two, step};
+  const Vec argument = b.fma(x, w, n);  // before the scale: x and w need no register then
+  return {n, power_of_two(b, rounded, step), argument, -1.0F, Split::Base::two, step};
 }
 
 Vec power_of_rest(Builder& b, const Split& split) {

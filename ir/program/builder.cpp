@@ -373,7 +373,8 @@ void Builder::interleaved(int count, const std::function<void(int)>& piece) {
   }
   std::vector<bool> is_constant(program_.count(RegClass::vector));
   for (const Node& node : constants_) is_constant[std::get<Instr>(node.value).dst.id] = true;
-  interleave(*blocks_.back(), starts, program_.target, is_constant);
+  interleave(*blocks_.back(), starts, program_.target, is_constant,
+             [&] { return program_.fresh(RegClass::vector); });
 }
 
 void Builder::vectors(int64_t width, const std::function<void(const Span&)>& body) {

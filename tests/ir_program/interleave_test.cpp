@@ -1,6 +1,7 @@
 // What is interleaved, and what stays as it was written.
 #include "ir/program/interleave.h"
 
+#include <algorithm>
 #include <functional>
 
 #include <gtest/gtest.h>
@@ -76,7 +77,8 @@ TEST(Interleave, ASharedSumIsAddedToInTheSameOrder) {
 }
 
 TEST(Interleave, OnlyAsManyAsTheRegistersHold) {
-  // Seven values live at once: one piece fits 16 registers, two do not; 32 hold four.
+  // Seven values live at once: two pieces fit 16 registers if one of them adds before the other has
+  // loaded all; 32 hold four in full.
   const auto body = [](Builder& b, Pointer x, Pointer y, const Span& at, int) {
     std::vector<Vec> values;
     for (int i = 0; i < 7; ++i) values.push_back(b.load(x, at));
@@ -85,9 +87,27 @@ TEST(Interleave, OnlyAsManyAsTheRegistersHold) {
     b.store(y, at, sum);
   };
   const Ops narrow = ops("avx2", 2, body), wide = ops("avx512", 4, body);
-  EXPECT_EQ(narrow[7], Op::fadd);
+  EXPECT_EQ(narrow[11], Op::load);
+  EXPECT_EQ(narrow[12], Op::load);
+  EXPECT_EQ(narrow[13], Op::fadd);
+  EXPECT_EQ(narrow[14], Op::load);
   EXPECT_EQ(wide[27], Op::load);
   EXPECT_EQ(wide[28], Op::fadd);
+}
+
+TEST(Interleave, AValueOfLongStandingIsLoadedAgainWhereMorePiecesFitThen) {
+  // Three values besides x: with x four pieces do not fit 16 registers turn by turn, without it
+  // they do.
+  const auto body = [](Builder& b, Pointer x, Pointer y, const Span& at, int) {
+    const Vec v = b.load(x, at);
+    std::vector<Vec> values;
+    for (int i = 0; i < 3; ++i) values.push_back(b.sqrt(i == 0 ? v : values.back()));
+    for (int i = 0; i < 6; ++i)
+      for (Vec& value : values) value = b.add(value, values[0]);
+    b.store(y, at, b.div(v, b.add(values[0], b.add(values[1], values[2]))));
+  };
+  const Ops found = ops("avx2", 4, body);
+  EXPECT_EQ(std::count(found.begin(), found.end(), Op::load), 8);
 }
 
 }  // namespace
