@@ -11,6 +11,8 @@ namespace {
 
 using ir::program::Compare;
 
+constexpr int kSums = 4;  // running sums of a head's squares
+
 SearchSpace space(const Problem& p, const Target& target) {
   const Rope rope(p);
   SearchSpace space;
@@ -32,16 +34,27 @@ class RopeRow {
         eps_(eps) {
     // cos, sin, and for mrope the axis of each pair.
     if (rope.kind != RopeKind::rope) angles_ = kernel.scratch("angles", Type::f32, 3 * rope.pairs);
+    if (rope.norm) {
+      // A vector is stored for each head, at its place.
+      scales_ = kernel.scratch("scales", Type::f32, rope.heads + b_.lanes());
+      if (!rope.interleaved) factors_ = kernel.scratch("factors", Type::f32, 4 * rope.pairs);
+    }
     if (rope.kind == RopeKind::mrope) write_axes();
   }
 
   void write() {
     find_angles();
+    if (rope_.norm) {
+      find_scales();
+      if (!rope_.interleaved) find_factors();
+    }
     const Pointer x = b_.copy(kernel_.at("x"));
     const Pointer y = b_.copy(kernel_.at("y"));
-    if (rope_.heads == 1) return head(x, y);
-    b_.loop(0, rope_.heads, 1, [&](Scalar) {
+    for_heads([&](const Scalar* index) {
+      if (rope_.norm)
+        scale_ = index == nullptr ? b_.load_splat(scales_) : b_.load_splat(scales_, 0, *index);
       head(x, y);
+      if (index == nullptr) return;
       b_.advance(x, kernel_.stride("x", 1));
       b_.advance(y, kernel_.stride("y", 1));
     });
@@ -55,6 +68,48 @@ class RopeRow {
   static Span shifted(Span at, int64_t elements) {
     at.offset += elements;
     return at;
+  }
+
+  // body gets the head's number, or nothing where there is only one.
+  void for_heads(const std::function<void(const Scalar*)>& body) {
+    if (rope_.heads == 1) return body(nullptr);
+    b_.loop(0, rope_.heads, 1, [&](Scalar index) { body(&index); });
+  }
+
+  // The sums of all heads, then their roots: the next head need not wait for this one's.
+  void find_scales() {
+    const Pointer x = b_.copy(kernel_.at("x"));
+    for_heads([&](const Scalar* index) {
+      Accumulators squares(b_, kSums, 0);
+      b_.vectors(rope_.dim, kSums, [&](const Span& at, int place) {
+        const Vec v = b_.load(x, at);
+        b_.set(squares.of(place), b_.fma(v, v, squares.of(place)));
+      });
+      const Scalar at = index == nullptr ? Scalar{} : *index;
+      b_.store(scales_, Span{0, at, b_.lanes(), true}, squares.sum());
+      if (index != nullptr) b_.advance(x, kernel_.stride("x", 1));
+    });
+    const float inverse = 1.0F / static_cast<float>(rope_.dim);
+    const int64_t vectors = vectors_in(rope_.heads, b_.target());
+    b_.vectors(vectors * b_.lanes(), [&](const Span& at) {
+      const Vec mean_square = b_.load(scales_, at) * inverse;
+      b_.store(scales_, at, math::rsqrt(b_, mean_square + eps_, options_));
+    });
+  }
+
+  // cos and sin times the weights of the pair's first and second element: what turn() multiplies
+  // by, in its order.
+  void find_factors() {
+    b_.vectors(rope_.pairs, [&](const Span& at) {
+      const Vec cos = b_.load(cos_, at);
+      const Vec sin = b_.load(sin_, at);
+      const Vec first = b_.load(kernel_.at("weight"), at);
+      const Vec second = b_.load(kernel_.at("weight"), shifted(at, rope_.pairs));
+      b_.store(factors_, at, first * cos);
+      b_.store(factors_, shifted(at, rope_.pairs), second * sin);
+      b_.store(factors_, shifted(at, 2 * rope_.pairs), first * sin);
+      b_.store(factors_, shifted(at, 3 * rope_.pairs), second * cos);
+    });
   }
 
   // The axis of every pair, once for the whole block of rows.
@@ -136,16 +191,8 @@ class RopeRow {
   }
 
   void head(Pointer x, Pointer y) {
-    if (rope_.norm) {
-      Accumulators squares(b_, 2, 0);
-      b_.vectors(rope_.dim, 2, [&](const Span& at, int place) {
-        const Vec v = b_.load(x, at);
-        b_.set(squares.of(place), b_.fma(v, v, squares.of(place)));
-      });
-      const Vec mean_square = squares.sum() * (1.0F / static_cast<float>(rope_.dim));
-      scale_ = math::rsqrt(b_, mean_square + eps_, options_);
-    }
     b_.vectors(rope_.pairs, unroll_, [&](const Span& at, int) {
+      if (rope_.norm && !rope_.interleaved) return turn_weighted(x, y, at);
       const Vec cos = b_.load(cos_, at);
       const Vec sin = b_.load(sin_, at);
       if (rope_.interleaved) {
@@ -164,6 +211,17 @@ class RopeRow {
       const Span rest = shifted(at, rotary);
       store(y, rest, value(x, rest));
     });
+  }
+
+  void turn_weighted(Pointer x, Pointer y, const Span& at) {
+    const Span second = shifted(at, rope_.pairs);
+    const auto factor = [&](int64_t i) { return b_.load(factors_, shifted(at, i * rope_.pairs)); };
+    const Vec a = b_.load(x, at) * scale_;
+    const Vec c = b_.load(x, second) * scale_;
+    const Vec across = c * factor(1);
+    store(y, at, b_.fms(a, factor(0), across));
+    const Vec along = c * factor(3);
+    store(y, second, b_.fma(a, factor(2), along));
   }
 
   // Pairs (2j, 2j + 1): the accesses cover two vectors of x for each one of angles.
@@ -224,7 +282,7 @@ class RopeRow {
   int unroll_;
   math::Options options_;
   float eps_;
-  Pointer angles_, cos_, sin_;
+  Pointer angles_, cos_, sin_, scales_, factors_;
   Vec scale_;
 };
 
@@ -251,6 +309,7 @@ const Family& rope() {
   static const Family family = [] {
     Family rope;
     rope.name = "rope";
+    rope.revision = 2;
     rope.summary =
         "y = x with its pairs (a, b) turned to (a cos - b sin, b cos + a sin); norm: of "
         "rms_norm(x)";
