@@ -62,6 +62,10 @@ std::optional<ScheduleChoice> nearest(const Problem& problem, const compiler::Se
     if (!how_far || *how_far >= best) continue;
     auto schedule = usable(space, record.winner.schedule);
     if (!schedule) continue;
+    // Whether to write past the caches depends on the problem's own footprint, not its neighbour's.
+    if (schedule->has("stream") && record.key.problem != key.problem)
+      schedule->set("stream", space.default_schedule()["stream"]);
+    if (!space.check(*schedule)) continue;
     best = *how_far;
     // The same problem, timed at another size of its bucket or with other cache contents, is still
     // this bucket's own record.
