@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "ir/types.h"
+#include "support/large_memory.h"
 
 namespace lathe::ir {
 
 /// Row-major and contiguous. Block-quantised tensors have a last dimension that is a multiple of
-/// the block. Storage is aligned to 64 bytes. Not thread-safe for writers.
+/// the block. Storage is aligned to 64 bytes, large ones
+/// in huge pages where the system grants them, as packed weights are. Not thread-safe for writers.
 class Tensor {
  public:
   Tensor() = default;
@@ -49,7 +51,7 @@ class Tensor {
   Type type_ = Type::f32;
   std::vector<int64_t> shape_;
   int64_t elements_ = 0;
-  std::vector<Line> storage_;
+  std::vector<Line, support::LargeAllocator<Line>> storage_;
 };
 
 }  // namespace lathe::ir

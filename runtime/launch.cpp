@@ -2,8 +2,9 @@
 #include "runtime/launch.h"
 
 #include <memory>
-#include <new>
 #include <vector>
+
+#include "support/large_memory.h"
 
 namespace lathe::runtime {
 namespace {
@@ -18,7 +19,7 @@ class Arena {
  public:
   std::byte* reserve(int64_t bytes) {
     if (bytes > size_) {
-      memory_.reset(new (std::align_val_t{64}, std::nothrow) std::byte[static_cast<size_t>(bytes)]);
+      memory_.reset(static_cast<std::byte*>(support::allocate_large(static_cast<size_t>(bytes))));
       size_ = memory_ ? bytes : 0;
     }
     return memory_.get();
@@ -26,9 +27,9 @@ class Arena {
 
  private:
   struct Free {
-    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{64}); }
+    void operator()(std::byte* p) const { support::free_large(p); }
   };
-  std::unique_ptr<std::byte[], Free> memory_;
+  std::unique_ptr<std::byte, Free> memory_;
   int64_t size_ = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/compiled_kernel.h"
+#include "support/large_memory.h"
 #include "tuner/roofline_programs.h"
 
 namespace lathe::tuner {
@@ -70,7 +71,8 @@ class Memory {
  public:
   Memory(int threads, int64_t bytes_each) : bytes_each_(bytes_each) {
     for (int i = 0; i < threads; ++i)
-      blocks_.emplace_back(new (std::align_val_t{4096}) std::byte[static_cast<size_t>(bytes_each)]);
+      blocks_.emplace_back(static_cast<std::byte*>(
+          support::LargeAllocator<std::byte>().allocate(static_cast<size_t>(bytes_each))));
   }
   std::byte* of(int64_t thread) { return blocks_[static_cast<size_t>(thread)].get(); }
   void touch(runtime::ThreadPool& pool) {
@@ -81,10 +83,10 @@ class Memory {
 
  private:
   struct Free {
-    void operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{4096}); }
+    void operator()(std::byte* p) const { support::free_large(p); }
   };
   int64_t bytes_each_;
-  std::vector<std::unique_ptr<std::byte[], Free>> blocks_;
+  std::vector<std::unique_ptr<std::byte, Free>> blocks_;
 };
 
 }  // namespace

@@ -125,16 +125,7 @@ SearchSpace space(const Problem& p, const Target& target) {
   for (const int64_t tile : kTiles)
     if (tile <= linear.rows.high && registers.fit(tile, vectors.front(), 1, 1))
       tiles.push_back(tile);
-  // The fewest tiles, then the smallest of those.
-  const int64_t rows = std::max<int64_t>(representative(linear.rows), 1);
-  int64_t tile = best.tile;
-  for (const int64_t candidate : tiles) {
-    if (candidate < tile && (rows + candidate - 1) / candidate == (rows + best.tile - 1) / best.tile) {
-      tile = candidate;
-      break;
-    }
-  }
-  if (blocked) tile = best.tile;
+  const int64_t tile = best.tile;
   space.knob("tile", tiles, tile, "rows of the register tile");
   space.knob("vectors", vectors, best.vectors, "vectors of a panel that a tile multiplies at once");
 
@@ -166,15 +157,14 @@ SearchSpace space(const Problem& p, const Target& target) {
   if (linear.out == Type::f32 && !linear.pair && linear.rows.high > 1) {
     // A few rows go through each panel block by block; w then comes at an even pace.
     const auto candidates =
-        blocked ? std::vector<int64_t>{256, 512} : std::vector<int64_t>{128, 256};
+        blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{128, 256};
     for (const int64_t depth : candidates)
       if (depth < linear.k && (blocked || linear.k % depth == 0)) depths.push_back(depth);
   }
   depths.push_back(0);
-  const bool has_usual = blocked && std::find(depths.begin(), depths.end(), 512) != depths.end();
-  space.knob("depth", depths, has_usual ? 512 : 0, "steps of k in a block; 0: all of k");
+  space.knob("depth", depths, 0, "steps of k in a block; 0: all of k");
   if (blocked) {
-    space.knob("rows", {48, 96, 192}, 96, "rows of x in a block");
+    space.knob("rows", {48, 96, 192}, linear.k > 4096 ? 96 : 192, "rows of x in a block");
     space.knob("columns", {128, 512}, 128,
                "columns of w in a block, for all rows and all of k");
   }
@@ -194,7 +184,7 @@ SearchSpace space(const Problem& p, const Target& target) {
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   }
   if (!blocked) {
-    space.knob("prefetch", {0, 512, 2048}, linear.rows.high > 1 ? 2048 : 0,
+    space.knob("prefetch", {0, 512, 2048, 4096, 8192}, linear.rows.high > 1 ? 2048 : 0,
                "bytes of w that are asked for ahead of their use");
   }
   space.require(
