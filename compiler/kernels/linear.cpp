@@ -157,7 +157,7 @@ SearchSpace space(const Problem& p, const Target& target) {
   if (linear.out == Type::f32 && !linear.pair && linear.rows.high > 1) {
     // A few rows go through each panel block by block; w then comes at an even pace.
     const auto candidates =
-        blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{128, 256};
+        blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{64, 128, 256, 512};
     for (const int64_t depth : candidates)
       if (depth < linear.k && (blocked || linear.k % depth == 0)) depths.push_back(depth);
   }
