@@ -1,9 +1,26 @@
 // Packed weights: a constant matrix in the order in which matmul kernels read it.
 //
 // A weight [n, k] is cut into panels of `panel` rows; within a panel the elements of one k lie side
-// by side: packed[i][j][c] = w[i * panel + c][j], zero where the row does not exist. With `pair` the
-// weight is [2n, k] and a panel holds panel/2 rows of its first half, then the same of its second.
-// Packed weights are ordinary tensors, so that what a kernel computes on them is an ordinary graph.
+// by side: packed[i][j][c] = w[i * panel + c][j], zero where the row does not exist. With `pair`
+// the weight is [2n, k] and a panel holds panel/2 rows of its first half, then the same of its
+// second. Packed weights are ordinary tensors, so that what a kernel computes on them is an
+// ordinary graph.
+//
+// A block-quantised weight has several tensors, its parts. Codes lie in groups of four consecutive
+// k, the four bytes of each column side by side, so that one vector holds four k of as many columns
+// as it has lanes:
+//   q8_0  w         i8  [panels, k/32, 8, panel, 4]: byte i of group g is the code of element 4g +
+//   i
+//         w_scales  f16 [panels, k/32, panel]: d
+//   q4_0  w         u8  [panels, k/32, 4, panel, 4]: byte i of group g has the code of element 4g +
+//   i
+//                       in its low nibble, that of 16 + 4g + i in its high one
+//         w_scales  f16 [panels, k/32, panel]: d
+//   q4_K  w         u8  [panels, k/32, 4, panel, 4]: as q4_0, for each sub-block of 32
+//         w_scales  f16 [panels, k/256, 2, panel]: d, dmin
+//         w_factors u32 [panels, k/256, 3, panel]: the block's 12 bytes of scales and minima, as
+//         words
+// They take as many bytes as the GGUF blocks.
 #pragma once
 
 #include <cstdint>
@@ -30,19 +47,23 @@ struct WeightLayout {
 
 /// One tensor of a packed weight.
 struct PackedPart {
-  std::string name;  ///< of the kernel's operand: w, …
+  std::string name;  ///< of the kernel's operand: w, w_scales, w_factors
   ir::Type type = ir::Type::f32;
   std::vector<int64_t> shape;
 };
 std::vector<PackedPart> packed_parts(const WeightLayout& layout);
+
+/// invalid_argument where k is no multiple of the type's block.
+Status check_layout(const WeightLayout& layout);
 
 /// The weight's values from its parts, as f32 [n, k] or, with `pair`, [2n, k].
 ir::graph::Var unpacked(ir::graph::GraphBuilder& graph, const WeightLayout& layout,
                         const std::vector<ir::graph::Var>& parts);
 
 /// Packs panels first … last-1 from `rows` (w's rows in w's own type, `row_bytes` apart) to the
-/// parts' storage. Thread-safe for disjoint panels.
-void pack_panels(const WeightLayout& layout, const std::byte* rows, int64_t row_bytes,
-                 int64_t first, int64_t last, const std::vector<std::byte*>& parts);
+/// parts' storage. Thread-safe for disjoint panels. invalid_argument naming row and element where a
+/// q8_0 code is -128: no quantiser writes it (d = max|x| / 127), and kernels count on its absence.
+Status pack_panels(const WeightLayout& layout, const std::byte* rows, int64_t row_bytes,
+                   int64_t first, int64_t last, const std::vector<std::byte*>& parts);
 
 }  // namespace lathe::compiler

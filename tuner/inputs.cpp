@@ -53,9 +53,9 @@ void repeat_beginning(ir::Tensor& tensor) {
   }
 }
 
-void fill(ir::Tensor& tensor, InputKind kind, Random& random) {
+void fill(ir::Tensor& tensor, InputKind kind, bool is_weight, Random& random) {
   const int64_t row = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
-  const bool whole_rows = tensor.rank() >= 2;
+  const bool whole_rows = tensor.rank() >= 2 && !is_weight;
   for (int64_t i = 0; i < std::min(tensor.elements(), kPeriod); ++i) {
     double value = random.normal();
     switch (kind) {
@@ -73,6 +73,23 @@ void fill(ir::Tensor& tensor, InputKind kind, Random& random) {
     tensor.set(i, value);
   }
   repeat_beginning(tensor);
+}
+
+// Codes and words of packed weights: any bits, but q8_0's are never -128.
+void draw_codes(ir::Tensor& tensor, Random& random) {
+  const int bits = ir::size_of(tensor.type()) * 8;
+  const bool is_signed = ir::info(tensor.type()).is_signed;
+  const uint64_t values = (uint64_t{1} << std::min(bits, 32)) - (is_signed ? 1 : 0);
+  const double least = is_signed ? -static_cast<double>(values / 2) : 0;
+  for (int64_t i = 0; i < std::min(tensor.elements(), kPeriod); ++i)
+    tensor.set(i, least + static_cast<double>(random.next() % values));
+  repeat_beginning(tensor);
+}
+
+// Whether an operand's shape has no run-time size: it is a constant of the model.
+bool is_weight(const runtime::OperandRule& rule) {
+  return std::all_of(rule.shape.begin(), rule.shape.end(),
+                     [](const auto& dim) { return dim.symbol.empty(); });
 }
 
 void draw_indices(const runtime::CompiledKernel& kernel, const runtime::OperandRule& rule,
@@ -159,10 +176,12 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
       draw_indices(kernel, rule, sizes, random, tensor);
     } else if (ir::info(rule.type).block_elements > 1) {
       ir::Tensor values(ir::Type::f32, shapes[static_cast<size_t>(i)]);
-      fill(values, InputKind::normal, random);
+      fill(values, InputKind::normal, /*is_weight=*/true, random);
       ir::quantize(rule.type, values.as<float>(), tensor.data());
+    } else if (!ir::info(rule.type).is_float) {
+      draw_codes(tensor, random);
     } else {
-      fill(tensor, kind, random);
+      fill(tensor, kind, is_weight(rule), random);
     }
     inputs.push_back(std::move(tensor));
   }

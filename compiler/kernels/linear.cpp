@@ -8,6 +8,7 @@
 #include <array>
 
 #include "compiler/kernels/families.h"
+#include "compiler/kernels/linear_quantised.h"
 #include "compiler/weight_packing.h"
 
 namespace lathe::compiler::kernels {
@@ -15,8 +16,6 @@ namespace {
 
 using ir::Target;
 using ir::Type;
-
-constexpr int64_t kLeastBlockedRows = 32;  // fewer rows than this pass over w once
 
 WeightLayout layout_of(const Problem& p) {
   return {p.type("weight"), p.integer("n"), p.integer("k"), p.integer("panel"), p.flag("pair")};
@@ -26,9 +25,9 @@ Status validate(const Problem& p) {
   const Fragment epilogue = *Fragment::parse(p.text("epilogue"));
   const int64_t n = p.integer("n");
   const bool pair = p.flag("pair");
-  LATHE_CHECK(check_inputs({matrix("y", Type::f32, n)}, epilogue, n, "epilogue", {"x", "w"}));
-  if (pair)
-    LATHE_CHECK(check_inputs({matrix("z", Type::f32, n)}, epilogue, n, "epilogue", {}));
+  LATHE_CHECK(check_inputs({matrix("y", Type::f32, n)}, epilogue, n, "epilogue",
+                           {"x", "w", "w_scales", "w_factors"}));
+  if (pair) LATHE_CHECK(check_inputs({matrix("z", Type::f32, n)}, epilogue, n, "epilogue", {}));
   const auto uses = [&](std::string_view name) {
     return std::any_of(epilogue.inputs().begin(), epilogue.inputs().end(),
                        [&](const FragmentInput& input) { return input.name == name; });
@@ -47,15 +46,22 @@ Status validate(const Problem& p) {
     return fail(ErrorCode::invalid_argument, "panel: found {}, expected a multiple of 8",
                 p.integer("panel"));
   }
-  return {};
+  return check_layout(layout_of(p));
 }
 
 Result<ir::graph::Graph> reference(const Problem& p) {
   const Linear linear(p);
   ir::graph::GraphBuilder graph("linear");
   const auto inputs = add_graph_inputs(graph, linear.signature);
-  const auto w = unpacked(graph, layout_of(p), {inputs[1]});
-  const auto x = cast_to(graph, inputs[0], Type::f32);
+  const size_t parts = linear.part_bytes.size();
+  const auto w =
+      unpacked(graph, layout_of(p),
+               {inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(parts)});
+  auto x = cast_to(graph, inputs[0], Type::f32);
+  if (linear.quantised()) {
+    const auto blocks = graph.op("quantize", {x}, {{"type", Type::q8_0}});
+    x = graph.op("dequantize", {blocks});
+  }
   const auto product = graph.op("linear", {x, w});
   ir::graph::Var y = product, z;
   if (linear.pair) {
@@ -69,7 +75,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
     } else if (linear.pair && input.name == "z") {
       operands.push_back(z);
     } else {
-      for (size_t i = 2; i < inputs.size(); ++i)
+      for (size_t i = linear.first_input(); i < inputs.size(); ++i)
         if (linear.signature[i].name == input.name) operands.push_back(inputs[i]);
     }
   }
@@ -113,6 +119,7 @@ TileShape best_shape(const TileRegisters& registers, const std::vector<int64_t>&
 
 SearchSpace space(const Problem& p, const Target& target) {
   const Linear linear(p);
+  if (linear.quantised()) return quantised_linear_space(linear, target);
   SearchSpace space;
   const bool blocked = linear.rows.low >= kLeastBlockedRows;
   const TileRegisters registers{target.vector_registers, target.fused};
@@ -149,7 +156,8 @@ SearchSpace space(const Problem& p, const Target& target) {
         registers.fit(tile, best.vectors, usual_streams, more))
       usual_chains = more;
   space.knob("streams", streams, usual_streams, "panels of w that a tile reads side by side");
-  space.knob("chains", chains, usual_chains, "parts of each sum, so that it does not wait for itself");
+  space.knob("chains", chains, usual_chains,
+             "parts of each sum, so that it does not wait for itself");
   space.knob("unroll", blocked ? std::vector<int64_t>{4} : std::vector<int64_t>{4, 8}, 4,
              "steps of k in one trip");
 
@@ -207,15 +215,21 @@ Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& 
   LATHE_CHECK(space(p, target).check(s));
   const Linear linear(p);
   if (linear.panel % target.lanes != 0) {
-    return fail(ErrorCode::rejected, "a panel of {} columns is no multiple of the target's {} lanes",
-                linear.panel, target.lanes);
+    return fail(ErrorCode::rejected,
+                "a panel of {} columns is no multiple of the target's {} lanes", linear.panel,
+                target.lanes);
   }
   return linear_plan(linear, LinearBlocking(linear, s, target), target);
 }
 
 Work work(const Problem& p, const Sizes& sizes) {
   Linear linear(p);
-  linear.signature[1].shape = {linear.n * (linear.pair ? 2 : 1), linear.k};  // without padding
+  // Without padding, and blocks as GGUF has them.
+  linear.signature[1].type = linear.weight;
+  linear.signature[1].shape = {linear.n * (linear.pair ? 2 : 1), linear.k};
+  linear.signature.erase(
+      linear.signature.begin() + 2,
+      linear.signature.begin() + static_cast<std::ptrdiff_t>(linear.first_input()));
   const auto n = static_cast<double>(linear.n);
   const double products = 2.0 * n * static_cast<double>(linear.k) * (linear.pair ? 2 : 1);
   return work_of(linear.signature, sizes, products + linear.epilogue.flops() * n);
@@ -247,6 +261,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   } else {
     k = blocking.depth + trips + linear.k % blocking.unroll;
   }
+  if (linear.quantised()) k = 3 * ir::info(linear.weight).block_elements;
   LATHE_TRY(Problem small, resized(p, n, std::min(k, linear.k)));
   constexpr int64_t kMostRows = 64;  // larger blocks of rows differ in their number of tiles alone
   const int64_t rows = linear.rows.high == 1
@@ -284,7 +299,9 @@ Result<Sample> sample(const Problem& p) {
 
 }  // namespace
 
-bool is_weight_part(std::string_view operand) { return operand == "w"; }
+bool is_weight_part(std::string_view operand) {
+  return operand == "w" || operand == "w_scales" || operand == "w_factors";
+}
 
 Linear::Linear(const Problem& p)
     : name(p.family().name),
@@ -301,6 +318,7 @@ Linear::Linear(const Problem& p)
   for (const PackedPart& part : packed_parts(layout_of(p))) {
     Port port{part.name, part.type, {}};
     for (const int64_t size : part.shape) port.shape.emplace_back(size);
+    part_bytes.push_back(port.row_bytes() / panels());
     signature.push_back(std::move(port));
   }
   Signature inputs;
@@ -327,17 +345,27 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
       vectors(static_cast<int>(s["vectors"])),
       parts(static_cast<int>(linear.panel / target.lanes / vectors)),
       streams(static_cast<int>(s["streams"])),
-      chains(static_cast<int>(s["chains"])),
-      unroll(static_cast<int>(s["unroll"])),
-      depth(s["depth"] == 0 ? linear.k : s["depth"]),
+      chains(s.has("chains") ? static_cast<int>(s["chains"]) : 1),
+      unroll(s.has("unroll") ? static_cast<int>(s["unroll"]) : 32),
+      depth(!s.has("depth") || s["depth"] == 0 ? linear.k : s["depth"]),
       depth_inside(!s.has("rows")),
       rows(s.has("rows") ? std::max<int64_t>(s["rows"] / tile, 1) * tile : INT32_MAX / tile * tile),
       panels(s.has("columns") ? (s["columns"] + linear.panel - 1) / linear.panel : 0),
-      pack(linear.type != Type::f32 || (s.has("pack") ? s["pack"] == 1 : linear.rows.high > 1)),
+      pack(linear.quantised() || linear.type != Type::f32 ||
+           (s.has("pack") ? s["pack"] == 1 : linear.rows.high > 1)),
       expand(s.has("expand") ? s["expand"] == 1
-                             : linear.weight != Type::f32 && linear.rows.low >= kLeastBlockedRows),
+                             : linear.weight != Type::f32 && !linear.quantised() &&
+                                   linear.rows.low >= kLeastBlockedRows),
       prefetch(s.has("prefetch") ? s["prefetch"] : 0),
-      next_panel(s.has("next") && s["next"] == 1) {}
+      next_panel(s.has("next") && s["next"] == 1),
+      shares_scales(linear.weight == Type::q4_K && linear.rows.low >= kLeastBlockedRows) {}
+
+int64_t LinearBlocking::expanded_bytes(const Linear& linear) const {
+  if (expand) return depth * linear.panel * 4;
+  if (linear.weight != Type::q4_K) return 0;
+  constexpr int64_t kFactors = 16;  // of the eight parts of a block of 256
+  return kFactors * linear.panel * (shares_scales ? linear.k / 256 : streams) * 4;
+}
 
 const Family& linear() {
   static const Family family = [] {
@@ -351,9 +379,14 @@ const Family& linear() {
         integer_parameter("k", 1, 1, kMaxWidth, "columns of x"),
         type_parameter(),
         out_parameter(),
-        float_type_parameter("weight", "element type of w"),
+        [] {
+          ParameterSpec spec = float_type_parameter("weight", "element type of w");
+          for (const char* blocks : {"q8_0", "q4_0", "q4_K"}) spec.choices.emplace_back(blocks);
+          return spec;
+        }(),
         integer_parameter("panel", 16, 8, 64, "columns of w that are packed side by side"),
-        flag_parameter("pair", false, "two weights in one: the epilogue has both products, y and z"),
+        flag_parameter("pair", false,
+                       "two weights in one: the epilogue has both products, y and z"),
         fragment_parameter("epilogue", "y", "what becomes of the product y"),
     };
     for (const size_t required : {1, 2}) linear.parameters[required].required = true;

@@ -21,11 +21,17 @@ struct Linear {
   std::string name;
   Bucket rows;
   int64_t n, k;
-  int64_t panel;    ///< columns of w that lie side by side
-  bool pair;        ///< a panel is half of w's first n rows (y) and half of its last n (z)
+  int64_t panel;  ///< columns of w that lie side by side
+  bool pair;      ///< a panel is half of w's first n rows (y) and half of its last n (z)
   ir::Type type, out, weight;
   Fragment epilogue;
-  Signature signature;  ///< x, w, the epilogue's inputs; y
+  Signature signature;              ///< x, w's parts, the epilogue's inputs; y
+  std::vector<int64_t> part_bytes;  ///< of one panel, for each part of w
+
+  /// Whether w is in blocks, and x is quantised to meet it.
+  bool quantised() const { return ir::info(weight).block_elements > 1; }
+  /// Where the epilogue's inputs begin in the signature.
+  size_t first_input() const { return 1 + part_bytes.size(); }
 
   /// Columns of y that one panel makes.
   int64_t panel_columns() const { return pair ? panel / 2 : panel; }
@@ -36,6 +42,8 @@ struct Linear {
   std::string plain_bias() const;
 };
 
+constexpr int64_t kLeastBlockedRows = 32;  ///< fewer rows than this pass over w once
+
 /// Whether an operand is a part of the packed weight.
 bool is_weight_part(std::string_view operand);
 
@@ -43,25 +51,28 @@ bool is_weight_part(std::string_view operand);
 struct LinearBlocking {
   LinearBlocking(const Linear& linear, const Schedule& schedule, const ir::Target& target);
 
-  int tile;         ///< rows of the register tile
-  int vectors;      ///< vectors of its columns
-  int parts;        ///< tiles that a panel's width takes, one after the other
-  int streams;      ///< panels side by side in a tile, each a stream of memory of its own
-  int chains;       ///< sums that an accumulator is split into, so that no FMA waits for another
-  int unroll;       ///< steps of k in one trip
-  int64_t depth;    ///< steps of k in a block
-  bool depth_inside;  ///< whether a panel is finished before the next begins
-  int64_t rows;     ///< rows of x in a block, a multiple of the tile
-  int64_t panels;   ///< panels of w in a block; 0: all
-  bool pack;        ///< whether the rows of x are first copied to one place, as f32
-  bool expand;      ///< whether a 16-bit panel is widened once for all rows of the block
-  int64_t prefetch; ///< bytes of w asked for ahead of their use
-  bool next_panel;  ///< whether a panel's tiles ask for the next panel
+  int tile;            ///< rows of the register tile
+  int vectors;         ///< vectors of its columns
+  int parts;           ///< tiles that a panel's width takes, one after the other
+  int streams;         ///< panels side by side in a tile, each a stream of memory of its own
+  int chains;          ///< sums that an accumulator is split into, so that no FMA waits for another
+  int unroll;          ///< steps of k in one trip
+  int64_t depth;       ///< steps of k in a block
+  bool depth_inside;   ///< whether a panel is finished before the next begins
+  int64_t rows;        ///< rows of x in a block, a multiple of the tile
+  int64_t panels;      ///< panels of w in a block; 0: all
+  bool pack;           ///< whether the rows of x are first copied to one place, as f32
+  bool expand;         ///< whether a 16-bit panel is widened once for all rows of the block
+  int64_t prefetch;    ///< bytes of w asked for ahead of their use
+  bool next_panel;     ///< whether a panel's tiles ask for the next panel
+  bool shares_scales;  ///< whether q4_K's scales are multiplied out once for all rows of the block
 
   /// Blocks of k in order: between them y holds the sums.
   bool has_blocks(const Linear& linear) const { return depth < linear.k; }
   /// Those that the plan walks, rather than the program for each panel.
   bool has_outer_blocks(const Linear& linear) const { return has_blocks(linear) && !depth_inside; }
+  /// Bytes that a worker needs for a panel that is widened, or for q4_K's scales; 0: for none.
+  int64_t expanded_bytes(const Linear& linear) const;
   /// f32 elements between packed rows: odd in cache lines, so that rows do not compete for the same
   /// sets.
   int64_t packed_stride(const Linear& linear) const {

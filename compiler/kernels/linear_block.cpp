@@ -5,7 +5,7 @@
 // rows of x, which stay in the second, pass by in register tiles.
 #include <algorithm>
 
-#include "compiler/kernels/linear.h"
+#include "compiler/kernels/linear_quantised.h"
 #include "compiler/kernels/register_tile.h"
 
 namespace lathe::compiler::kernels {
@@ -29,15 +29,27 @@ class BlockWriter {
               int64_t columns)
       : linear_(linear), s_(blocking), b_(linear.name, target), columns_(columns) {
     if (columns_ < linear.panel_columns()) s_.streams = 1;  // the last panel is alone
-    x_ = b_.buffer("x", s_.pack ? ir::Type::f32 : linear.type, BufferAccess::read);
-    w_ = b_.buffer("w", linear.weight, BufferAccess::read);
+    if (linear.quantised()) {
+      x_ = b_.buffer("x", ir::Type::i8, BufferAccess::read, -127, 127);
+      factors_ = b_.buffer("x_factors", ir::Type::f32, BufferAccess::read);
+    } else {
+      x_ = b_.buffer("x", s_.pack ? ir::Type::f32 : linear.type, BufferAccess::read);
+    }
+    for (const Port& port : linear.signature) {
+      if (!is_weight_part(port.name)) continue;
+      w_parts_.push_back(port.type == ir::Type::i8
+                             ? b_.buffer(port.name, port.type, BufferAccess::read, -127, 127)
+                             : b_.buffer(port.name, port.type, BufferAccess::read));
+    }
+    w_ = w_parts_.front();
     for (const Port& port : linear.signature) {
       if (!is_epilogue_input(port)) continue;
       inputs_.push_back({&port, b_.buffer(port.name, port.type, BufferAccess::read), {}});
     }
     const bool partial = s_.has_blocks(linear);
     y_ = b_.buffer("y", linear.out, partial ? BufferAccess::read_write : BufferAccess::write);
-    if (s_.expand) expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
+    if (s_.expanded_bytes(linear) > 0)
+      expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
     if (!linear.has_plain_epilogue())
       tile_ = b_.buffer("tile", ir::Type::f32, BufferAccess::read_write);
     rows_ = b_.parameter("rows");
@@ -57,7 +69,7 @@ class BlockWriter {
   Program write() {
     // In a register, packed or not: 32-bit offsets to the rows would halve what the decoded
     // instruction cache of some cores holds.
-    if (s_.pack) x_stride_ = b_.scalar(s_.packed_stride(linear_) * 4);
+    if (s_.pack) x_stride_ = b_.scalar(x_row_bytes());
     if (depth_.reg.valid()) {
       trips_ = b_.div(depth_, s_.unroll);
       rest_ = b_.sub(depth_, b_.mul(trips_, s_.unroll));
@@ -88,6 +100,7 @@ class BlockWriter {
     streams_ = streams;
     w_here_ = w_;
     if (s_.expand) expand_panel();
+    if (s_.shares_scales) QuantisedTile(b_, linear_, s_).expand_panel(quantised_operands({}));
     if (s_.next_panel) next_ = b_.offset(w_, panel_bytes() * streams);
     if (!s_.depth_inside || !s_.has_blocks(linear_)) {
       all_rows(x_, tiles, left);
@@ -99,7 +112,8 @@ class BlockWriter {
         all_rows(b_.offset(x_, b_.mul(k, ir::size_of(x_.type))), tiles, left);
       });
     }
-    b_.advance(w_, panel_bytes() * streams);
+    for (size_t i = 0; i < w_parts_.size(); ++i)
+      b_.advance(w_parts_[i], linear_.part_bytes[i] * streams);
     const int64_t columns = linear_.panel_columns() * streams;
     b_.advance(y_, columns * ir::size_of(linear_.out));
     for (const Input& input : inputs_) {
@@ -111,16 +125,18 @@ class BlockWriter {
   bool is_epilogue_input(const Port& port) const {
     return !port.output && port.name != "x" && !is_weight_part(port.name);
   }
-  int64_t panel_bytes() const {
-    return ir::bytes_of(linear_.weight, linear_.k * linear_.panel);
+  int64_t panel_bytes() const { return linear_.part_bytes.front(); }
+  // Between packed rows.
+  int64_t x_row_bytes() const {
+    return linear_.quantised() ? QuantisedRows(linear_, b_.target()).code_bytes
+                               : s_.packed_stride(linear_) * 4;
   }
-  Count row_step() const {
-    return x_stride_;
-  }
+  Count row_step() const { return x_stride_; }
 
   void all_rows(Pointer x, Scalar tiles, Scalar left) {
     const Pointer x_row = b_.copy(x);
     const Pointer y_row = b_.copy(y_);
+    if (linear_.quantised()) factors_row_ = b_.copy(factors_);
     std::vector<Input> at = inputs_;
     for (Input& input : at)
       if (input.stride.reg.valid()) input.pointer = b_.copy(input.pointer);
@@ -131,10 +147,10 @@ class BlockWriter {
     rest_of_rows(1, left, x_row, y_row, at);
   }
 
-  // While the tiles of a panel are computed, the next panel comes into the second cache, a little in
-  // every trip: its bytes over the panel's trips.
+  // While the tiles of a panel are computed, the next panel comes into the second cache, a little
+  // in every trip: its bytes over the panel's trips.
   void plan_next_panel(Scalar tiles, Scalar left) {
-    const int64_t step_bytes = linear_.panel * ir::size_of(linear_.weight) * s_.streams;
+    const int64_t step_bytes = panel_bytes() / linear_.k * s_.streams;
     const bool outer = depth_.reg.valid();
     const Scalar bytes = outer ? b_.mul(depth_, step_bytes) : b_.scalar(linear_.k * step_bytes);
     const Scalar trips = outer ? trips_ : b_.scalar(linear_.k / s_.unroll);
@@ -157,13 +173,15 @@ class BlockWriter {
       b_.advance(pointer, b_.mul(stride, count));
     };
     if (s_.pack) {
-      b_.advance(x_row, count * s_.packed_stride(linear_) * 4);
+      b_.advance(x_row, count * x_row_bytes());
     } else {
       step(x_row, x_stride_);
     }
     step(y_row, y_stride_);
     for (const Input& input : at)
       if (input.stride.reg.valid()) step(input.pointer, input.stride);
+    if (linear_.quantised())
+      b_.advance(factors_row_, count * QuantisedRows(linear_, b_.target()).factor_bytes);
   }
 
   // Widens the panel's block of k to f32 once for all tiles.
@@ -207,16 +225,18 @@ class BlockWriter {
 
   // One part of the panels' width; its sums go to y, or to the tile where the epilogue finds them.
   void multiply(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
+    if (linear_.quantised()) {
+      QuantisedTile tile(b_, linear_, s_);
+      return finish(tile.multiply(rows, quantised_operands(x_row), [&] { ask_for_next(); }), y_row,
+                    at);
+    }
     RegisterTile sums(b_, rows, s_.vectors * streams_, s_.chains);
     const RowPointers x(b_, x_row, rows, x_stride_);
     std::vector<Pointer> w;
     for (int i = 0; i < streams_; ++i)
       w.push_back(b_.offset(s_.expand ? expanded_ : w_here_, panel_bytes() * i));
     const auto steps = [&](int count) {
-      if (s_.next_panel && count == s_.unroll && part_ == 0) {
-        b_.prefetch(next_, 0, 1);
-        b_.advance(next_, next_step_);
-      }
+      if (count == s_.unroll) ask_for_next();
       for (int u = 0; u < count; ++u) {
         if (part_ == 0)
           for (const Pointer& stream : w) prefetch(stream, u);
@@ -238,8 +258,17 @@ class BlockWriter {
     if (!s_.has_blocks(linear_)) return finish(sums, y_row, at);
     b_.branch(Compare::gt, before_, 0, [&] { add_partial(sums, y_row); });
     b_.branch(
-        Compare::le, after_, 0, [&] { finish(sums, y_row, at); },
-        [&] { store(sums, y_row, {}); });
+        Compare::le, after_, 0, [&] { finish(sums, y_row, at); }, [&] { store(sums, y_row, {}); });
+  }
+
+  void ask_for_next() {
+    if (!s_.next_panel || part_ > 0) return;
+    b_.prefetch(next_, 0, 1);
+    b_.advance(next_, next_step_);
+  }
+
+  QuantisedTile::Operands quantised_operands(Pointer x_row) const {
+    return {x_row, factors_row_, x_stride_, w_parts_, expanded_, streams_, part_};
   }
 
   // w is read once from memory: each line that this step of k begins is asked for ahead of time.
@@ -302,8 +331,7 @@ class BlockWriter {
     const int64_t width = linear_.panel * streams_;
     for (int row = 0; row < sums.rows(); ++row)
       for (int v = 0; v < s_.vectors * streams_; ++v)
-        b_.store(tile_, Span{row * width + (part_ * s_.vectors + v) * b_.lanes()},
-                 sums.at(row, v));
+        b_.store(tile_, Span{row * width + (part_ * s_.vectors + v) * b_.lanes()}, sums.at(row, v));
   }
 
   // The fragment over the tile, row by row; its temporaries have the registers for themselves.
@@ -347,7 +375,9 @@ class BlockWriter {
   int part_ = 0;     ///< of the panels' width, while its code is being written
   int streams_ = 1;  ///< panels that the code being written multiplies at once
   Pointer x_, w_, y_, expanded_, tile_;
-  Pointer w_here_;  ///< the block of k in the panel
+  std::vector<Pointer> w_parts_;   ///< w_ first
+  Pointer factors_, factors_row_;  ///< of quantised rows of x: all, and the tile's
+  Pointer w_here_;                 ///< the block of k in the panel
   std::vector<Input> inputs_;
   Pointer next_;      ///< what of the next panel is asked for next
   Scalar next_step_;  ///< in bytes, for each trip
@@ -363,6 +393,7 @@ Program linear_block_program(const Linear& linear, const LinearBlocking& blockin
 
 Program linear_pack_program(const Linear& linear, const LinearBlocking& blocking,
                             const ir::Target& target) {
+  if (linear.quantised()) return linear_quantise_program(linear, target);
   Builder b(linear.name + "_pack", target);
   const Pointer x = b.buffer("x", linear.type, BufferAccess::read);
   const Pointer packed = b.buffer("packed", ir::Type::f32, BufferAccess::write);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "compiler/kernels/linear.h"
+#include "compiler/kernels/linear_quantised.h"
 
 namespace lathe::compiler::kernels {
 namespace {
@@ -23,7 +23,7 @@ constexpr int64_t kLeastPackedBytes = 64 << 10;
 class PlanWriter {
  public:
   PlanWriter(const Linear& linear, const LinearBlocking& blocking, const ir::Target& target)
-      : linear_(linear), s_(blocking), target_(target) {}
+      : linear_(linear), s_(blocking), target_(target), quantised_(linear, target) {}
 
   Plan write() {
     plan_.name = linear_.name;
@@ -44,9 +44,14 @@ class PlanWriter {
       const Expr rows = min(round_up(rows_, Expr(s_.tile)), Expr(kPackedRows));
       plan_.scratch.push_back({"packed", rows * Expr(packed_row_bytes() * depth_blocks()), false});
       scratch_.emplace_back("packed");
+      if (linear_.quantised()) {
+        plan_.scratch.push_back({"factors", rows * Expr(quantised_.factor_bytes), false});
+        scratch_.emplace_back("factors");
+      }
       plan_.programs.push_back(linear_pack_program(linear_, s_, target_));
     }
-    if (s_.expand) scratch("expanded", s_.depth * linear_.panel * 4);
+    const int64_t expanded = s_.expanded_bytes(linear_);
+    if (expanded > 0) scratch("expanded", expanded);
     if (!linear_.has_plain_epilogue()) scratch("tile", s_.tile * linear_.panel * s_.streams * 4);
 
     const int64_t whole = linear_.n / linear_.panel_columns();
@@ -88,7 +93,15 @@ class PlanWriter {
     return offset;
   }
 
-  int64_t packed_row_bytes() const { return s_.packed_stride(linear_) * 4; }
+  int64_t packed_row_bytes() const {
+    return linear_.quantised() ? quantised_.code_bytes : s_.packed_stride(linear_) * 4;
+  }
+  // Where the factors of quantised rows lie.
+  Argument factors_at(const Expr& row) const {
+    Argument argument = scratch_argument("factors");
+    argument.offset = row * Expr(quantised_.factor_bytes);
+    return argument;
+  }
   int64_t depth_blocks() const { return (linear_.k + packed_depth() - 1) / packed_depth(); }
   int64_t packed_depth() const { return s_.depth_inside ? linear_.k : s_.depth; }
 
@@ -103,14 +116,16 @@ class PlanWriter {
   void pack(ir::plan::Body& body) {
     const int row_variable = plan_.loop_variable("packed_row");
     const Expr row = Expr::variable(row_variable);
-    const Expr block = max(ceil_div(rows_here_, threads_), Expr(std::max<int64_t>(kLeastPackedBytes / (4 * linear_.k), 1)));
+    const Expr block = max(ceil_div(rows_here_, threads_),
+                           Expr(std::max<int64_t>(kLeastPackedBytes / (4 * linear_.k), 1)));
     Loop rows{row_variable, rows_here_, block, true, {}};
     over_depth(rows.body, "packed_k", [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
-      const Expr offset = (first_row_ + row) * stride("x") +
-                          k * Expr(ir::size_of(linear_.signature.front().type));
+      const Expr offset =
+          (first_row_ + row) * stride("x") + k * Expr(ir::size_of(linear_.signature.front().type));
       Call call{0,
                 {{Argument::Kind::operand, 0, offset}, packed_at(row, k)},
                 {min(block, rows_here_ - row)}};
+      if (linear_.quantised()) call.buffers.push_back(factors_at(row));
       if (s_.has_outer_blocks(linear_)) call.parameters.push_back(depth);
       call.parameters.push_back(stride("x"));
       append(inner, std::move(call));
@@ -170,21 +185,22 @@ class PlanWriter {
     const Port& x = linear_.signature.front();
     const Expr row = first_row_ + place.row;
     const Expr column = place.panel * Expr(linear_.panel_columns());
-    const int64_t panel_bytes = ir::bytes_of(linear_.weight, linear_.k * linear_.panel);
-    const int64_t step_bytes = ir::bytes_of(linear_.weight, linear_.panel);
     Call call;
     call.program = place.program;
-    call.buffers.push_back(
-        s_.pack ? packed_at(place.row, k)
-                : Argument{Argument::Kind::operand, 0,
-                           row * stride("x") + k * Expr(ir::size_of(x.type))});
-    call.buffers.push_back({Argument::Kind::operand, 1,
-                            place.panel * Expr(panel_bytes) + k * Expr(step_bytes)});
-    for (size_t i = 2; i < linear_.signature.size(); ++i) {
+    call.buffers.push_back(s_.pack ? packed_at(place.row, k)
+                                   : Argument{Argument::Kind::operand, 0,
+                                              row * stride("x") + k * Expr(ir::size_of(x.type))});
+    if (linear_.quantised()) call.buffers.push_back(factors_at(place.row));
+    for (size_t part = 0; part < linear_.part_bytes.size(); ++part) {
+      Expr offset = place.panel * Expr(linear_.part_bytes[part]);
+      if (partial) offset = offset + k * Expr(linear_.part_bytes[part] / linear_.k);
+      call.buffers.push_back({Argument::Kind::operand, static_cast<int>(1 + part), offset});
+    }
+    for (size_t i = linear_.first_input(); i < linear_.signature.size(); ++i) {
       call.buffers.push_back({Argument::Kind::operand, static_cast<int>(i),
                               offset_in(linear_.signature[i], row, column)});
     }
-    if (s_.expand) call.buffers.push_back(scratch_argument("expanded"));
+    if (s_.expanded_bytes(linear_) > 0) call.buffers.push_back(scratch_argument("expanded"));
     if (!linear_.has_plain_epilogue()) call.buffers.push_back(scratch_argument("tile"));
     call.parameters = {place.rows, place.panels};
     if (partial) {
@@ -194,7 +210,7 @@ class PlanWriter {
     }
     if (!s_.pack) call.parameters.push_back(stride("x"));
     call.parameters.push_back(stride("y"));
-    for (size_t i = 2; i + 1 < linear_.signature.size(); ++i) {
+    for (size_t i = linear_.first_input(); i + 1 < linear_.signature.size(); ++i) {
       if (linear_.signature[i].row_dimension() >= 0)
         call.parameters.push_back(stride(linear_.signature[i].name));
     }
@@ -204,6 +220,7 @@ class PlanWriter {
   const Linear& linear_;
   const LinearBlocking& s_;
   const ir::Target& target_;
+  const QuantisedRows quantised_;
   Plan plan_;
   Expr rows_, threads_;
   Expr first_row_ = 0;  ///< of the chunk whose rows are packed

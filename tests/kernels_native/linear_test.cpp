@@ -2,44 +2,12 @@
 // weight type, every epilogue.
 #include <gtest/gtest.h>
 
-#include "tests/kernels_native/native_executor.h"
+#include "tests/kernels_native/linear_checks.h"
 
 namespace lathe::tests {
 namespace {
 
-class NativeLinear : public testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    for (runtime::SelectedTarget& selected : runtime::runnable_targets(backends()))
-      if (selected.target.name == GetParam()) executor_.emplace(std::move(selected));
-    if (!executor_)
-      GTEST_SKIP() << "this CPU (" << support::host().name << ") or this build has no target "
-                   << GetParam();
-  }
-
-  // By the bucket of `rows`, as the library would.
-  void check(const std::string& parameters, int64_t rows, bool every_knob = false,
-             InputKind kind = InputKind::normal, const CaseOptions& options = {}) {
-    const std::string line = fmt::format("linear rows={} {}", rows, parameters);
-    const auto kernel_case = make_case(line, rows, kind);
-    ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
-    const ir::Target& target = executor_->target();
-    const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-    const auto schedules = every_knob ? every_knob_value(space)
-                                      : std::vector<compiler::Schedule>{space.default_schedule()};
-    for (const compiler::Schedule& schedule : schedules) {
-      const Status status =
-          run_case(*kernel_case, schedule, target, executor_->executor(), options);
-      if (!status && status.error().code == ErrorCode::rejected &&
-          schedule != space.default_schedule())
-        continue;
-      EXPECT_TRUE(status) << line << ", " << rows << " rows, " << to_string(kind) << " inputs, "
-                          << space.print(schedule) << ": " << status.error().message;
-    }
-  }
-
-  std::optional<NativeExecutor> executor_;
-};
+class NativeLinear : public LinearChecks {};
 
 TEST_P(NativeLinear, AgreesForEveryNumberOfRows) {
   std::vector<int64_t> counts = {127, 128, 129};

@@ -67,12 +67,28 @@ double activation(InputKind kind, int64_t row, Random& random) {
 
 bool is_activation(const ir::graph::Value& input) {
   return input.type.rank() >= 2 && input.name != "cos" && input.name != "sin" &&
-         input.type.shape.back() != 1;
+         input.name != "w_scales" && input.type.shape.back() != 1;
+}
+
+// Codes and words of packed weights: any bits, but q8_0's are never -128.
+bool fill_codes(Tensor& tensor, Random& random) {
+  const auto each = [&](double low, uint64_t values) {
+    for (int64_t i = 0; i < tensor.elements(); ++i)
+      tensor.set(i, low + static_cast<double>(random.below(values)));
+    return true;
+  };
+  switch (tensor.type()) {
+    case Type::i8: return each(-127, 255);
+    case Type::u8: return each(0, 256);
+    case Type::u32: return each(0, uint64_t{1} << 32);
+    default: return false;
+  }
 }
 
 Tensor make_input(const ir::graph::Value& input, std::vector<int64_t> shape, InputKind kind,
                   Random& random) {
   Tensor tensor(input.type.element, std::move(shape));
+  if (fill_codes(tensor, random)) return tensor;
   const int64_t width = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     if (!ir::info(tensor.type()).is_float) {

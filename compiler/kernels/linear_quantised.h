@@ -1,0 +1,72 @@
+// linear with block-quantised weights: x quantised to q8_0 once, products of codes exact in
+// integers, each block's scaled and added up in f32.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "compiler/kernels/linear.h"
+#include "compiler/kernels/register_tile.h"
+#include "ir/program/builder.h"
+
+namespace lathe::compiler::kernels {
+
+SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& target);
+
+/// How x lies in scratch. Codes: i8, k of each row. Factors: for each block of 32 its scale (a
+/// value of f16, as f32) and, where the weight's codes are not centred, what that costs: for q4_0
+/// and q8_0 as i32, -offset · sum of codes; for q4_K as f32, -scale · sum of codes.
+struct QuantisedRows {
+  QuantisedRows(const Linear& linear, const ir::Target& target);
+
+  int64_t words;         ///< of each block's factors
+  int64_t offset;        ///< what the weight's codes lie above their values; 0 for q4_K
+  int64_t code_bytes;    ///< from row to row
+  int64_t factor_bytes;  ///< from row to row
+};
+
+/// Quantises rows of x.
+ir::program::Program linear_quantise_program(const Linear& linear, const ir::Target& target);
+
+/// Writes the code of register tiles.
+class QuantisedTile {
+ public:
+  QuantisedTile(ir::program::Builder& b, const Linear& linear, const LinearBlocking& blocking);
+
+  /// Where a tile's operands begin.
+  struct Operands {
+    ir::program::Pointer codes, factors;  ///< of x's first row
+    ir::program::Count code_bytes = 0;    ///< from row to row of x's codes
+    std::vector<ir::program::Pointer> w;  ///< the weight's parts, of the first panel
+    ir::program::Pointer expanded{};      ///< scratch for q4_K's scales
+    int streams = 1;                      ///< panels side by side
+    int part = 0;                         ///< which vectors of their width
+  };
+  /// The sums of `rows` rows over all of k. `every_block` writes code that runs once in every
+  /// block.
+  RegisterTile multiply(int rows, const Operands& at, const std::function<void()>& every_block);
+
+  /// Multiplies out q4_K's scales and minima of a whole panel, where all tiles share them.
+  void expand_panel(const Operands& at);
+
+ private:
+  struct Block;
+  void dots(Block& block);
+  void dots_of_bytes(Block& block);
+  void dots_of_nibbles(Block& block);
+  void add_products(RegisterTile& sums, Block& block);
+  void expand(const std::vector<ir::program::Pointer>& scales,
+              const std::vector<ir::program::Pointer>& factors, ir::program::Pointer to);
+  ir::program::Vec codes_of_w(const Block& block, int vector, int group) const;
+  std::vector<ir::program::Pointer> panels(ir::program::Pointer first, size_t part,
+                                           int streams) const;
+  void prefetch(const Block& block) const;
+
+  ir::program::Builder& b_;
+  const Linear& linear_;
+  const LinearBlocking& s_;
+  QuantisedRows rows_;
+};
+
+}  // namespace lathe::compiler::kernels
