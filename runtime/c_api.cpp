@@ -1,7 +1,9 @@
 // The C interface: handles around Library and Kernel, messages kept per thread.
 #include <array>
 #include <exception>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include <lathe/c.h>
 #include <lathe/lathe.h>
@@ -12,6 +14,11 @@ struct lathe_library {
 struct lathe_kernel {
   lathe::Kernel kernel;
   std::string problem;
+};
+struct lathe_weight {
+  lathe::PackedWeight weight;
+  std::string layout, parameters;
+  std::vector<lathe_view> parts;  // shapes and strides stand in the weight's own views
 };
 
 namespace {
@@ -52,6 +59,17 @@ lathe::TensorView view_of(const lathe_view& view) {
   if (usable && view.strides != nullptr)
     for (int i = 0; i < view.rank; ++i) result.strides[i] = view.strides[i];
   return result;
+}
+
+lathe_weight* handle_of(lathe::PackedWeight weight) {
+  auto handle = std::make_unique<lathe_weight>();
+  handle->weight = std::move(weight);
+  handle->layout = handle->weight.layout();
+  handle->parameters = handle->weight.parameters();
+  for (const lathe::TensorView& part : handle->weight.parts())
+    handle->parts.push_back(
+        {part.data, static_cast<lathe_type>(part.type), part.rank, part.shape, part.strides});
+  return handle.release();
 }
 
 }  // namespace
@@ -115,6 +133,63 @@ lathe_match lathe_kernel_match(const lathe_kernel* kernel) {
 
 const char* lathe_kernel_problem(const lathe_kernel* kernel) {
   return kernel == nullptr ? "" : kernel->problem.c_str();
+}
+
+lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix, int32_t pair,
+                               int32_t panel, lathe_weight** weight) {
+  if (weight == nullptr) return invalid("lathe_weight_pack: weight is null");
+  *weight = nullptr;
+  if (library == nullptr) return invalid("lathe_weight_pack: library is null");
+  if (matrix == nullptr) return invalid("lathe_weight_pack: matrix is null");
+  return guarded([&] {
+    auto packed =
+        library->library.pack_weight(view_of(*matrix), {.pair = pair != 0, .panel = panel});
+    if (!packed) return report(packed.error());
+    *weight = handle_of(std::move(*packed));
+    return LATHE_OK;
+  });
+}
+
+lathe_status lathe_weight_map(lathe_library* library, const char* path, int32_t verify,
+                              lathe_weight** weight) {
+  if (weight == nullptr) return invalid("lathe_weight_map: weight is null");
+  *weight = nullptr;
+  if (library == nullptr) return invalid("lathe_weight_map: library is null");
+  if (path == nullptr) return invalid("lathe_weight_map: path is null");
+  return guarded([&] {
+    auto mapped = library->library.map_weight(path, {.verify = verify != 0});
+    if (!mapped) return report(mapped.error());
+    *weight = handle_of(std::move(*mapped));
+    return LATHE_OK;
+  });
+}
+
+lathe_status lathe_weight_save(const lathe_weight* weight, const char* path) {
+  if (weight == nullptr) return invalid("lathe_weight_save: weight is null");
+  if (path == nullptr) return invalid("lathe_weight_save: path is null");
+  return guarded([&] {
+    const lathe::Status status = weight->weight.save(path);
+    return status ? LATHE_OK : report(status.error());
+  });
+}
+
+void lathe_weight_release(lathe_weight* weight) { delete weight; }
+
+const lathe_view* lathe_weight_parts(const lathe_weight* weight, size_t* count) {
+  if (count != nullptr) *count = weight == nullptr ? 0 : weight->parts.size();
+  return weight == nullptr ? nullptr : weight->parts.data();
+}
+
+const char* lathe_weight_layout(const lathe_weight* weight) {
+  return weight == nullptr ? "" : weight->layout.c_str();
+}
+
+const char* lathe_weight_parameters(const lathe_weight* weight) {
+  return weight == nullptr ? "" : weight->parameters.c_str();
+}
+
+int64_t lathe_weight_bytes(const lathe_weight* weight) {
+  return weight == nullptr ? 0 : weight->weight.bytes();
 }
 
 const char* lathe_last_error(void) { return last_error.c_str(); }

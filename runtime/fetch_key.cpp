@@ -24,6 +24,7 @@ enum class Tag : uint64_t {
   rope,
   embedding,
   quantize,
+  linear,
   elementwise,
   line,
 };
@@ -49,12 +50,16 @@ FetchKey pack(Tag tag, Fields... fields) {
   return key;
 }
 
+bool is_known(DataType type) {
+  return static_cast<unsigned>(type) <= static_cast<unsigned>(DataType::q4_K);
+}
+
 // A builder for the named family with the parameters that every operation has.
 Result<ProblemBuilder> start(std::string_view family, int64_t rows, DataType type) {
   LATHE_TRY(const compiler::Family* found, compiler::find_family(family));
   if (rows < 1)
     return fail(ErrorCode::invalid_argument, "{}: rows is {}, expected at least 1", family, rows);
-  if (static_cast<unsigned>(type) > static_cast<unsigned>(DataType::q4_K))
+  if (!is_known(type))
     return fail(ErrorCode::invalid_argument, "{}: type number {} is unknown", family,
                 static_cast<int>(type));
   ProblemBuilder builder(*found);
@@ -91,6 +96,19 @@ FetchKey fetch_key(const Rope& op) {
 }
 FetchKey fetch_key(const Embedding& op) { return pack(Tag::embedding, op.rows, op.width, op.type); }
 FetchKey fetch_key(const Quantize& op) { return pack(Tag::quantize, op.rows, op.width, op.type); }
+FetchKey fetch_key(const Linear& op) {
+  FetchKey key = fetch_key(op.epilogue);
+  key.words[0] = static_cast<uint64_t>(Tag::linear);
+  key.words[3] = word(op.rows);
+  key.words[4] = word(op.n);
+  key.words[5] = word(op.k);
+  key.words[6] = word(op.weight);
+  key.words[7] = word(op.pair);
+  key.words[8] = word(int64_t{op.panel});
+  key.words[9] = word(op.type);
+  key.words[10] = word(op.out);
+  return key;
+}
 FetchKey fetch_key(const Elementwise& op) {
   FetchKey key = fetch_key(op.expression);
   key.words[0] = static_cast<uint64_t>(Tag::elementwise);
@@ -163,9 +181,20 @@ Result<Problem> make_problem(const Embedding& op) {
 Result<Problem> make_problem(const Quantize& op) {
   return row_problem("quantize", op.rows, op.width, op.type);
 }
+Result<Problem> make_problem(const Linear& op) {
+  LATHE_TRY(ProblemBuilder builder, start("linear", op.rows, op.type));
+  for (const auto& [name, type] : {std::pair{"out", op.out}, std::pair{"weight", op.weight}}) {
+    if (!is_known(type))
+      return fail(ErrorCode::invalid_argument, "linear: {} number {} is unknown", name,
+                  static_cast<int>(type));
+    builder.set(name, static_cast<ir::Type>(type));
+  }
+  builder.set("n", op.n).set("k", op.k).set("panel", int64_t{op.panel}).set("pair", op.pair);
+  return builder.set_text("epilogue", op.epilogue).build();
+}
 Result<Problem> make_problem(const Elementwise& op) {
   LATHE_TRY(ProblemBuilder builder, start("elementwise", op.rows, op.type));
-  if (static_cast<unsigned>(op.out) > static_cast<unsigned>(DataType::q4_K))
+  if (!is_known(op.out))
     return fail(ErrorCode::invalid_argument, "elementwise: out number {} is unknown",
                 static_cast<int>(op.out));
   builder.set("width", op.width).set_text("expr", op.expression);

@@ -1,4 +1,5 @@
 // The public C++ interface over the kernel library.
+#include <algorithm>
 #include <array>
 
 #include <lathe/library.h>
@@ -6,6 +7,7 @@
 #include "runtime/fetch_key.h"
 #include "runtime/kernel_library.h"
 #include "runtime/launch.h"
+#include "runtime/packed_weight.h"
 
 namespace lathe {
 namespace {
@@ -55,6 +57,28 @@ Status Kernel::operator()(std::initializer_list<TensorView> inputs,
                  std::span(outputs.begin(), outputs.size()));
 }
 
+Status Kernel::operator()(const TensorView& x, const PackedWeight& weight,
+                          std::initializer_list<TensorView> epilogue_inputs,
+                          const TensorView& y) const {
+  if (fetched_ == nullptr) return fail(ErrorCode::invalid_argument, "{}", kNoKernel);
+  if (weight.data_ == nullptr) {
+    return fail(ErrorCode::invalid_argument, "{}: the PackedWeight is empty; pack or map one",
+                problem());
+  }
+  LATHE_CHECK(runtime::check_fits(*weight.data_, fetched_->kernel->problem));
+  std::array<TensorView, runtime::BoundCall::kMaxOperands> inputs;
+  const std::span<const TensorView> parts = weight.parts();
+  const size_t count = 1 + parts.size() + epilogue_inputs.size();
+  if (count > inputs.size()) {
+    return fail(ErrorCode::invalid_argument, "{}: found {} inputs, expected {}", problem(), count,
+                fetched_->kernel->inputs);
+  }
+  inputs[0] = x;
+  const auto next = std::copy(parts.begin(), parts.end(), inputs.begin() + 1);
+  std::copy(epilogue_inputs.begin(), epilogue_inputs.end(), next);
+  return (*this)(std::span<const TensorView>(inputs).first(count), std::span(&y, 1));
+}
+
 Match Kernel::match() const { return fetched_ ? fetched_->match : Match::default_; }
 std::string_view Kernel::problem() const {
   return fetched_ ? std::string_view(fetched_->kernel->problem.line()) : std::string_view();
@@ -95,6 +119,54 @@ LATHE_DEFINE_FETCH(Embedding)
 LATHE_DEFINE_FETCH(Quantize)
 LATHE_DEFINE_FETCH(Elementwise)
 #undef LATHE_DEFINE_FETCH
+
+Result<Kernel> Library::fetch(const Linear& op) const {
+  Linear chosen = op;
+  if (op.panel == 0) {
+    chosen.panel = static_cast<int>(compiler::choose_layout(static_cast<ir::Type>(op.weight), op.n,
+                                                            op.k, op.pair, impl_->target())
+                                        .panel);
+  }
+  auto fetched = fetch_op(*impl_, chosen);
+  if (!fetched) return tl::unexpected(fetched.error());
+  return Kernel(std::move(*fetched));
+}
+
+Result<PackedWeight> Library::pack_weight(const TensorView& weight,
+                                          const PackOptions& options) const {
+  LATHE_TRY(auto data, runtime::pack_weight(weight, options, impl_->target(), *impl_->pool()));
+  return PackedWeight(std::move(data));
+}
+
+Result<PackedWeight> Library::map_weight(const std::string& path, const MapOptions& options) const {
+  LATHE_TRY(auto data, runtime::map_weight(path, options));
+  return PackedWeight(std::move(data));
+}
+
+std::span<const TensorView> PackedWeight::parts() const {
+  return data_ ? std::span<const TensorView>(data_->parts) : std::span<const TensorView>();
+}
+Linear PackedWeight::linear() const {
+  if (!data_) return {};
+  const compiler::WeightLayout& layout = data_->layout;
+  return {.n = layout.n,
+          .k = layout.k,
+          .weight = static_cast<DataType>(layout.type),
+          .pair = layout.pair,
+          .panel = static_cast<int>(layout.panel)};
+}
+std::string_view PackedWeight::layout() const {
+  return data_ ? std::string_view(data_->name) : std::string_view();
+}
+std::string_view PackedWeight::parameters() const {
+  return data_ ? std::string_view(data_->parameters) : std::string_view();
+}
+int64_t PackedWeight::bytes() const { return data_ ? data_->bytes : 0; }
+bool PackedWeight::is_mapped() const { return data_ && data_->file.data() != nullptr; }
+Status PackedWeight::save(const std::string& path) const {
+  if (!data_) return fail(ErrorCode::invalid_argument, "{}: the PackedWeight is empty", path);
+  return runtime::save_weight(*data_, path);
+}
 
 Result<Kernel> Library::fetch_problem(std::string_view line) const {
   auto fetched =

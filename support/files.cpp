@@ -1,4 +1,4 @@
-// Files: private folders, whole reads, atomic writes, remote file systems.
+// Files: private folders, whole reads, maps, atomic writes, remote file systems.
 #include "support/files.h"
 
 #include <algorithm>
@@ -7,9 +7,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -150,6 +152,11 @@ Result<std::string> read_file(const fs::path& path, std::int64_t limit_bytes) {
 }
 
 Status write_file_atomic(const fs::path& path, std::string_view bytes, unsigned mode) {
+  return write_file_atomic(path, std::span(&bytes, 1), mode);
+}
+
+Status write_file_atomic(const fs::path& path, std::span<const std::string_view> pieces,
+                         unsigned mode) {
   std::string temporary = path.string() + ".XXXXXX";
   Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
   if (file.get() < 0) {
@@ -157,13 +164,54 @@ Status write_file_atomic(const fs::path& path, std::string_view bytes, unsigned 
                 "cannot create a file beside {}: {}; is the folder there and writable?",
                 path.string(), reason(errno));
   }
-  Status status = write_all(file.get(), bytes, path);
+  Status status;
+  for (const std::string_view piece : pieces)
+    if (status) status = write_all(file.get(), piece, path);
   if (status && (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0 || file.close() != 0 ||
                  ::rename(temporary.c_str(), path.c_str()) != 0)) {
     status = fail(ErrorCode::io_error, "cannot write {}: {}", path.string(), reason(errno));
   }
   if (!status) ::unlink(temporary.c_str());
   return status;
+}
+
+Result<MappedFile> MappedFile::open(const fs::path& path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, "cannot open {}: {}",
+                path.string(), reason(errno));
+  }
+  struct stat info = {};
+  if (::fstat(file.get(), &info) != 0) {
+    return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return fail(ErrorCode::io_error, "{} is a folder or a device, expected a file", path.string());
+  }
+  MappedFile mapped;
+  if (info.st_size == 0) return mapped;
+  const auto size = static_cast<std::size_t>(info.st_size);
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (data == MAP_FAILED) {
+    return fail(errno == ENOMEM ? ErrorCode::resource_exhausted : ErrorCode::io_error,
+                "cannot map the {} bytes of {}: {}", size, path.string(), reason(errno));
+  }
+  mapped.data_ = static_cast<const std::byte*>(data);
+  mapped.size_ = size;
+  return mapped;
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 bool is_network_magic(std::uint64_t type) {

@@ -65,6 +65,7 @@ typedef struct lathe_view {
 
 typedef struct lathe_library lathe_library;
 typedef struct lathe_kernel lathe_kernel;
+typedef struct lathe_weight lathe_weight;
 
 /* Every function is safe to call from several threads at once. On failure the calling thread's
    lathe_last_error() says what was found, what was expected and what to do. */
@@ -89,6 +90,29 @@ lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inpu
 lathe_match lathe_kernel_match(const lathe_kernel* kernel);
 /* The canonical problem line; lives as long as the kernel. */
 const char* lathe_kernel_problem(const lathe_kernel* kernel);
+
+/* A constant weight of `linear` kernels, packed with the library's threads: a matrix [n, k], or
+   with pair != 0 two in one, [2n, k]. panel: columns side by side, 0 for what suits the target. The
+   view's memory is not needed afterwards; the weight outlives its library. */
+lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix, int32_t pair,
+                               int32_t panel, lathe_weight** weight);
+/* One that lathe_weight_save wrote, mapped and shared. verify: 1 reads it once and compares its
+   checksum (a flipped bit is a wrong answer that nothing else would notice), 0 does not. */
+lathe_status lathe_weight_map(lathe_library* library, const char* path, int32_t verify,
+                              lathe_weight** weight);
+lathe_status lathe_weight_save(const lathe_weight* weight, const char* path);
+/* NULL is allowed. */
+void lathe_weight_release(lathe_weight* weight);
+
+/* The operands that stand for it in a call, in order; these and the texts live as long as the
+ * weight.
+ */
+const lathe_view* lathe_weight_parts(const lathe_weight* weight, size_t* count);
+/* "panels16 bf16 4096x2048" */
+const char* lathe_weight_layout(const lathe_weight* weight);
+/* What a problem line says of it: "n=4096 k=2048 weight=bf16 panel=16". */
+const char* lathe_weight_parameters(const lathe_weight* weight);
+int64_t lathe_weight_bytes(const lathe_weight* weight);
 
 /* The calling thread's last error message, "" if none; valid until its next call. */
 const char* lathe_last_error(void);

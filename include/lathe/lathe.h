@@ -5,4 +5,5 @@
 #include <lathe/error.h>
 #include <lathe/library.h>
 #include <lathe/ops.h>
+#include <lathe/packed_weight.h>
 #include <lathe/tensor_view.h>

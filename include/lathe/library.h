@@ -10,6 +10,7 @@
 #include <lathe/backends.h>
 #include <lathe/error.h>
 #include <lathe/ops.h>
+#include <lathe/packed_weight.h>
 #include <lathe/tensor_view.h>
 
 namespace lathe {
@@ -51,6 +52,11 @@ class Kernel {
   Status operator()(std::initializer_list<TensorView> inputs,
                     std::initializer_list<TensorView> outputs) const;
 
+  /// A `linear` kernel: x, the weight's parts, the epilogue's inputs, y. mismatch where the weight
+  /// is packed in another layout than the kernel reads.
+  Status operator()(const TensorView& x, const PackedWeight& weight,
+                    std::initializer_list<TensorView> epilogue_inputs, const TensorView& y) const;
+
   Match match() const;
   std::string_view problem() const;  ///< the canonical problem line
   std::string_view target() const;   ///< "avx2"
@@ -85,9 +91,20 @@ class Library {
   Result<Kernel> fetch(const Rope& op) const;
   Result<Kernel> fetch(const Embedding& op) const;
   Result<Kernel> fetch(const Quantize& op) const;
+  Result<Kernel> fetch(const Linear& op) const;
   Result<Kernel> fetch(const Elementwise& op) const;
   /// By problem line: "rms_norm rows=512..2047 width=2048".
   Result<Kernel> fetch_problem(std::string_view line) const;
+
+  /// Packs a weight [n, k] (with `pair` [2n, k]) for `linear` kernels, with the library's threads;
+  /// the view's memory is not needed afterwards. invalid_argument naming what is wrong with it.
+  Result<PackedWeight> pack_weight(const TensorView& weight, const PackOptions& options = {}) const;
+
+  /// A packed weight from a file that PackedWeight::save wrote, mapped: processes that map it share
+  /// one copy. not_found or io_error; corrupt for a file that is no packed weight, is cut short or
+  /// altered; mismatch for one of another revision. The file may be replaced or removed while it is
+  /// mapped, but not changed in place.
+  Result<PackedWeight> map_weight(const std::string& path, const MapOptions& options = {}) const;
 
   std::string_view target() const;
   int threads() const;

@@ -102,6 +102,24 @@ struct Quantize {
   int64_t rows = 512;
 };
 
+/// y = epilogue(x * transpose(w)), w a constant weight [n, k] packed by Library::pack_weight. x
+/// [rows, k], the weight's parts, the epilogue's inputs in order of their first appearance -> y
+/// [rows, n]. The epilogue is a text such as "gelu_tanh(add(y,vec(b)))" of the product y, with
+/// `pair` of the products y and z with the weight's two halves: "mul(silu(y),z)". Its inputs [rows,
+/// n] have x's type, its vec() inputs [n] are f32. PackedWeight::linear() fills in what the weight
+/// says.
+struct Linear {
+  int64_t n = 0;  ///< columns of y
+  int64_t k = 0;
+  DataType weight = DataType::f32;
+  bool pair = false;
+  int panel = 0;  ///< of the packed weight; 0: what pack_weight chooses
+  std::string_view epilogue = "y";
+  DataType type = DataType::f32;
+  DataType out = DataType::f32;
+  int64_t rows = 512;
+};
+
 /// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)";
 /// docs/kernels.md has its grammar. Inputs in order of their first appearance -> y.
 struct Elementwise {

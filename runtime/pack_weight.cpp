@@ -1,0 +1,144 @@
+// Packing a weight into memory of its own.
+#include <cstdlib>
+#include <cstring>
+
+#include <sys/mman.h>
+
+#include "compiler/family.h"
+#include "runtime/packed_weight.h"
+
+namespace lathe::runtime {
+namespace {
+
+constexpr int64_t kAlignment = 64;
+constexpr int64_t kHugePage = int64_t{2} << 20;
+
+int64_t rounded_up(int64_t bytes, int64_t to) { return (bytes + to - 1) / to * to; }
+
+// Not touched yet: the threads that pack a part of it place it in their own memory.
+Result<std::shared_ptr<void>> allocate(int64_t bytes) {
+  // A weight is read from end to end at the memory's speed: huge pages spare it the page walks.
+  const bool huge = bytes >= 2 * kHugePage;
+  const int64_t alignment = huge ? kHugePage : kAlignment;
+  const auto size = static_cast<size_t>(rounded_up(bytes, alignment));
+  void* memory = std::aligned_alloc(static_cast<size_t>(alignment), size);
+  if (memory == nullptr) {
+    return fail(ErrorCode::resource_exhausted,
+                "packing a weight: no memory for {} bytes; release other weights, or map a saved "
+                "one",
+                bytes);
+  }
+  if (huge) ::madvise(memory, size, MADV_HUGEPAGE);
+  return std::shared_ptr<void>(memory, std::free);
+}
+
+tl::unexpected<Error> refuse(std::string_view what) {
+  return fail(ErrorCode::invalid_argument, "packing a weight: {}", what);
+}
+
+Status check_view(const TensorView& weight, bool pair) {
+  const char* expected = pair ? "[2n, k] of a pair" : "[n, k]";
+  if (static_cast<unsigned>(weight.type) > static_cast<unsigned>(DataType::q4_K))
+    return refuse(fmt::format("type number {} is unknown", static_cast<int>(weight.type)));
+  if (weight.rank != 2)
+    return refuse(fmt::format("found rank {}, expected a matrix {}", weight.rank, expected));
+  const auto [rows, k] = std::pair{weight.shape[0], weight.shape[1]};
+  if (rows < 1 || k < 1 || (pair && rows % 2 != 0))
+    return refuse(fmt::format("found shape [{}, {}], expected {}", rows, k, expected));
+  if (weight.data == nullptr) return refuse("the pointer is null");
+  const ir::TypeInfo& info = ir::info(static_cast<ir::Type>(weight.type));
+  if (k % info.block_elements != 0 || weight.strides[0] % info.block_elements != 0) {
+    return refuse(fmt::format("found rows of {} values {} apart, expected multiples of {}'s {}", k,
+                              weight.strides[0], info.name, info.block_elements));
+  }
+  if (k > 1 && weight.strides[1] != 1) {
+    return refuse(
+        fmt::format("found stride {} of the last dimension, expected 1: rows must be "
+                    "contiguous",
+                    weight.strides[1]));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<BlockPlan> plan_block(const compiler::WeightLayout& layout) {
+  // The family says which layouts there are.
+  LATHE_TRY(const compiler::Family* family, compiler::find_family("linear"));
+  compiler::ProblemBuilder builder(*family);
+  builder.set("rows", compiler::bucket_of(1)).set("n", layout.n).set("k", layout.k);
+  builder.set("weight", layout.type).set("panel", layout.panel).set("pair", layout.pair);
+  builder.set_text("epilogue", layout.pair ? "add(y,z)" : "y");
+  LATHE_CHECK(builder.build());
+  BlockPlan plan;
+  for (compiler::PackedPart& part : compiler::packed_parts(layout)) {
+    int64_t elements = 1;
+    for (const int64_t size : part.shape) elements *= size;
+    const int64_t bytes = ir::bytes_of(part.type, elements);
+    plan.places.push_back({std::move(part), plan.bytes, bytes});
+    plan.bytes = rounded_up(plan.bytes + bytes, kAlignment);
+  }
+  return plan;
+}
+
+void set_parts(PackedWeightData& data, const BlockPlan& plan) {
+  data.name = compiler::print(data.layout);
+  data.parameters = compiler::layout_parameters(data.layout);
+  data.bytes = plan.bytes;
+  for (const PartPlace& place : plan.places) {
+    data.parts.emplace_back(const_cast<std::byte*>(data.block) + place.offset,
+                            static_cast<DataType>(place.part.type), place.part.shape.data(),
+                            static_cast<int>(place.part.shape.size()));
+  }
+}
+
+Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& weight,
+                                                            const PackOptions& options,
+                                                            const ir::Target& target,
+                                                            ThreadPool& pool) {
+  LATHE_CHECK(check_view(weight, options.pair));
+  const auto type = static_cast<ir::Type>(weight.type);
+  auto data = std::make_shared<PackedWeightData>();
+  data->layout = compiler::choose_layout(type, weight.shape[0] / (options.pair ? 2 : 1),
+                                         weight.shape[1], options.pair, target);
+  if (options.panel != 0) data->layout.panel = options.panel;
+  auto plan = plan_block(data->layout);
+  if (!plan) return fail_with_context("packing a weight", plan.error());
+  LATHE_TRY(data->memory, allocate(plan->bytes));
+  auto* block = static_cast<std::byte*>(data->memory.get());
+  data->block = block;
+  set_parts(*data, *plan);
+  std::vector<std::byte*> parts;
+  for (const PartPlace& place : plan->places) {
+    parts.push_back(block + place.offset);
+    const int64_t end = place.offset + place.bytes;
+    std::memset(block + end, 0, static_cast<size_t>(rounded_up(end, kAlignment) - end));
+  }
+  const ir::TypeInfo& info = ir::info(type);
+  const int64_t row_bytes = weight.strides[0] / info.block_elements * info.block_bytes;
+  pool.parallel_for(data->layout.panels(), [&](int64_t panel, int) {
+    compiler::pack_panels(data->layout, static_cast<const std::byte*>(weight.data), row_bytes,
+                          panel, panel + 1, parts);
+  });
+  return data;
+}
+
+Status check_fits(const PackedWeightData& weight, const compiler::Problem& problem) {
+  if (problem.family().name != "linear") {
+    return fail(ErrorCode::mismatch, "{}: takes no packed weight, found one of {}", problem.line(),
+                weight.name);
+  }
+  const compiler::WeightLayout wanted = {problem.type("weight"), problem.integer("n"),
+                                         problem.integer("k"), problem.integer("panel"),
+                                         problem.flag("pair")};
+  const std::string expected = compiler::print(wanted);
+  if (expected != weight.name) {
+    return fail(ErrorCode::mismatch,
+                "{}: found a weight packed as {}, expected {}; fetch the kernel that the weight's "
+                "linear() names, or pack it again",
+                problem.line(), weight.name, expected);
+  }
+  return {};
+}
+
+}  // namespace lathe::runtime
