@@ -25,6 +25,10 @@ class Library:
         self._c.lathe_kernel_problem.restype = ctypes.c_char_p
         self._c.lathe_kernel_run.argtypes = [
             ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t]
+        self._c.lathe_weight_layout.restype = ctypes.c_char_p
+        self._c.lathe_weight_parameters.restype = ctypes.c_char_p
+        self._c.lathe_weight_parts.restype = ctypes.POINTER(View)
+        self._c.lathe_weight_bytes.restype = ctypes.c_int64
         self._handle = ctypes.c_void_p()
         self._check(self._c.lathe_library_open(
             target.encode(), threads, store.encode(), ctypes.byref(self._handle)))
@@ -38,6 +42,43 @@ class Library:
         self._check(self._c.lathe_library_fetch(
             self._handle, problem.encode(), ctypes.byref(handle)))
         return Kernel(self, handle)
+
+    def pack(self, pointer: int, kind: int, shape, pair: bool = False, panel: int = 0) -> "Weight":
+        """A row-major matrix [n, k] (of a pair [2n, k]) as a packed weight of its own memory."""
+        sizes = (ctypes.c_int64 * len(shape))(*shape)
+        view = View(pointer, kind, len(shape), sizes, None)
+        handle = ctypes.c_void_p()
+        self._check(self._c.lathe_weight_pack(
+            self._handle, ctypes.byref(view), int(pair), panel, ctypes.byref(handle)))
+        return Weight(self, handle)
+
+    def map(self, path: pathlib.Path, verify: bool = True) -> "Weight":
+        handle = ctypes.c_void_p()
+        self._check(self._c.lathe_weight_map(
+            self._handle, str(path).encode(), int(verify), ctypes.byref(handle)))
+        return Weight(self, handle)
+
+
+class Weight:
+    """A packed weight. `parts` are (pointer, type, shape) triples, as Kernel.bind takes them."""
+
+    def __init__(self, library: Library, handle: ctypes.c_void_p):
+        self._library = library
+        self._handle = handle
+        c = library._c
+        self.layout = c.lathe_weight_layout(handle).decode()
+        self.parameters = c.lathe_weight_parameters(handle).decode()
+        self.bytes = c.lathe_weight_bytes(handle)
+        count = ctypes.c_size_t()
+        views = c.lathe_weight_parts(handle, ctypes.byref(count))
+        self.parts = [(views[i].data, views[i].type, views[i].shape[:views[i].rank])
+                      for i in range(count.value)]
+
+    def save(self, path: pathlib.Path) -> None:
+        self._library._check(self._library._c.lathe_weight_save(self._handle, str(path).encode()))
+
+    def __del__(self):
+        self._library._c.lathe_weight_release(self._handle)
 
 
 class Kernel:

@@ -13,35 +13,15 @@ touched before it is timed on both sides: PyTorch's results come from a heap tha
 import argparse
 import ctypes
 import json
-import math
-import os
 import pathlib
-import statistics
 import subprocess
 import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-
-# PyTorch allocates each result anew. glibc must serve that from memory already mapped, or its page
-# faults would be timed; these are read at start-up, so the program starts itself once more.
-MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
-          "MALLOC_TOP_PAD_": str(1 << 28)}
-AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
-
+from helpers import ROOT, draw, geometric_mean, race, restart_with_environment
 
 LARGE_ROWS = 16384
 LISTINGS = {"softmax": "softmax", "gelu tanh": "gelu_tanh", "gelu erf": "gelu_erf", "silu": "silu",
             "swiglu": "swiglu"}
-
-
-def restart_with_environment(arguments):
-    wanted = dict(MALLOC)
-    if arguments.isa == "avx2":
-        wanted.update(AVX2)
-    if any(os.environ.get(key) != value for key, value in wanted.items()):
-        os.environ.update(wanted)
-        os.execv(sys.executable, [sys.executable] + sys.argv)
 
 
 def parse_arguments():
@@ -59,31 +39,6 @@ def parse_arguments():
     parser.add_argument("--svg", default="", help="draw the gains at the largest row count")
     parser.add_argument("--library", default=str(ROOT / "build/release/lib/liblathe.so"))
     return parser.parse_args()
-
-
-def time_call(call, repeats):
-    begin = time.perf_counter_ns()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter_ns() - begin) / repeats
-
-
-def race(calls, seconds):
-    """Medians of batches taken in turn; a batch lasts at least 100 µs."""
-    repeats = []
-    for call in calls:
-        count = 1
-        while time_call(call, count) * count < 100_000:
-            count *= 2
-        repeats.append(count)
-    batches = [[] for _ in calls]
-    end = time.perf_counter() + seconds
-    order = list(range(len(calls)))
-    while time.perf_counter() < end or len(batches[0]) < 5:
-        for i in order:
-            batches[i].append(time_call(calls[i], repeats[i]))
-        order = order[1:] + order[:1]
-    return [statistics.median(batch) for batch in batches]
 
 
 def check(case, torch):
@@ -112,37 +67,6 @@ def copies(source, sink):
     """Both ways to copy; the faster one is what a kernel is held against."""
     move, to, of, size = ctypes.memmove, sink.data_ptr(), source.data_ptr(), source.numel()
     return [lambda: sink.copy_(source), lambda: move(to, of, size)]
-
-
-def geometric_mean(values):
-    return math.exp(sum(map(math.log, values)) / len(values))
-
-
-def draw(path, rows, title):
-    """A bar for each case: our gain over PyTorch, on a logarithmic axis."""
-    height, left, right, top = 22, 170, 560, 46
-    most = max(max(row["speedup"] for row in rows), 2)
-    scale = (right - left) / math.log2(most * 1.1)
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{top + height * len(rows) + 30}" '
-             'font-family="sans-serif" font-size="12">',
-             '<rect width="100%" height="100%" fill="white"/>',
-             f'<text x="10" y="20" font-size="14">{title}</text>']
-    tick = 1
-    while tick <= most * 1.1:
-        at = left + scale * math.log2(tick)
-        parts.append(f'<line x1="{at:.0f}" y1="{top - 8}" x2="{at:.0f}" y2="{top + height * len(rows)}" stroke="#ccc"/>')
-        parts.append(f'<text x="{at:.0f}" y="{top + height * len(rows) + 16}" text-anchor="middle" fill="#555">{tick}x</text>')
-        tick *= 2
-    for i, row in enumerate(rows):
-        y = top + i * height
-        end = left + scale * math.log2(max(row["speedup"], 0.25))
-        x, width = min(left, end), max(abs(end - left), 1)
-        colour = "#2a6fb0" if row["speedup"] >= 1 else "#b04a2a"
-        parts.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{row["name"]}</text>')
-        parts.append(f'<rect x="{x:.0f}" y="{y + 2}" width="{width:.0f}" height="{height - 6}" fill="{colour}"/>')
-        parts.append(f'<text x="{max(end, left) + 5:.0f}" y="{y + 14}">{row["speedup"]:.2f}x</text>')
-    parts.append("</svg>")
-    pathlib.Path(path).write_text("\n".join(parts) + "\n")
 
 
 def main():

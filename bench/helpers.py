@@ -1,0 +1,88 @@
+"""What the benchmarks share: the environment they run in, races of calls, means, drawings."""
+
+import math
+import os
+import pathlib
+import statistics
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# PyTorch allocates each result anew. glibc must serve that from memory already mapped, or its page
+# faults would be timed; these are read at start-up, so the program starts itself once more.
+MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+          "MALLOC_TOP_PAD_": str(1 << 28)}
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
+
+
+def restart_with_environment(arguments, **more):
+    """More variables for the capped run alone; without the cap they are removed."""
+    wanted = dict(MALLOC)
+    if arguments.isa == "avx2":
+        wanted.update(AVX2, **more)
+    elif any(key in os.environ for key in (*AVX2, *more)):
+        for key in (*AVX2, *more):
+            os.environ.pop(key, None)
+        os.execv(sys.executable, [sys.executable] + sys.argv)
+    if any(os.environ.get(key) != value for key, value in wanted.items()):
+        os.environ.update(wanted)
+        os.execv(sys.executable, [sys.executable] + sys.argv)
+
+
+def time_call(call, repeats):
+    begin = time.perf_counter_ns()
+    for _ in range(repeats):
+        call()
+    return (time.perf_counter_ns() - begin) / repeats
+
+
+def race(calls, seconds, least_batches=5, pause=0.0):
+    """Medians of batches taken in turn; a batch lasts at least 100 µs. `pause` seconds before each
+    batch let the threads of the one before go to sleep."""
+    repeats = []
+    for call in calls:
+        count = 1
+        while time_call(call, count) * count < 100_000:
+            count *= 2
+        repeats.append(count)
+    batches = [[] for _ in calls]
+    end = time.perf_counter() + seconds
+    order = list(range(len(calls)))
+    while time.perf_counter() < end or len(batches[0]) < least_batches:
+        for i in order:
+            time.sleep(pause)
+            batches[i].append(time_call(calls[i], repeats[i]))
+        order = order[1:] + order[:1]
+    return [statistics.median(batch) for batch in batches]
+
+
+def geometric_mean(values):
+    return math.exp(sum(map(math.log, values)) / len(values))
+
+
+def draw(path, rows, title):
+    """A bar for each case: our gain over a peer, on a logarithmic axis."""
+    height, left, right, top = 22, 170, 560, 46
+    most = max(max(row["speedup"] for row in rows), 2)
+    scale = (right - left) / math.log2(most * 1.1)
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="640" height="{top + height * len(rows) + 30}" '
+             'font-family="sans-serif" font-size="12">',
+             '<rect width="100%" height="100%" fill="white"/>',
+             f'<text x="10" y="20" font-size="14">{title}</text>']
+    tick = 1
+    while tick <= most * 1.1:
+        at = left + scale * math.log2(tick)
+        parts.append(f'<line x1="{at:.0f}" y1="{top - 8}" x2="{at:.0f}" y2="{top + height * len(rows)}" stroke="#ccc"/>')
+        parts.append(f'<text x="{at:.0f}" y="{top + height * len(rows) + 16}" text-anchor="middle" fill="#555">{tick}x</text>')
+        tick *= 2
+    for i, row in enumerate(rows):
+        y = top + i * height
+        end = left + scale * math.log2(max(row["speedup"], 0.25))
+        x, width = min(left, end), max(abs(end - left), 1)
+        colour = "#2a6fb0" if row["speedup"] >= 1 else "#b04a2a"
+        parts.append(f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{row["name"]}</text>')
+        parts.append(f'<rect x="{x:.0f}" y="{y + 2}" width="{width:.0f}" height="{height - 6}" fill="{colour}"/>')
+        parts.append(f'<text x="{max(end, left) + 5:.0f}" y="{y + 14}">{row["speedup"]:.2f}x</text>')
+    parts.append("</svg>")
+    pathlib.Path(path).write_text("\n".join(parts) + "\n")

@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+"""Matrix products beside PyTorch, OpenBLAS and oneDNN: calls alternate in one process.
+
+    ./dev bench matmul [--rows 1,16,128,512,2048] [--shapes 4096x2048,…] [--threads 1,0] [--seconds 1]
+                       [--isa avx2|native] [--store FILE] [--json FILE] [--svg FILE]
+
+y = x * transpose(w) at Qwen3-VL-2B's shapes, N x K. Weights are cold on every side: calls go round as many
+copies as exceed four times the last cache. The roofs (multiply-add peak, read bandwidth) are measured in
+the same process before each shape; a kernel's bound is the longer of its flops at the one and its compulsory
+bytes at the other. Peers: PyTorch f32 and bf16 (F.linear), numpy's OpenBLAS, oneDNN and MKL with weights
+that they packed beforehand. Lathe runs f32 and bf16 weights on f32 rows; f32 is compared with the fastest
+f32 peer, bf16 with the fastest of all.
+--json adds to the figures in the file, so that a sweep can be run in parts.
+"""
+
+import argparse
+import ctypes
+import dataclasses
+import json
+import os
+import pathlib
+
+from helpers import ROOT, draw, geometric_mean, race, restart_with_environment
+
+SHAPES = ["4096x2048", "2048x2048", "12288x2048", "2048x6144",
+          "3072x1024", "1024x1024", "4096x1024", "1024x4096"]
+
+
+@dataclasses.dataclass
+class Contender:
+    name: str
+    call: object
+    result: object = None  # a function that gives the y of the last call, to be checked
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--rows", default="1,16,128,512,2048", help="rows of x")
+    parser.add_argument("--shapes", default=",".join(SHAPES), help="NxK, comma-separated")
+    parser.add_argument("--threads", default="1,0", help="thread counts; 0: all cores")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each case")
+    parser.add_argument("--isa", default="avx2", choices=["avx2", "native"],
+                        help="avx2: every side is held to AVX2; native: the widest each has")
+    parser.add_argument("--store", default="", help="a store of tuned schedules (default: the user's)")
+    parser.add_argument("--weights", default="f32,bf16", help="Lathe's weight types")
+    parser.add_argument("--json", default="", help="add the figures to this file")
+    parser.add_argument("--svg", default="", help="draw the gains over the best peer")
+    parser.add_argument("--library", default=str(ROOT / "build/release/lib/liblathe.so"))
+    return parser.parse_args()
+
+
+class Roofs:
+    """GFLOP/s and GB/s right now, by the loops of `lathe bench`."""
+
+    def __init__(self, library):
+        self._c = ctypes.CDLL(str(library.parent / "liblathe_bench_roofs.so"))
+        self._c.lathe_bench_roofs.restype = ctypes.c_bool
+        self._c.lathe_bench_roofs.argtypes = [
+            ctypes.c_char_p, ctypes.c_int32, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p]
+
+    def measure(self, target, threads):
+        peak, rate = ctypes.c_double(), ctypes.c_double()
+        if not self._c.lathe_bench_roofs(target.encode(), threads, 0.4, ctypes.byref(peak),
+                                         ctypes.byref(rate)):
+            raise SystemExit("the roofs of this machine could not be measured")
+        return peak.value, rate.value
+
+
+class Rotation:
+    """The copies of a weight, handed out in turn. Contenders that share copies share the turn."""
+
+    def __init__(self, items):
+        self._items = items
+        self._next = 0
+
+    def next(self):
+        self._next = (self._next + 1) % len(self._items)
+        return self._items[self._next]
+
+
+def last_cache_bytes():
+    sizes = pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    return max((int(path.read_text().strip().rstrip("K")) * 1024 for path in sizes), default=32 << 20)
+
+
+def peers(torch, numpy, x, weights):
+    """Every peer that works here. `weights` are f32 copies, one of them used by each call in turn."""
+    linear = torch.nn.functional.linear
+    shared = Rotation([(w, w.numpy().T) for w in weights])
+    state = {}
+    found = []
+
+    def keep(name, compute):
+        def call():
+            state[name] = compute()
+        found.append(Contender(name, call, lambda: state[name]))
+
+    keep("torch f32", lambda: linear(x, shared.next()[0]))
+    x16 = x.bfloat16()
+    bf16 = Rotation([w.bfloat16() for w in weights for _ in range(2)])
+    keep("torch bf16", lambda: linear(x16, bf16.next()))
+    rows, y = x.numpy(), numpy.zeros((x.shape[0], weights[0].shape[0]), numpy.float32)
+    keep("OpenBLAS", lambda: torch.from_numpy(numpy.matmul(rows, shared.next()[1], out=y)))
+    # Weights that the peer packed beforehand, as ours are.
+    ops, count = torch.ops, x.shape[0]
+    for name, prepare, run in [
+            ("oneDNN", lambda w: ops.mkldnn._reorder_linear_weight(w, count),
+             lambda w, packed: ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")),
+            ("MKL", lambda w: ops.mkl._mkl_reorder_linear_weight(w, count),
+             lambda w, packed: ops.mkl._mkl_linear(x, packed, w, None, count))]:
+        try:
+            turn = Rotation([(w, prepare(w)) for w in weights])
+            run(*turn.next())
+        except (AttributeError, RuntimeError):
+            continue  # this PyTorch has no such library, or another interface to it
+        keep(name, lambda turn=turn, run=run: run(*turn.next()))
+    return found
+
+
+def lathe(torch, library, x, weights, kind, lathe_c):
+    """The kernel on weights of type `kind`, of which there are more copies where they are smaller."""
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}[kind]
+    code = {"f32": lathe_c.F32, "bf16": lathe_c.BF16, "f16": lathe_c.F16}[kind]
+    packed = []
+    for w in weights:
+        cast = w.to(dtype)
+        for _ in range(4 // cast.element_size()):
+            packed.append(library.pack(cast.data_ptr(), code, list(cast.shape)))
+    kernel = library.fetch(f"linear rows={x.shape[0]} {packed[0].parameters}")
+    y = torch.zeros(x.shape[0], weights[0].shape[0])
+    def triple(tensor): return tensor.data_ptr(), lathe_c.F32, list(tensor.shape)
+    calls = Rotation([kernel.bind([triple(x), *weight.parts], [triple(y)]) for weight in packed])
+    contender = Contender(f"Lathe {kind}", lambda: calls.next()(), lambda: y)
+    contender.keep = packed
+    return contender, kernel
+
+
+def check(torch, contender, expected):
+    contender.call()
+    found = contender.result().float()
+    error = ((found - expected).abs().max() / expected.abs().max()).item()
+    limit = 2e-2 if "bf16" in contender.name else 2e-5
+    if not error <= limit:
+        raise SystemExit(f"{contender.name}: the results differ by {error:.3g}")
+
+
+def measure(torch, numpy, arguments, library, roofs, rows, n, k, threads, target):
+    torch.manual_seed(rows + n + k)
+    copies = max(2, -(-4 * last_cache_bytes() // (4 * n * k)))
+    first = torch.randn(n, k)
+    weights = [first.clone() for _ in range(copies)]
+    x = torch.randn(rows, k)
+    expected = torch.nn.functional.linear(x, first)
+    import lathe_c
+    ours, kernels = [], {}
+    for kind in arguments.weights.split(","):
+        contender, kernels[kind] = lathe(torch, library, x, weights, kind, lathe_c)
+        ours.append(contender)
+    others = peers(torch, numpy, x, weights)
+    for contender in ours + others:
+        check(torch, contender, expected)
+    peak, rate = roofs.measure(target, threads)
+    times = race([c.call for c in ours + others], arguments.seconds, least_batches=3, pause=0.001)
+    times = {c.name: ns for c, ns in zip(ours + others, times)}
+    figures = []
+    for contender, (kind, kernel) in zip(ours, kernels.items()):
+        # A product of f32 weights is compared with peers that multiply f32 weights, too.
+        best = min((c.name for c in others if kind != "f32" or "bf16" not in c.name), key=times.get)
+        ns, flops = times[contender.name], 2 * rows * n * k
+        moved = 4 * rows * (n + k) + n * k * (4 if kind == "f32" else 2)
+        bound = max(flops / peak, moved / rate)
+        figures.append({
+            "rows": rows, "n": n, "k": k, "threads": threads, "isa": arguments.isa, "weight": kind,
+            "problem": kernel.problem, "match": kernel.match, "lathe_ns": ns, "gflops": flops / ns,
+            "gbytes_per_s": moved / ns, "roof_gflops": peak, "roof_gbytes_per_s": rate,
+            "of_roof": bound / ns, "bound": "compute" if flops / peak > moved / rate else "memory",
+            "peers_ns": {c.name: times[c.name] for c in others}, "best_peer": best,
+            "speedup": times[best] / ns, "name": f"{n} x {k}, {rows} {kind}"})
+    return figures
+
+
+def print_table(figures):
+    names = list(figures[0]["peers_ns"])
+    print(f"{'N x K':<13}{'weight':<7}{'Lathe':>11}{'GFLOP/s':>9}{'GB/s':>7}{'of roof':>9}"
+          + "".join(f"{name:>12}" for name in names) + f"{'gain':>8}  match")
+    for row in figures:
+        print(f"{row['n']:>5} x {row['k']:<5}{row['weight']:<7}{row['lathe_ns'] / 1e3:>8.1f} µs{row['gflops']:>9.1f}"
+              f"{row['gbytes_per_s']:>7.1f}{row['of_roof'] * 100:>7.0f} %"
+              + "".join(f"{row['peers_ns'][name] / 1e3:>9.1f} µs" for name in names)
+              + f"{row['speedup']:>7.2f}x  {row['match']}", flush=True)
+    for kind in dict.fromkeys(row["weight"] for row in figures):
+        of_kind = [row for row in figures if row["weight"] == kind]
+        print(f"geometric mean, {kind}: {geometric_mean([row['speedup'] for row in of_kind]):.2f}x of the best "
+              f"peer, {geometric_mean([row['of_roof'] for row in of_kind]) * 100:.0f} % of the roof")
+
+
+def merge(path, figures):
+    """The file's figures with these in place of those of the same cases."""
+    def key(row): return tuple(row[name] for name in ("rows", "n", "k", "threads", "isa", "weight"))
+    kept = json.loads(path.read_text())["cases"] if path.exists() else []
+    fresh = {key(row) for row in figures}
+    return [row for row in kept if key(row) not in fresh] + figures
+
+
+def main():
+    arguments = parse_arguments()
+    restart_with_environment(arguments, OPENBLAS_CORETYPE="Haswell")
+    import numpy
+    import threadpoolctl
+    import torch
+
+    import lathe_c
+
+    torch.set_grad_enabled(False)
+    all_threads = torch.get_num_threads()
+    target = "avx2" if arguments.isa == "avx2" else ""
+    roofs = Roofs(pathlib.Path(arguments.library))
+    blas = next((p for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"), {})
+    print(f"torch {torch.__version__}, numpy {numpy.__version__}, {blas.get('internal_api', 'no BLAS')} "
+          f"{blas.get('version', '')} ({blas.get('architecture', '')})")
+    figures = []
+    for threads in sorted({int(text) or all_threads for text in arguments.threads.split(",")}):
+        torch.set_num_threads(threads)
+        library = lathe_c.Library(pathlib.Path(arguments.library), threads, target, arguments.store)
+        with threadpoolctl.threadpool_limits(threads, user_api="blas"):
+            for rows in (int(text) for text in arguments.rows.split(",")):
+                table = []
+                for shape in arguments.shapes.split(","):
+                    n, k = (int(text) for text in shape.split("x"))
+                    table += measure(torch, numpy, arguments, library, roofs, rows, n, k, threads, target)
+                print(f"\n{rows} row{'s' if rows > 1 else ''}, {threads} thread{'s' if threads > 1 else ''}, "
+                      f"{'AVX2 on every side' if target else 'widest ISA'}, roofs "
+                      f"{max(row['roof_gflops'] for row in table):.0f} GFLOP/s, "
+                      f"{max(row['roof_gbytes_per_s'] for row in table):.1f} GB/s")
+                print_table(table)
+                figures += table
+    if arguments.json:
+        path = pathlib.Path(arguments.json)
+        figures = merge(path, figures)
+        path.write_text(json.dumps({"torch": torch.__version__, "numpy": numpy.__version__,
+                                    "cases": figures}, indent=1) + "\n")
+    many = [row for row in figures if row["rows"] >= 16]
+    for isa, threads, kind in sorted({(row["isa"], row["threads"], row["weight"]) for row in many}):
+        chosen = [row["speedup"] for row in many
+                  if (row["isa"], row["threads"], row["weight"]) == (isa, threads, kind)]
+        print(f"16 rows and more, {isa}, {threads} thread{'s' if threads > 1 else ''}, {kind}: geometric mean "
+              f"{geometric_mean(chosen):.2f}x of the best peer over {len(chosen)} cases")
+    if arguments.svg:
+        threads = min(row["threads"] for row in figures)
+        chosen = [row for row in figures if row["threads"] == threads and row["isa"] == arguments.isa]
+        draw(arguments.svg, chosen, f"Lathe over its best peer, N x K, {threads} thread, "
+             f"{'AVX2 on every side' if target else 'widest ISA'}")
+
+
+if __name__ == "__main__":
+    main()
