@@ -57,6 +57,14 @@ Status check_view(const TensorView& weight, bool pair) {
                     "contiguous",
                     weight.strides[1]));
   }
+  // Rows are read element by element: their addresses must be those of elements.
+  const auto alignment = static_cast<uintptr_t>(info.block_elements == 1 ? info.block_bytes : 1);
+  if (reinterpret_cast<uintptr_t>(weight.data) % alignment != 0)
+    return refuse(fmt::format("the pointer is not aligned to {} bytes", alignment));
+  if (rows > 1 && (weight.strides[0] < k || weight.strides[0] > (int64_t{1} << 48))) {
+    return refuse(fmt::format("rows overlap: found stride {} between rows of {} values",
+                              weight.strides[0], k));
+  }
   return {};
 }
 

@@ -44,36 +44,27 @@ uint64_t hash_of(Header header) {
   return support::hash64(bytes_of(header));
 }
 
-constexpr std::string_view kPackAgain = "pack the weight again and save it";
-
-}  // namespace
-
-Status save_weight(const PackedWeightData& weight, const std::string& path) {
-  const std::string_view block(reinterpret_cast<const char*>(weight.block),
-                               static_cast<size_t>(weight.bytes));
-  LATHE_TRY(const BlockPlan plan, plan_block(weight.layout));
+// The one header that a layout with such data has.
+Header header_of(const compiler::WeightLayout& layout, const BlockPlan& plan,
+                 const support::Hash128& block) {
   Header header;
-  header.type = static_cast<uint32_t>(weight.layout.type);
-  header.pair = weight.layout.pair ? 1 : 0;
-  header.n = weight.layout.n;
-  header.k = weight.layout.k;
-  header.panel = weight.layout.panel;
-  weight.name.copy(header.layout.data(), header.layout.size() - 1);
-  if (plan.places.size() > kMaxParts)
-    return fail(ErrorCode::internal, "{}: {} parts exceed the file format's {}", path,
-                plan.places.size(), kMaxParts);
+  header.type = static_cast<uint32_t>(layout.type);
+  header.pair = layout.pair ? 1 : 0;
+  header.n = layout.n;
+  header.k = layout.k;
+  header.panel = layout.panel;
+  compiler::print(layout).copy(header.layout.data(), header.layout.size() - 1);
   header.part_count = static_cast<uint32_t>(plan.places.size());
-  for (size_t i = 0; i < plan.places.size(); ++i) header.part_bytes[i] = plan.places[i].bytes;
-  header.block_bytes = weight.bytes;
-  const support::Hash128 hash = support::hash128(block);
-  header.block_low = hash.low;
-  header.block_high = hash.high;
+  for (size_t i = 0; i < plan.places.size() && i < kMaxParts; ++i)
+    header.part_bytes[i] = plan.places[i].bytes;
+  header.block_bytes = plan.bytes;
+  header.block_low = block.low;
+  header.block_high = block.high;
   header.header_hash = hash_of(header);
-  const std::array pieces = {bytes_of(header), block};
-  return support::write_file_atomic(path, pieces);
+  return header;
 }
 
-namespace {
+constexpr std::string_view kPackAgain = "pack the weight again and save it";
 
 // Everything that can be told without reading the block.
 Result<BlockPlan> check_header(const Header& header, int64_t file_bytes, const std::string& path,
@@ -98,10 +89,8 @@ Result<BlockPlan> check_header(const Header& header, int64_t file_bytes, const s
   if (!plan)
     return fail(ErrorCode::corrupt, "{}: the header's layout: {}; {}", path, plan.error().message,
                 kPackAgain);
-  bool fits = header.part_count == plan->places.size() && header.block_bytes == plan->bytes;
-  for (size_t i = 0; fits && i < plan->places.size(); ++i)
-    fits = header.part_bytes[i] == plan->places[i].bytes;
-  if (!fits) {
+  const Header expected_header = header_of(layout, *plan, {header.block_low, header.block_high});
+  if (plan->places.size() > kMaxParts || bytes_of(header) != bytes_of(expected_header)) {
     return fail(ErrorCode::corrupt,
                 "{}: found {} parts in {} bytes, expected {} in {} for {}; the sizes do not add "
                 "up; {}",
@@ -119,6 +108,19 @@ Result<BlockPlan> check_header(const Header& header, int64_t file_bytes, const s
 }
 
 }  // namespace
+
+Status save_weight(const PackedWeightData& weight, const std::string& path) {
+  const std::string_view block(reinterpret_cast<const char*>(weight.block),
+                               static_cast<size_t>(weight.bytes));
+  LATHE_TRY(const BlockPlan plan, plan_block(weight.layout));
+  if (plan.places.size() > kMaxParts) {
+    return fail(ErrorCode::internal, "{}: {} parts exceed the file format's {}", path,
+                plan.places.size(), kMaxParts);
+  }
+  const Header header = header_of(weight.layout, plan, support::hash128(block));
+  const std::array pieces = {bytes_of(header), block};
+  return support::write_file_atomic(path, pieces);
+}
 
 Result<std::shared_ptr<const PackedWeightData>> map_weight(const std::string& path,
                                                            const MapOptions& options) {

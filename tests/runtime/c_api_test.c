@@ -14,6 +14,46 @@ static void expect(int condition, const char* what) {
   }
 }
 
+static void packed_weights(lathe_library* library) {
+  float w[3 * 4], x[4] = {1, 2, 3, 4}, y[3];
+  for (int i = 0; i < 12; ++i) w[i] = (float)i;
+  const int64_t shape[2] = {3, 4}, x_shape[2] = {1, 4}, y_shape[2] = {1, 3};
+  lathe_view matrix = {w, LATHE_F32, 2, shape, NULL};
+  lathe_weight* weight = NULL;
+  expect(lathe_weight_pack(library, &matrix, 0, 16, &weight) == LATHE_OK, "pack");
+  expect(strcmp(lathe_weight_layout(weight), "panels16 f32 3x4") == 0, "layout");
+  expect(strcmp(lathe_weight_parameters(weight), "n=3 k=4 weight=f32 panel=16") == 0, "parameters");
+  expect(lathe_weight_bytes(weight) == 16 * 4 * 4, "bytes");
+  size_t count = 0;
+  const lathe_view* parts = lathe_weight_parts(weight, &count);
+  expect(count == 1 && parts[0].rank == 3 && parts[0].shape[2] == 16, "parts");
+
+  lathe_kernel* kernel = NULL;
+  expect(lathe_library_fetch(library, "linear rows=1 n=3 k=4 panel=16", &kernel) == LATHE_OK,
+         "fetch linear");
+  lathe_view in[2] = {{x, LATHE_F32, 2, x_shape, NULL}, parts[0]};
+  lathe_view out = {y, LATHE_F32, 2, y_shape, NULL};
+  expect(lathe_kernel_run(kernel, in, 2, &out, 1) == LATHE_OK, "run linear");
+  expect(y[0] == 20 && y[1] == 60 && y[2] == 100, "product");
+  lathe_kernel_release(kernel);
+
+  lathe_weight* none = weight;
+  expect(lathe_weight_save(weight, "/nonexistent/w") == LATHE_IO_ERROR, "save nowhere");
+  expect(lathe_weight_map(library, "/nonexistent/w", 1, &none) == LATHE_NOT_FOUND && none == NULL,
+         "map nothing");
+  expect(lathe_weight_map(library, NULL, 1, &none) == LATHE_INVALID_ARGUMENT, "map null");
+  expect(lathe_weight_pack(library, NULL, 0, 0, &none) == LATHE_INVALID_ARGUMENT, "pack null");
+  expect(lathe_weight_pack(NULL, &matrix, 0, 0, &none) == LATHE_INVALID_ARGUMENT, "null library");
+  matrix.rank = 1;
+  expect(lathe_weight_pack(library, &matrix, 0, 0, &none) == LATHE_INVALID_ARGUMENT && none == NULL,
+         "pack a vector");
+  expect(strstr(lathe_last_error(), "rank 1") != NULL, "the message names the rank");
+  expect(lathe_weight_save(NULL, "w") == LATHE_INVALID_ARGUMENT, "save null");
+  expect(lathe_weight_parts(NULL, &count) == NULL && count == 0, "parts of null");
+  lathe_weight_release(weight);
+  lathe_weight_release(NULL);
+}
+
 int c_api_failures(void) {
   lathe_library* library = NULL;
   expect(lathe_library_open(NULL, 1, "none", &library) == LATHE_OK && library != NULL, "open");
@@ -49,6 +89,7 @@ int c_api_failures(void) {
   expect(lathe_kernel_run(kernel, &in, 1, &out, 1) == LATHE_INVALID_ARGUMENT, "null shape");
   expect(lathe_kernel_run(kernel, NULL, 1, &out, 1) == LATHE_INVALID_ARGUMENT, "null views");
   expect(lathe_kernel_run(NULL, &in, 1, &out, 1) == LATHE_INVALID_ARGUMENT, "null kernel");
+  packed_weights(library);
   lathe_library_close(library);
   lathe_library_close(NULL);
   in.shape = shape;
