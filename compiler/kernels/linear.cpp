@@ -122,16 +122,21 @@ SearchSpace space(const Problem& p, const Target& target) {
   if (linear.quantised()) return quantised_linear_space(linear, target);
   SearchSpace space;
   const bool blocked = linear.rows.low >= kLeastBlockedRows;
-  const TileRegisters registers{target.vector_registers, target.fused};
+  // Without hardware for f16 its conversions need registers too.
+  const bool converts = linear.weight == Type::f16 && !target.f16c;
+  const TileRegisters registers{target.vector_registers - (converts ? 3 : 0), target.fused};
   const int64_t panel_vectors = std::max<int64_t>(linear.panel / target.lanes, 1);
   std::vector<int64_t> vectors;
   for (int64_t v = 1; v <= panel_vectors; ++v)
     if (panel_vectors % v == 0 && registers.fit(1, v, 1, 1)) vectors.push_back(v);
   const TileShape best = best_shape(registers, vectors, linear.rows.high);
+  // Tiles that reuse what they load, or that a few rows fill.
+  const bool few = linear.rows.low < 8;
   std::vector<int64_t> tiles;
-  for (const int64_t tile : kTiles)
-    if (tile <= linear.rows.high && registers.fit(tile, vectors.front(), 1, 1))
-      tiles.push_back(tile);
+  for (const int64_t tile : kTiles) {
+    if (tile > linear.rows.high || !registers.fit(tile, vectors.front(), 1, 1)) continue;
+    if (few || 2 * tile >= best.tile) tiles.push_back(tile);
+  }
   const int64_t tile = best.tile;
   space.knob("tile", tiles, tile, "rows of the register tile");
   space.knob("vectors", vectors, best.vectors, "vectors of a panel that a tile multiplies at once");
@@ -140,7 +145,7 @@ SearchSpace space(const Problem& p, const Target& target) {
   constexpr int64_t kEnoughSums = 8;
   std::vector<int64_t> streams = {1}, chains = {1};
   for (const int64_t more : {2, 4}) {
-    if (blocked || linear.pair) break;
+    if (!few || linear.pair) break;  // larger tiles have sums enough
     if (registers.fit(1, panel_vectors, more, 1)) streams.push_back(more);
     if (registers.fit(1, vectors.front(), 1, more)) chains.push_back(more);
   }
@@ -158,41 +163,43 @@ SearchSpace space(const Problem& p, const Target& target) {
   space.knob("streams", streams, usual_streams, "panels of w that a tile reads side by side");
   space.knob("chains", chains, usual_chains,
              "parts of each sum, so that it does not wait for itself");
-  space.knob("unroll", blocked ? std::vector<int64_t>{4} : std::vector<int64_t>{4, 8}, 4,
+  space.knob("unroll", linear.rows.high > 1 ? std::vector<int64_t>{4} : std::vector<int64_t>{4, 8}, 4,
              "steps of k in one trip");
 
   std::vector<int64_t> depths;
-  if (linear.out == Type::f32 && !linear.pair && linear.rows.high > 1) {
-    // A few rows go through each panel block by block; w then comes at an even pace.
-    const auto candidates =
-        blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{64, 128, 256, 512};
-    for (const int64_t depth : candidates)
-      if (depth < linear.k && (blocked || linear.k % depth == 0)) depths.push_back(depth);
+  // Many rows: y keeps the sums between blocks. A few rows go through each panel block by block, so
+  // that w comes at an even pace.
+  const bool keeps_partial = linear.out == Type::f32 && !linear.pair;
+  const auto candidates =
+      blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{64, 512};
+  for (const int64_t depth : candidates) {
+    const bool possible = blocked ? keeps_partial : !few && linear.k % depth == 0;
+    if (possible && depth < linear.k) depths.push_back(depth);
   }
+  const bool paced = !blocked && !few && !depths.empty() && depths.front() == 64;
   depths.push_back(0);
-  space.knob("depth", depths, 0, "steps of k in a block; 0: all of k");
+  space.knob("depth", depths, paced ? 64 : 0, "steps of k in a block; 0: all of k");
   if (blocked) {
     space.knob("rows", {48, 96, 192}, linear.k > 4096 ? 96 : 192, "rows of x in a block");
     space.knob("columns", {128, 512}, 128,
                "columns of w in a block, for all rows and all of k");
   }
-  // Many rows are always packed, and panels widened for all of them.
-  if (linear.type == Type::f32 && !blocked) {
-    space.choice("pack", {"off", "on"}, "off",
-                 "whether the rows of x are first copied to one place");
-  }
-  if (linear.weight != Type::f32 && !blocked && linear.rows.high > 1) {
+  // Many rows are always packed, and panels widened for all of them; few gain nothing by it.
+  if (linear.weight != Type::f32 && !blocked && !few) {
     space.choice("expand", {"off", "on"}, "off",
                  "whether a panel is widened once for all rows of the block");
-    space.require([](const Schedule& s) { return s["expand"] == 0 || s["streams"] == 1; },
-                  "one panel is widened at a time");
+    space.require(
+        [](const Schedule& s) {
+          return s["expand"] == 0 || (s["streams"] == 1 && s["depth"] == 0);
+        },
+        "one panel is widened at a time, for all of k");
   }
-  if (linear.rows.high > 1) {
-    space.choice("next", {"off", "on"}, blocked ? "on" : "off",
+  if (!few) {
+    space.choice("next", {"off", "on"}, blocked || paced ? "on" : "off",
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   }
   if (!blocked) {
-    space.knob("prefetch", {0, 512, 2048, 4096, 8192}, linear.rows.high > 1 ? 2048 : 0,
+    space.knob("prefetch", {0, 2048, 4096}, linear.rows.high == 1 ? 0 : paced ? 2048 : 4096,
                "bytes of w that are asked for ahead of their use");
   }
   space.require(
@@ -203,7 +210,7 @@ SearchSpace space(const Problem& p, const Target& target) {
   space.require(
       [=](const Schedule& s) { return s["streams"] == 1 || s["vectors"] == panel_vectors; },
       "panels are read side by side only as a whole");
-  if (blocked) {
+  if (!few) {
     space.require(
         [=](const Schedule& s) { return 2 * s["tile"] * s["vectors"] > best.tile * best.vectors; },
         "a tile of many rows must reuse what it loads");
@@ -352,7 +359,7 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
       rows(s.has("rows") ? std::max<int64_t>(s["rows"] / tile, 1) * tile : INT32_MAX / tile * tile),
       panels(s.has("columns") ? (s["columns"] + linear.panel - 1) / linear.panel : 0),
       pack(linear.quantised() || linear.type != Type::f32 ||
-           (s.has("pack") ? s["pack"] == 1 : linear.rows.high > 1)),
+           linear.rows.low >= kLeastBlockedRows),
       expand(s.has("expand") ? s["expand"] == 1
                              : linear.weight != Type::f32 && !linear.quantised() &&
                                    linear.rows.low >= kLeastBlockedRows),

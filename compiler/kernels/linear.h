@@ -73,6 +73,12 @@ struct LinearBlocking {
   bool has_outer_blocks(const Linear& linear) const { return has_blocks(linear) && !depth_inside; }
   /// Bytes that a worker needs for a panel that is widened, or for q4_K's scales; 0: for none.
   int64_t expanded_bytes(const Linear& linear) const;
+  /// Blocks that the program walks within each panel: between them the sums of all rows are kept.
+  bool has_inner_blocks(const Linear& linear) const { return has_blocks(linear) && depth_inside; }
+  /// Whether sums leave the registers other than to y: between inner blocks, for the epilogue.
+  bool keeps_sums(const Linear& linear) const {
+    return has_inner_blocks(linear) || !linear.has_plain_epilogue();
+  }
   /// f32 elements between packed rows: odd in cache lines, so that rows do not compete for the same
   /// sets.
   int64_t packed_stride(const Linear& linear) const {

@@ -46,11 +46,11 @@ class BlockWriter {
       if (!is_epilogue_input(port)) continue;
       inputs_.push_back({&port, b_.buffer(port.name, port.type, BufferAccess::read), {}});
     }
-    const bool partial = s_.has_blocks(linear);
+    const bool partial = s_.has_outer_blocks(linear);
     y_ = b_.buffer("y", linear.out, partial ? BufferAccess::read_write : BufferAccess::write);
     if (s_.expanded_bytes(linear) > 0)
       expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
-    if (!linear.has_plain_epilogue())
+    if (s_.keeps_sums(linear))
       tile_ = b_.buffer("tile", ir::Type::f32, BufferAccess::read_write);
     rows_ = b_.parameter("rows");
     panels_ = b_.parameter("panels");
@@ -134,6 +134,7 @@ class BlockWriter {
   Count row_step() const { return x_stride_; }
 
   void all_rows(Pointer x, Scalar tiles, Scalar left) {
+    if (tile_.reg.valid()) tile_row_ = s_.has_inner_blocks(linear_) ? b_.copy(tile_) : tile_;
     const Pointer x_row = b_.copy(x);
     const Pointer y_row = b_.copy(y_);
     if (linear_.quantised()) factors_row_ = b_.copy(factors_);
@@ -178,6 +179,7 @@ class BlockWriter {
       step(x_row, x_stride_);
     }
     step(y_row, y_stride_);
+    if (s_.has_inner_blocks(linear_)) b_.advance(tile_row_, count * tile_width() * 4);
     for (const Input& input : at)
       if (input.stride.reg.valid()) step(input.pointer, input.stride);
     if (linear_.quantised())
@@ -256,9 +258,22 @@ class BlockWriter {
     over_depth(steps, [&] { steps(1); });
     sums.fold_chains();
     if (!s_.has_blocks(linear_)) return finish(sums, y_row, at);
-    b_.branch(Compare::gt, before_, 0, [&] { add_partial(sums, y_row); });
+    b_.branch(Compare::gt, before_, 0, [&] {
+      if (s_.has_inner_blocks(linear_)) {
+        add_kept(sums);
+      } else {
+        add_partial(sums, y_row);
+      }
+    });
     b_.branch(
-        Compare::le, after_, 0, [&] { finish(sums, y_row, at); }, [&] { store(sums, y_row, {}); });
+        Compare::le, after_, 0, [&] { finish(sums, y_row, at); },
+        [&] {
+          if (s_.has_inner_blocks(linear_)) {
+            keep(sums);
+          } else {
+            store(sums, y_row, {});
+          }
+        });
   }
 
   void ask_for_next() {
@@ -328,15 +343,28 @@ class BlockWriter {
   void finish(const RegisterTile& sums, Pointer y_row, const std::vector<Input>& at) {
     if (linear_.has_plain_epilogue())
       return store(sums, y_row, at.empty() ? Pointer{} : at.front().pointer);
-    const int64_t width = linear_.panel * streams_;
+    keep(sums);
+  }
+
+  // Between blocks of k that follow each other in one panel the sums of all rows stay in `tile`.
+  int64_t tile_width() const { return linear_.panel * streams_; }
+  Span kept(int row, int v) const {
+    return Span{row * tile_width() + (part_ * s_.vectors + v) * b_.lanes()};
+  }
+  void keep(const RegisterTile& sums) {
     for (int row = 0; row < sums.rows(); ++row)
       for (int v = 0; v < s_.vectors * streams_; ++v)
-        b_.store(tile_, Span{row * width + (part_ * s_.vectors + v) * b_.lanes()}, sums.at(row, v));
+        b_.store(tile_row_, kept(row, v), sums.at(row, v));
+  }
+  void add_kept(RegisterTile& sums) {
+    for (int row = 0; row < sums.rows(); ++row)
+      for (int v = 0; v < s_.vectors * streams_; ++v)
+        b_.set(sums.at(row, v), sums.at(row, v) + b_.load(tile_row_, kept(row, v)));
   }
 
   // The fragment over the tile, row by row; its temporaries have the registers for themselves.
   void epilogue(int rows, Pointer y_row, const std::vector<Input>& at) {
-    const Pointer sums = b_.copy(tile_);
+    const Pointer sums = b_.copy(tile_row_);
     const Pointer y = b_.copy(y_row);
     std::vector<Input> here = at;
     for (Input& input : here)
@@ -361,7 +389,7 @@ class BlockWriter {
         });
         b_.store(y, place, value);
       });
-      b_.advance(sums, linear_.panel * streams_ * 4);
+      b_.advance(sums, tile_width() * 4);
       b_.advance(y, y_stride_);
       for (const Input& input : here)
         if (input.stride.reg.valid()) b_.advance(input.pointer, input.stride);
@@ -377,6 +405,7 @@ class BlockWriter {
   Pointer x_, w_, y_, expanded_, tile_;
   std::vector<Pointer> w_parts_;   ///< w_ first
   Pointer factors_, factors_row_;  ///< of quantised rows of x: all, and the tile's
+  Pointer tile_row_;  ///< the tile of the current rows
   Pointer w_here_;                 ///< the block of k in the panel
   std::vector<Input> inputs_;
   Pointer next_;      ///< what of the next panel is asked for next

@@ -34,7 +34,7 @@ class PlanWriter {
       plan_.input(port.name + ".stride0");
     }
     threads_ = Expr::variable(plan_.input("threads"));
-    const bool partial = s_.has_blocks(linear_);
+    const bool partial = s_.has_outer_blocks(linear_);
     for (const Port& port : linear_.signature) {
       const auto written = partial ? BufferAccess::read_write : BufferAccess::write;
       plan_.operands.push_back(
@@ -52,7 +52,10 @@ class PlanWriter {
     }
     const int64_t expanded = s_.expanded_bytes(linear_);
     if (expanded > 0) scratch("expanded", expanded);
-    if (!linear_.has_plain_epilogue()) scratch("tile", s_.tile * linear_.panel * s_.streams * 4);
+    if (s_.keeps_sums(linear_)) {
+      const Expr rows = s_.has_inner_blocks(linear_) ? round_up(rows_, Expr(s_.tile)) : s_.tile;
+      scratch("tile", rows * Expr(linear_.panel * s_.streams * 4));
+    }
 
     const int64_t whole = linear_.n / linear_.panel_columns();
     const int64_t rest = linear_.n % linear_.panel_columns();
@@ -201,7 +204,7 @@ class PlanWriter {
                               offset_in(linear_.signature[i], row, column)});
     }
     if (s_.expanded_bytes(linear_) > 0) call.buffers.push_back(scratch_argument("expanded"));
-    if (!linear_.has_plain_epilogue()) call.buffers.push_back(scratch_argument("tile"));
+    if (s_.keeps_sums(linear_)) call.buffers.push_back(scratch_argument("tile"));
     call.parameters = {place.rows, place.panels};
     if (partial) {
       call.parameters.push_back(depth);
