@@ -8,6 +8,7 @@
 #include "ir/graph/reference.h"
 #include "ir/graph/verify.h"
 #include "runtime/launch.h"
+#include "runtime/packed_weight.h"
 
 namespace lathe::runtime {
 namespace {
@@ -90,7 +91,7 @@ Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
   }
   LATHE_TRY(Graph bound, ir::graph::bind_dims(graph_, sizes));
   auto prepared = std::make_shared<Prepared>();
-  LATHE_TRY(prepared->lowered, lowering::lower(bound));
+  LATHE_TRY(prepared->lowered, lowering::lower(bound, {}, library_->target()));
   prepared->memory = lowering::plan_memory(prepared->lowered);
   for (const lowering::Call& call : prepared->lowered.calls) {
     Prepared::Launch launch;
@@ -136,6 +137,7 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
         break;
       }
       case CallKind::view: step.what = "view"; break;
+      case CallKind::pack: step.what = "pack " + compiler::print(call.layout); break;
       case CallKind::host:
         step.what = fmt::format(
             "host {}: {}", prepared->lowered.graph.nodes[static_cast<size_t>(call.node)].op->name,
@@ -196,6 +198,16 @@ Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs
       } else {
         LATHE_CHECK(launch(*step.kernel->kernel, views, *step.kernel->pool));
       }
+    } else if (call.kind == CallKind::pack) {
+      std::vector<WeightRows> sources;
+      for (const ValueId weight : call.inputs) {
+        const int64_t width = graph.type(weight).shape.back().number();
+        sources.push_back(
+            {address(weight), ir::bytes_of(call.layout.type, width), call.transposed});
+      }
+      std::vector<std::byte*> parts;
+      for (const ValueId part : call.outputs) parts.push_back(address(part));
+      LATHE_CHECK(pack_parts(call.layout, sources, parts, *library_->pool()));
     } else if (call.kind == CallKind::view) {
       std::byte* from = address(call.inputs.front());
       std::byte* to = address(call.outputs.front());

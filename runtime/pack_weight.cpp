@@ -1,4 +1,5 @@
 // Packing a weight into memory of its own.
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 
@@ -70,6 +71,62 @@ Status check_view(const TensorView& weight, bool pair) {
 
 }  // namespace
 
+namespace {
+
+// Copies rows first … last-1 of a source to `to`, one after the other.
+void gather_rows(const WeightRows& source, int64_t first, int64_t last, int64_t k,
+                 int64_t element_bytes, std::byte* to) {
+  const auto size = static_cast<size_t>(element_bytes);
+  for (int64_t row = first; row < last; ++row, to += k * element_bytes) {
+    if (!source.transposed) {
+      std::memcpy(to, source.data + row * source.row_bytes, static_cast<size_t>(k) * size);
+      continue;
+    }
+    for (int64_t j = 0; j < k; ++j)
+      std::memcpy(to + j * element_bytes, source.data + j * source.row_bytes + row * element_bytes,
+                  size);
+  }
+}
+
+}  // namespace
+
+Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRows> sources,
+                  const std::vector<std::byte*>& parts, ThreadPool& pool) {
+  if (sources.size() == 1 && !sources[0].transposed) {
+    pool.parallel_for(layout.panels(), [&](int64_t panel, int) {
+      compiler::pack_panels(layout, sources[0].data, sources[0].row_bytes, panel, panel + 1, parts);
+    });
+    return {};
+  }
+  // Each panel as a weight of its own, whose rows are gathered first.
+  const std::vector<compiler::PackedPart> shapes = compiler::packed_parts(layout);
+  const ir::TypeInfo& info = ir::info(layout.type);
+  const int64_t row_bytes = ir::bytes_of(layout.type, layout.k);
+  const int64_t step = layout.rows_per_panel();
+  std::vector<std::vector<std::byte>> scratch(static_cast<size_t>(pool.threads()));
+  pool.parallel_for(layout.panels(), [&](int64_t panel, int worker) {
+    auto& rows = scratch[static_cast<size_t>(worker)];
+    rows.resize(static_cast<size_t>(layout.panel * row_bytes));
+    compiler::WeightLayout alone = layout;
+    alone.n = std::min(step, layout.n - panel * step);
+    std::byte* to = rows.data();
+    for (int half = 0; half < (layout.pair ? 2 : 1); ++half, to += alone.n * row_bytes) {
+      const bool divided = sources.size() > 1;
+      const int64_t first = panel * step + (layout.pair && !divided ? half * layout.n : 0);
+      gather_rows(sources[divided ? static_cast<size_t>(half) : 0], first, first + alone.n,
+                  layout.k, info.block_bytes, to);
+    }
+    std::vector<std::byte*> places;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      int64_t elements = 1;
+      for (size_t d = 1; d < shapes[i].shape.size(); ++d) elements *= shapes[i].shape[d];
+      places.push_back(parts[i] + panel * ir::bytes_of(shapes[i].type, elements));
+    }
+    compiler::pack_panels(alone, rows.data(), row_bytes, 0, 1, places);
+  });
+  return {};
+}
+
 Result<BlockPlan> plan_block(const compiler::WeightLayout& layout) {
   // The family says which layouts there are.
   LATHE_TRY(const compiler::Family* family, compiler::find_family("linear"));
@@ -124,10 +181,8 @@ Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& we
   }
   const ir::TypeInfo& info = ir::info(type);
   const int64_t row_bytes = weight.strides[0] / info.block_elements * info.block_bytes;
-  pool.parallel_for(data->layout.panels(), [&](int64_t panel, int) {
-    compiler::pack_panels(data->layout, static_cast<const std::byte*>(weight.data), row_bytes,
-                          panel, panel + 1, parts);
-  });
+  const WeightRows rows = {static_cast<const std::byte*>(weight.data), row_bytes, false};
+  LATHE_CHECK(pack_parts(data->layout, std::span(&rows, 1), parts, pool));
   return data;
 }
 

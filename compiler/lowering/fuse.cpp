@@ -1,52 +1,17 @@
 // Fusion of kernel calls with their neighbours.
 #include <algorithm>
 
-#include "compiler/fragment.h"
+#include "compiler/lowering/fuse_rules.h"
 #include "compiler/lowering/passes.h"
 
 namespace lathe::compiler::lowering {
 namespace {
-
-// Past these a fused kernel runs out of pointers or its text out of reason.
-constexpr size_t kMaxLeaves = 6;
-constexpr size_t kMaxChain = 48;
-
-bool same_rows(const Call& a, const Call& b) { return a.rows == b.rows && a.width == b.width; }
-
-bool is_full_reader(const Chain& chain, ValueId value) {
-  // A broadcast leaf of the value cannot be replaced by an expression of full rows.
-  const auto leaves = chain.values();
-  return std::count_if(leaves.begin(), leaves.end(),
-                       [&](const auto& leaf) { return leaf.first == value; }) == 1 &&
-         std::find(leaves.begin(), leaves.end(), std::pair<ValueId, std::string>{value, ""}) !=
-             leaves.end();
-}
-
-bool fits(const Chain& chain) {
-  return chain.values().size() <= kMaxLeaves && chain.size() <= kMaxChain &&
-         chain.depth() <= size_t{Fragment::kMaxDepth};
-}
-
-std::string value_or(const Call& call, const std::string& key, const std::string& fallback) {
-  const auto found = call.values.find(key);
-  return found == call.values.end() ? fallback : found->second;
-}
-
-// `out` of an elementwise call: its own type parameter unless given.
-std::string out_type(const Call& call) {
-  return value_or(call, "out", value_or(call, "type", "f32"));
-}
-std::string in_type(const Call& call) { return value_or(call, "type", "f32"); }
 
 // Every full input of the two must have one type: a kernel reads its [rows, width] inputs alike.
 bool types_meet(const Call& producer, const Call& consumer) {
   return in_type(producer) == in_type(consumer) && out_type(producer) == in_type(consumer) &&
          value_or(producer, "weight_type", in_type(producer)) ==
              value_or(consumer, "weight_type", in_type(consumer));
-}
-
-void remove(LoweredGraph& lowered, int index) {
-  lowered.calls.erase(lowered.calls.begin() + index);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "compiler/choose_layout.h"
 #include "ir/graph/op.h"
 
 namespace lathe::compiler::lowering {
@@ -10,7 +11,7 @@ namespace {
 
 void collect(const Chain& chain, std::vector<std::pair<ValueId, std::string>>& values) {
   if (chain.is_leaf()) {
-    if (chain.number || chain.value == Chain::kSelf) return;
+    if (chain.number || chain.value < 0) return;
     const std::pair entry{chain.value, chain.wrapper};
     if (std::find(values.begin(), values.end(), entry) == values.end()) values.push_back(entry);
   }
@@ -20,8 +21,9 @@ void collect(const Chain& chain, std::vector<std::pair<ValueId, std::string>>& v
 std::string text_of(const Chain& chain, const ir::graph::Graph& graph) {
   if (chain.number) return fmt::format("{}", *chain.number);
   if (chain.is_leaf()) {
-    const std::string name =
-        chain.value == Chain::kSelf ? "y" : "%" + graph.value(chain.value).name;
+    const std::string name = chain.value == Chain::kSelf    ? "y"
+                             : chain.value == Chain::kOther ? "z"
+                                                            : "%" + graph.value(chain.value).name;
     return chain.wrapper.empty() ? name : chain.wrapper + "(" + name + ")";
   }
   std::string text = chain.op + "(";
@@ -138,9 +140,13 @@ std::string print(const LoweredGraph& lowered) {
           text += " prologue=" + text_of(call.prologue, lowered.graph);
           text += " epilogue=" + text_of(call.epilogue, lowered.graph);
         }
+        if (call.is("linear")) text += " epilogue=" + text_of(call.epilogue, lowered.graph);
         break;
       }
       case CallKind::view: text += "view"; break;
+      case CallKind::pack:
+        text += "pack " + compiler::print(call.layout) + (call.transposed ? " transposed" : "");
+        break;
       case CallKind::host:
         text +=
             fmt::format("host {}: {};",

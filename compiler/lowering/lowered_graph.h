@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/problem.h"
+#include "compiler/weight_packing.h"
 #include "ir/graph/graph.h"
 
 namespace lathe::compiler::lowering {
@@ -19,11 +20,12 @@ using ir::graph::ValueId;
 struct Chain {
   std::string op;  ///< a fragment function; empty for a leaf
   std::vector<Chain> arguments;
-  ValueId value = -1;            ///< of a leaf; kSelf for the norm's own result in an epilogue
+  ValueId value = -1;            ///< of a leaf; kSelf or kOther in an epilogue
   std::string wrapper;           ///< of a leaf: "" (full), "vec", "col"
   std::optional<double> number;  ///< of a numeric leaf
 
-  static constexpr ValueId kSelf = -2;
+  static constexpr ValueId kSelf = -2;   ///< the kernel's own result, y
+  static constexpr ValueId kOther = -3;  ///< the second product of a pair of weights, z
   static Chain leaf(ValueId value, std::string wrapper = "");
   static Chain constant(double number);
   static Chain self() { return leaf(kSelf); }
@@ -42,6 +44,7 @@ struct Chain {
 enum class CallKind {
   kernel,  ///< a compiled kernel of `family`
   view,    ///< the output is the input's memory under another shape
+  pack,    ///< a weight into panels (compiler/weight_packing.h); the outputs are its parts
   host,    ///< evaluated by the reference interpreter: no kernel family computes it
 };
 
@@ -50,12 +53,15 @@ struct Call {
   CallKind kind = CallKind::host;
   std::string family;                         ///< of a kernel
   std::map<std::string, std::string> values;  ///< the problem's parameters but fragments and rows
-  Chain prologue, epilogue;                   ///< of norms; an elementwise kernel's is in prologue
-  int64_t rows = 1, width = 1;                ///< what the operands flatten to
-  std::vector<ValueId> inputs;                ///< further operands: weight, tables, positions, …
+  /// Of norms; an elementwise kernel's is in prologue, that of linear in epilogue.
+  Chain prologue, epilogue;
+  int64_t rows = 1, width = 1;  ///< what the operands flatten to
+  std::vector<ValueId> inputs;  ///< further operands: weight, tables, positions, …
   std::vector<ValueId> outputs;
-  int32_t node = -1;   ///< of the graph: the node a host call evaluates
-  std::string reason;  ///< of a host call: why
+  WeightLayout layout{};    ///< of a pack
+  bool transposed = false;  ///< of a pack: the weight lies as [k, n]
+  int32_t node = -1;        ///< of the graph: the node a host call evaluates
+  std::string reason;       ///< of a host call: why
 
   bool is(std::string_view name) const { return kind == CallKind::kernel && family == name; }
   bool is_norm() const;

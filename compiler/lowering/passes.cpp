@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::array kPasses = {
     Pass{"fuse_elementwise", fuse_elementwise, "chains of elementwise kernels become one"},
+    Pass{"fuse_linear_pair", fuse_linear_pair, "a gate and what it gates are one product"},
+    Pass{"fuse_linear_epilogue", fuse_linear_epilogue, "what follows a product is computed in it"},
     Pass{"fuse_norm_prologue", fuse_norm_prologue, "what feeds a norm is computed in it"},
     Pass{"fuse_norm_epilogue", fuse_norm_epilogue, "what follows a norm is computed in it"},
     Pass{"fuse_norm_rope", fuse_norm_rope, "head norm and rotation become one"},
@@ -17,8 +19,9 @@ constexpr std::array kPasses = {
 
 std::span<const Pass> passes() { return kPasses; }
 
-Result<LoweredGraph> lower(const ir::graph::Graph& graph, std::string_view last_pass) {
-  LATHE_TRY(LoweredGraph lowered, select_kernels(graph));
+Result<LoweredGraph> lower(const ir::graph::Graph& graph, std::string_view last_pass,
+                           const ir::Target& target) {
+  LATHE_TRY(LoweredGraph lowered, select_kernels(graph, target));
   bool found = last_pass.empty() || last_pass == "select_kernels";
   if (last_pass == "select_kernels") return lowered;
   std::string known = "select_kernels";

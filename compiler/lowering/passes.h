@@ -6,16 +6,24 @@
 #include <string_view>
 
 #include "compiler/lowering/lowered_graph.h"
+#include "ir/target.h"
 
 namespace lathe::compiler::lowering {
 
 /// One call a node, in the graph's order: a kernel where a family computes it, a view for a
 /// reshape, the host for the rest. Nodes that nothing reads are left out. The graph's dimensions
-/// are numbers.
-Result<LoweredGraph> select_kernels(const ir::graph::Graph& graph);
+/// are numbers. The weight of a product is packed for `target`, by a step before its first one.
+Result<LoweredGraph> select_kernels(const ir::graph::Graph& graph, const ir::Target& target = {});
 
 /// Joins an elementwise kernel with the one elementwise kernel that reads its result.
 void fuse_elementwise(LoweredGraph& lowered);
+
+/// Joins two products of the same x whose results one elementwise kernel alone reads (a gate and
+/// what it gates) into one product with a pair of weights.
+void fuse_linear_pair(LoweredGraph& lowered);
+
+/// Pulls the elementwise kernel that alone reads a product into its epilogue: activation, residual.
+void fuse_linear_epilogue(LoweredGraph& lowered);
 
 /// Pulls the elementwise kernel that computes a norm's input into the norm; where others read that
 /// value, too, the norm hands it out (residual add + norm with both results).
@@ -37,6 +45,7 @@ std::span<const Pass> passes();
 
 /// select_kernels and all passes, or those up to and including the one named. not_found naming the
 /// known passes for another name. "select_kernels" stops after the first step.
-Result<LoweredGraph> lower(const ir::graph::Graph& graph, std::string_view last_pass = {});
+Result<LoweredGraph> lower(const ir::graph::Graph& graph, std::string_view last_pass = {},
+                           const ir::Target& target = {});
 
 }  // namespace lathe::compiler::lowering

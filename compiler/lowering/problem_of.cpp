@@ -1,5 +1,7 @@
 // From a call to the canonical problem and its operands.
 #include <algorithm>
+#include <array>
+#include <span>
 
 #include "compiler/family.h"
 #include "compiler/lowering/lowered_graph.h"
@@ -9,33 +11,54 @@ namespace {
 
 // Names for fragment inputs in order of appearance; none is a word of the fragment language or an
 // operand that families name themselves.
-constexpr std::string_view kNames[] = {"x", "r", "s", "t", "u", "v", "w", "a",
-                                       "b", "c", "d", "e", "f", "g", "i", "j"};
+constexpr std::array<std::string_view, 16> kNames = {"x", "r", "s", "t", "u", "v", "w", "a",
+                                                     "b", "c", "d", "e", "f", "g", "i", "j"};
+// For linear, whose operands are x and the parts of w: a bias is called b, a residual r.
+constexpr std::array<std::string_view, 6> kVectors = {"b", "c", "e", "f", "g", "h"};
+constexpr std::array<std::string_view, 6> kMatrices = {"r", "s", "t", "u", "v", "a"};
+constexpr std::array<std::string_view, 6> kColumns = {"i", "j", "l", "n", "o", "p"};
 
 class Namer {
  public:
+  explicit Namer(bool by_kind) : by_kind_(by_kind) {}
+
   std::string name(const std::pair<ValueId, std::string>& leaf) {
     for (size_t i = 0; i < leaves_.size(); ++i)
-      if (leaves_[i] == leaf) return std::string(kNames[i]);
+      if (leaves_[i] == leaf) return names_[i];
+    using Names = std::span<const std::string_view>;
+    const Names list = !by_kind_              ? Names(kNames)
+                       : leaf.second == "vec" ? Names(kVectors)
+                       : leaf.second == "col" ? Names(kColumns)
+                                              : Names(kMatrices);
+    const auto same_kind =
+        static_cast<size_t>(std::count_if(leaves_.begin(), leaves_.end(), [&](const auto& other) {
+          return !by_kind_ || other.second == leaf.second;
+        }));
+    if (same_kind >= list.size()) complete_ = false;
     leaves_.push_back(leaf);
-    return leaves_.size() <= std::size(kNames) ? std::string(kNames[leaves_.size() - 1])
-                                               : std::string();
+    names_.emplace_back(complete_ ? list[same_kind] : std::string_view("?"));
+    return names_.back();
   }
   size_t count() const { return leaves_.size(); }
+  bool complete() const { return complete_; }  ///< every leaf has a name
   ValueId value(std::string_view name) const {
     for (size_t i = 0; i < leaves_.size(); ++i)
-      if (kNames[i] == name) return leaves_[i].first;
+      if (names_[i] == name) return leaves_[i].first;
     return -1;
   }
 
  private:
+  bool by_kind_;
+  bool complete_ = true;
   std::vector<std::pair<ValueId, std::string>> leaves_;
+  std::vector<std::string> names_;
 };
 
 std::string text_of(const Chain& chain, Namer& names) {
   if (chain.number) return fmt::format("{}", *chain.number);
   if (chain.is_leaf()) {
     if (chain.value == Chain::kSelf) return "y";
+    if (chain.value == Chain::kOther) return "z";
     const std::string name = names.name({chain.value, chain.wrapper});
     return chain.wrapper.empty() ? name : chain.wrapper + "(" + name + ")";
   }
@@ -65,7 +88,7 @@ const std::vector<NamedChain>& named_chains() {
 
 Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   std::string family = call.family;
-  Namer names;
+  Namer names(call.is("linear"));
   std::string line = fmt::format(" rows={}", call.rows);
   std::map<std::string, ValueId, std::less<>> operands;
   const auto add_width = [&] { line += fmt::format(" width={}", call.width); };
@@ -85,12 +108,14 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
     line += " prologue=" + text_of(call.prologue, names);
     line += " epilogue=" + text_of(call.epilogue, names);
     add_width();
+  } else if (call.is("linear")) {
+    line += " epilogue=" + text_of(call.epilogue, names);
   } else if (!call.is("rope")) {
     add_width();
   }
-  if (names.count() > std::size(kNames))
-    return fail(ErrorCode::unsupported, "a fused chain reads {} tensors, at most {} are allowed",
-                names.count(), std::size(kNames));
+  if (!names.complete())
+    return fail(ErrorCode::unsupported, "a fused chain reads {} tensors, more than have names",
+                names.count());
   for (const auto& [key, value] : call.values) line += " " + key + "=" + value;
 
   BoundProblem bound;

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "compiler/lowering/passes.h"
+#include "compiler/lowering/select.h"
 #include "ir/graph/op.h"
 
 namespace lathe::compiler::lowering {
@@ -37,7 +38,9 @@ int64_t elements(const TensorType& type) {
 
 class Selector {
  public:
-  explicit Selector(const Graph& graph) { lowered_.graph = graph; }
+  Selector(const Graph& graph, const ir::Target& target) : target_(target) {
+    lowered_.graph = graph;
+  }
 
   Result<LoweredGraph> run() {
     mark_live();
@@ -87,6 +90,8 @@ class Selector {
       done = embedding(node, call, reason);
     } else if (op == "quantize") {
       done = quantize(node, call, reason);
+    } else if (op == "linear" || op == "matmul") {
+      done = select_linear(lowered_, node, target_, call, reason);
     }
     if (!done) {
       call = Call{};
@@ -314,12 +319,15 @@ class Selector {
     }
   }
 
+  const ir::Target& target_;
   LoweredGraph lowered_;
   std::vector<bool> live_;
 };
 
 }  // namespace
 
-Result<LoweredGraph> select_kernels(const Graph& graph) { return Selector(graph).run(); }
+Result<LoweredGraph> select_kernels(const Graph& graph, const ir::Target& target) {
+  return Selector(graph, target).run();
+}
 
 }  // namespace lathe::compiler::lowering

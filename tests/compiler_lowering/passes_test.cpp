@@ -36,6 +36,28 @@ graph host(%x: f32[4, 6], %i: i64[4, 6]) -> (%t, %j) {
 }
 )";
 
+constexpr std::string_view kMlp = R"(
+graph mlp(%x: f32[8, 64], %g: f32[96, 64], %u: f32[96, 64], %d: f32[64, 96], %b: bf16[64], %w: f32[64]) -> (%h, %n) {
+  %gate = linear(%x, %g)
+  %up = linear(%x, %u)
+  %a = swiglu(%gate, %up)
+  %down = linear(%a, %d, %b)
+  %h = add(%x, %down)
+  %n = rms_norm(%h, %w)
+}
+)";
+
+constexpr std::string_view kProducts = R"(
+graph products(%x: f32[8, 64], %w: f32[96, 64], %m: f32[64, 5], %i: i32[8, 8], %q: f32[8, 64]) -> (%y, %z, %t, %j, %s) {
+  %p = linear(%x, %w)
+  %y = gelu(%p) {approximate = tanh}
+  %z = linear(%q, %w)
+  %t = matmul(%x, %m)
+  %j = matmul(%i, %i)
+  %s = add(%p, %z)
+}
+)";
+
 std::string after(std::string_view text, std::string_view pass) {
   const auto graph = ir::graph::parse(text);
   EXPECT_TRUE(graph.has_value()) << graph.error().message;
@@ -50,6 +72,18 @@ TEST(Passes, BlockAfterEachPass) {
   for (const Pass& pass : passes())
     text += "== " + std::string(pass.name) + "\n" + after(kBlock, pass.name);
   EXPECT_TRUE(tests::matches_golden("lowering/block.txt", text));
+}
+
+TEST(Passes, AGatedMlpIsTwoProducts) {
+  std::string text = "== select_kernels\n" + after(kMlp, "select_kernels");
+  for (const char* pass : {"fuse_linear_pair", "fuse_linear_epilogue", "fuse_norm_rope"})
+    text += "== " + std::string(pass) + "\n" + after(kMlp, pass);
+  EXPECT_TRUE(tests::matches_golden("lowering/mlp.txt", text));
+}
+
+// A product that two calls read keeps its own call; a weight that two products read is packed once.
+TEST(Passes, ProductsThatOthersReadStayAlone) {
+  EXPECT_TRUE(tests::matches_golden("lowering/products.txt", after(kProducts, "")));
 }
 
 TEST(Passes, HeadNormJoinsItsRotation) {

@@ -46,6 +46,22 @@ TEST(ProblemOf, NamesDoNotMatter) {
   }
 }
 
+TEST(ProblemOf, ProductsNameBiasesAndResidualsAlike) {
+  const std::string shapes = "(%p: f32[8, 64], %v: f32[96, 64], %c: f32[96], %q: f32[8, 96])";
+  EXPECT_EQ(problems("graph a" + shapes +
+                     " -> (%y) {\n  %l = linear(%p, %v, %c)\n"
+                     "  %y = add(%q, %l)\n}\n"),
+            std::vector<std::string>{"linear rows=8..31 n=96 k=64 epilogue=add(add(y,vec(b)),r)"});
+  EXPECT_EQ(problems("graph a" + shapes +
+                     " -> (%y) {\n  %l = linear(%p, %v)\n"
+                     "  %g = mul(%l, %q)\n  %y = gelu(%g) {approximate = tanh}\n}\n"),
+            std::vector<std::string>{"linear rows=8..31 n=96 k=64 epilogue=gelu_tanh(mul(y,r))"});
+  EXPECT_EQ(
+      problems("graph a(%p: f32[8, 64], %v: f32[96, 64], %w: f32[96, 64]) -> (%y) {\n"
+               "  %u = linear(%p, %v)\n  %g = linear(%p, %w)\n  %y = swiglu(%g, %u)\n}\n"),
+      std::vector<std::string>{"linear rows=8..31 n=96 k=64 pair=true epilogue=mul(silu(y),z)"});
+}
+
 TEST(ProblemOf, LeadingDimensionsAreRows) {
   EXPECT_EQ(problems("graph a(%x: f32[4, 5, 6, 64]) -> (%y) {\n  %y = softmax(%x)\n}\n"),
             std::vector<std::string>{"softmax rows=32..127 width=64"});

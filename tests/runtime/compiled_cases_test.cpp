@@ -60,7 +60,7 @@ class CompiledCases : public testing::Environment {
   void TearDown() override {
     if (GTEST_FLAG_GET(filter) != "*") return;
     for (const char* family :
-         {"embedding", "gelu", "layer_norm", "rms_norm", "rope", "silu", "swiglu"})
+         {"embedding", "gelu", "layer_norm", "linear", "rms_norm", "rope", "silu", "swiglu"})
       EXPECT_EQ(families_reached().count(family), 1U) << family << ": no case reached its kernels";
   }
 };
