@@ -3,34 +3,26 @@
 #include <cstdlib>
 #include <cstring>
 
-#include <sys/mman.h>
-
 #include "compiler/family.h"
 #include "runtime/packed_weight.h"
+#include "support/large_memory.h"
 
 namespace lathe::runtime {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-constexpr int64_t kHugePage = int64_t{2} << 20;
-
 int64_t rounded_up(int64_t bytes, int64_t to) { return (bytes + to - 1) / to * to; }
 
 // Not touched yet: the threads that pack a part of it place it in their own memory.
 Result<std::shared_ptr<void>> allocate(int64_t bytes) {
-  // A weight is read from end to end at the memory's speed: huge pages spare it the page walks.
-  const bool huge = bytes >= 2 * kHugePage;
-  const int64_t alignment = huge ? kHugePage : kAlignment;
-  const auto size = static_cast<size_t>(rounded_up(bytes, alignment));
-  void* memory = std::aligned_alloc(static_cast<size_t>(alignment), size);
+  void* memory = support::allocate_large(static_cast<size_t>(bytes));
   if (memory == nullptr) {
     return fail(ErrorCode::resource_exhausted,
                 "packing a weight: no memory for {} bytes; release other weights, or map a saved "
                 "one",
                 bytes);
   }
-  if (huge) ::madvise(memory, size, MADV_HUGEPAGE);
-  return std::shared_ptr<void>(memory, std::free);
+  return std::shared_ptr<void>(memory, support::free_large);
 }
 
 tl::unexpected<Error> refuse(std::string_view what) {
@@ -73,18 +65,18 @@ Status check_view(const TensorView& weight, bool pair) {
 
 namespace {
 
-// Copies rows first … last-1 of a source to `to`, one after the other.
-void gather_rows(const WeightRows& source, int64_t first, int64_t last, int64_t k,
+// Copies rows first … last-1 of a source to `to`, one after the other. Elements of a transposed one
+// are of `element_bytes`.
+void gather_rows(const WeightRows& source, int64_t first, int64_t last, int64_t row_bytes,
                  int64_t element_bytes, std::byte* to) {
-  const auto size = static_cast<size_t>(element_bytes);
-  for (int64_t row = first; row < last; ++row, to += k * element_bytes) {
+  for (int64_t row = first; row < last; ++row, to += row_bytes) {
     if (!source.transposed) {
-      std::memcpy(to, source.data + row * source.row_bytes, static_cast<size_t>(k) * size);
+      std::memcpy(to, source.data + row * source.row_bytes, static_cast<size_t>(row_bytes));
       continue;
     }
-    for (int64_t j = 0; j < k; ++j)
-      std::memcpy(to + j * element_bytes, source.data + j * source.row_bytes + row * element_bytes,
-                  size);
+    const std::byte* from = source.data + row * element_bytes;
+    for (int64_t at = 0; at < row_bytes; at += element_bytes, from += source.row_bytes)
+      std::memcpy(to + at, from, static_cast<size_t>(element_bytes));
   }
 }
 
@@ -92,11 +84,19 @@ void gather_rows(const WeightRows& source, int64_t first, int64_t last, int64_t 
 
 Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRows> sources,
                   const std::vector<std::byte*>& parts, ThreadPool& pool) {
-  if (sources.size() == 1 && !sources[0].transposed) {
-    pool.parallel_for(layout.panels(), [&](int64_t panel, int) {
-      compiler::pack_panels(layout, sources[0].data, sources[0].row_bytes, panel, panel + 1, parts);
-    });
+  std::vector<Status> failures(static_cast<size_t>(pool.threads()));
+  const auto first_failure = [&]() -> Status {
+    for (const Status& status : failures) LATHE_CHECK(status);
     return {};
+  };
+  if (sources.size() == 1 && !sources[0].transposed) {
+    pool.parallel_for(layout.panels(), [&](int64_t panel, int worker) {
+      Status& status = failures[static_cast<size_t>(worker)];
+      if (status)
+        status = compiler::pack_panels(layout, sources[0].data, sources[0].row_bytes, panel,
+                                       panel + 1, parts);
+    });
+    return first_failure();
   }
   // Each panel as a weight of its own, whose rows are gathered first.
   const std::vector<compiler::PackedPart> shapes = compiler::packed_parts(layout);
@@ -114,7 +114,7 @@ Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRo
       const bool divided = sources.size() > 1;
       const int64_t first = panel * step + (layout.pair && !divided ? half * layout.n : 0);
       gather_rows(sources[divided ? static_cast<size_t>(half) : 0], first, first + alone.n,
-                  layout.k, info.block_bytes, to);
+                  row_bytes, info.block_bytes, to);
     }
     std::vector<std::byte*> places;
     for (size_t i = 0; i < parts.size(); ++i) {
@@ -122,9 +122,10 @@ Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRo
       for (size_t d = 1; d < shapes[i].shape.size(); ++d) elements *= shapes[i].shape[d];
       places.push_back(parts[i] + panel * ir::bytes_of(shapes[i].type, elements));
     }
-    compiler::pack_panels(alone, rows.data(), row_bytes, 0, 1, places);
+    Status& status = failures[static_cast<size_t>(worker)];
+    if (status) status = compiler::pack_panels(alone, rows.data(), row_bytes, 0, 1, places);
   });
-  return {};
+  return first_failure();
 }
 
 Result<BlockPlan> plan_block(const compiler::WeightLayout& layout) {

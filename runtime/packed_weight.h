@@ -51,7 +51,8 @@ struct WeightRows {
 };
 
 /// Packs to the parts' storage in parallel, from one matrix or from the two of a pair. A transposed
-/// or divided weight takes memory for one panel a thread, others none.
+/// or divided weight takes memory for one panel a thread, others none. invalid_argument where a
+/// block of the weight is none that a quantiser writes.
 Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRows> sources,
                   const std::vector<std::byte*>& parts, ThreadPool& pool);
 

@@ -20,7 +20,8 @@ void* allocate_large(size_t bytes) noexcept {
   // A huge page that the array fills only in part is shared with nobody: whole ones.
   void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   // Advice: where it is refused, small pages serve as well.
-  if (memory != nullptr && large) (void)madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  if (memory != nullptr && large)
+    (void)madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
   return memory;
 }
 

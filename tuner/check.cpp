@@ -188,8 +188,7 @@ Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& ke
               runtime::compile_kernel(problem, kernel.schedule, kernel.target, backend));
     result.kernel = result.owned.get();
   }
-  const auto [entry, is_new] =
-      small_.try_emplace(problem.line() + " at " + compiler::print(sizes));
+  const auto [entry, is_new] = small_.try_emplace(problem.line() + " at " + compiler::print(sizes));
   Small& small = entry->second;
   result.small = &small;
   if (!is_new) return result;

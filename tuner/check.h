@@ -41,7 +41,8 @@ class Checker {
 
   /// The native kernel on the small shape in full, contiguous and with padded rows, on ordinary and
   /// adversarial inputs; and at true size on whole rows: the first, the last and six between, so on
-  /// every block edge of a row, or on the family's sample of them. Returns what was checked, for the record. mismatch otherwise.
+  /// every block edge of a row, or on the family's sample of them. Returns what was checked, for
+  /// the record. mismatch otherwise.
   Result<std::string> check_native(const runtime::CompiledKernel& kernel,
                                    const codegen::Backend& backend, runtime::ThreadPool& pool);
 

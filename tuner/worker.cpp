@@ -101,7 +101,8 @@ class Worker {
                  kernel.error().message);
       return nullptr;
     }
-    if (const Status interpreted = checker_->check_interpreted(**kernel, *target.backend); !interpreted) {
+    if (const Status interpreted = checker_->check_interpreted(**kernel, *target.backend);
+        !interpreted) {
       send_trial(candidate, store::TrialState::failed_check, "interpreted",
                  interpreted.error().message);
       return nullptr;

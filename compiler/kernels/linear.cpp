@@ -163,15 +163,14 @@ SearchSpace space(const Problem& p, const Target& target) {
   space.knob("streams", streams, usual_streams, "panels of w that a tile reads side by side");
   space.knob("chains", chains, usual_chains,
              "parts of each sum, so that it does not wait for itself");
-  space.knob("unroll", linear.rows.high > 1 ? std::vector<int64_t>{4} : std::vector<int64_t>{4, 8}, 4,
-             "steps of k in one trip");
+  space.knob("unroll", linear.rows.high > 1 ? std::vector<int64_t>{4} : std::vector<int64_t>{4, 8},
+             4, "steps of k in one trip");
 
   std::vector<int64_t> depths;
   // Many rows: y keeps the sums between blocks. A few rows go through each panel block by block, so
   // that w comes at an even pace.
   const bool keeps_partial = linear.out == Type::f32 && !linear.pair;
-  const auto candidates =
-      blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{64, 512};
+  const auto candidates = blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{64, 512};
   for (const int64_t depth : candidates) {
     const bool possible = blocked ? keeps_partial : !few && linear.k % depth == 0;
     if (possible && depth < linear.k) depths.push_back(depth);
@@ -181,8 +180,7 @@ SearchSpace space(const Problem& p, const Target& target) {
   space.knob("depth", depths, paced ? 64 : 0, "steps of k in a block; 0: all of k");
   if (blocked) {
     space.knob("rows", {48, 96, 192}, linear.k > 4096 ? 96 : 192, "rows of x in a block");
-    space.knob("columns", {128, 512}, 128,
-               "columns of w in a block, for all rows and all of k");
+    space.knob("columns", {128, 512}, 128, "columns of w in a block, for all rows and all of k");
   }
   // Many rows are always packed, and panels widened for all of them; few gain nothing by it.
   if (linear.weight != Type::f32 && !blocked && !few) {
@@ -199,7 +197,10 @@ SearchSpace space(const Problem& p, const Target& target) {
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   }
   if (!blocked) {
-    space.knob("prefetch", {0, 2048, 4096}, linear.rows.high == 1 ? 0 : paced ? 2048 : 4096,
+    space.knob("prefetch", {0, 2048, 4096},
+               linear.rows.high == 1 ? 0
+               : paced               ? 2048
+                                     : 4096,
                "bytes of w that are asked for ahead of their use");
   }
   space.require(
@@ -358,8 +359,7 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
       depth_inside(!s.has("rows")),
       rows(s.has("rows") ? std::max<int64_t>(s["rows"] / tile, 1) * tile : INT32_MAX / tile * tile),
       panels(s.has("columns") ? (s["columns"] + linear.panel - 1) / linear.panel : 0),
-      pack(linear.quantised() || linear.type != Type::f32 ||
-           linear.rows.low >= kLeastBlockedRows),
+      pack(linear.quantised() || linear.type != Type::f32 || linear.rows.low >= kLeastBlockedRows),
       expand(s.has("expand") ? s["expand"] == 1
                              : linear.weight != Type::f32 && !linear.quantised() &&
                                    linear.rows.low >= kLeastBlockedRows),

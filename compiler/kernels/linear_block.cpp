@@ -50,8 +50,7 @@ class BlockWriter {
     y_ = b_.buffer("y", linear.out, partial ? BufferAccess::read_write : BufferAccess::write);
     if (s_.expanded_bytes(linear) > 0)
       expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
-    if (s_.keeps_sums(linear))
-      tile_ = b_.buffer("tile", ir::Type::f32, BufferAccess::read_write);
+    if (s_.keeps_sums(linear)) tile_ = b_.buffer("tile", ir::Type::f32, BufferAccess::read_write);
     rows_ = b_.parameter("rows");
     panels_ = b_.parameter("panels");
     if (s_.has_outer_blocks(linear)) {
@@ -405,7 +404,7 @@ class BlockWriter {
   Pointer x_, w_, y_, expanded_, tile_;
   std::vector<Pointer> w_parts_;   ///< w_ first
   Pointer factors_, factors_row_;  ///< of quantised rows of x: all, and the tile's
-  Pointer tile_row_;  ///< the tile of the current rows
+  Pointer tile_row_;               ///< the tile of the current rows
   Pointer w_here_;                 ///< the block of k in the panel
   std::vector<Input> inputs_;
   Pointer next_;      ///< what of the next panel is asked for next

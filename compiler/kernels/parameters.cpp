@@ -31,7 +31,9 @@ ParameterSpec width_parameter() {
   return spec;
 }
 
-ParameterSpec type_parameter() { return float_type_parameter("type", "element type of the inputs"); }
+ParameterSpec type_parameter() {
+  return float_type_parameter("type", "element type of the inputs");
+}
 
 ParameterSpec out_parameter() {
   ParameterSpec spec = float_type_parameter("out", "element type of the output");

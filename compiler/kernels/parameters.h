@@ -10,8 +10,8 @@ namespace lathe::compiler::kernels {
 ParameterSpec rows_parameter();
 ParameterSpec width_parameter();
 ParameterSpec type_parameter();
-ParameterSpec out_parameter();          ///< default: `type`
-ParameterSpec weight_type_parameter();  ///< default: `type`
+ParameterSpec out_parameter();                                              ///< default: `type`
+ParameterSpec weight_type_parameter();                                      ///< default: `type`
 ParameterSpec float_type_parameter(std::string name, std::string meaning);  ///< f32, f16 or bf16
 ParameterSpec eps_parameter(double default_value);
 ParameterSpec flag_parameter(std::string name, bool default_value, std::string meaning);

@@ -90,8 +90,8 @@ bool select_linear(LoweredGraph& lowered, const Node& node, const ir::Target& ta
   }
   int64_t n = w.shape[0].number(), k = w.shape[1].number();
   if (transposed) std::swap(n, k);
-  if (transposed && ir::info(w.element).block_elements != 1) {
-    reason = "blocks of a quantised weight must lie along k";
+  if (ir::info(w.element).block_elements != 1) {
+    reason = "kernels round x to q8_0 for a quantised weight, which the graph does not ask for";
     return false;
   }
   const WeightLayout layout = choose_layout(w.element, n, k, false, target);

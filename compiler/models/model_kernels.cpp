@@ -75,8 +75,8 @@ void add_text_linears(Collector& kernels, const ModelConfig& model, const std::s
              type(hidden));
   add_linear(kernels, "text: attention output", text.layers, tokens, hidden, queries,
              type(queries));
-  add_linear(kernels, "text: gate and up, SwiGLU", text.layers, tokens, inner, hidden,
-             type(hidden), " pair=true epilogue=mul(silu(y),z)");
+  add_linear(kernels, "text: gate and up, SwiGLU", text.layers, tokens, inner, hidden, type(hidden),
+             " pair=true epilogue=mul(silu(y),z)");
   add_linear(kernels, "text: down", text.layers, tokens, hidden, inner, type(inner));
   // Only the last token's logits are asked for.
   add_linear(kernels, "text: logits", 1, 1, text.vocabulary, hidden, type(hidden));

@@ -26,8 +26,8 @@ struct ModelKernel {
   int64_t launches = 1;  ///< in one forward pass of that many tokens; the tuner's weight
 };
 
-/// Every norm, activation, position, data and linear kernel, text before vision, each problem at each
-/// size once. The matrices of a quantised model whose rows hold no whole blocks stay bf16.
+/// Every norm, activation, position, data and linear kernel, text before vision, each problem at
+/// each size once. The matrices of a quantised model whose rows hold no whole blocks stay bf16.
 /// Activations are f32 whatever the weights' type. invalid_argument for an image that is not a
 /// multiple of patch size times merge size, or an unknown weight type.
 Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const Workload& workload);

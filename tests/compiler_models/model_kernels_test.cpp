@@ -69,8 +69,9 @@ TEST(ModelKernels, LaunchesOfOnePass) {
   EXPECT_EQ(launches("rope rows=512..2047 kind=vision heads=16 dim=64"), 48);
   EXPECT_EQ(launches("linear rows=8..31 n=4096 k=2048 weight=bf16"), 28);
   EXPECT_EQ(launches("linear rows=8..31 n=2048 k=2048 weight=bf16"), 28);
-  EXPECT_EQ(launches("linear rows=8..31 n=6144 k=2048 weight=bf16 pair=true epilogue=mul(silu(y),z)"),
-            28);
+  EXPECT_EQ(
+      launches("linear rows=8..31 n=6144 k=2048 weight=bf16 pair=true epilogue=mul(silu(y),z)"),
+      28);
   EXPECT_EQ(launches("linear rows=8..31 n=2048 k=6144 weight=bf16"), 28);
   EXPECT_EQ(launches("linear rows=1 n=151936 k=2048 weight=bf16"), 1);
   EXPECT_EQ(launches("linear rows=512..2047 n=3072 k=1024 weight=bf16 epilogue=add(y,vec(b))"), 24);

@@ -42,6 +42,29 @@ class Driver(ProgramTest):
                 self.assertAlmostEqual(found, expected, delta=1e-5 * max(1, abs(expected)), msg=target)
         self.assertGreater(max(map(abs, results["reference"])), 0.1)
 
+    def test_products_run_through_packed_weights(self):
+        with open(self.path("mlp.lir"), "w", encoding="utf-8") as file:
+            file.write("graph mlp(%x: f32[tokens, 72], %g: f32[40, 72], %u: f32[40, 72], %d: f32[72, 40], "
+                       "%b: f32[72]) -> (%y) {\n  %a = linear(%x, %g)\n  %c = linear(%x, %u)\n"
+                       "  %s = swiglu(%a, %c)\n  %o = linear(%s, %d, %b)\n  %y = add(%x, %o)\n}\n")
+        values, inputs = random.Random(2), []
+        for name, shape in (("x", (5, 72)), ("g", (40, 72)), ("u", (40, 72)), ("d", (72, 40)), ("b", (72,))):
+            path = self.path(f"mlp-{name}.npy")
+            write_npy(path, shape, [values.gauss(0, 1) for _ in range(math.prod(shape))])
+            inputs += ["--in", f"{name}={path}"]
+        results = {}
+        for target in ("reference", "interpret", "sse", "native"):
+            out = self.path(f"mlp-{target}.npy")
+            where = () if target == "native" else ("--target", target)
+            document = self.run_json("run", self.path("mlp.lir"), *inputs, "--out", f"y={out}", "--db", "none", *where)
+            results[target] = read_npy(out)
+            if target != "reference":
+                self.assertEqual([step["step"].split()[0] for step in document["steps"]],
+                                 ["pack", "linear", "pack", "linear"])
+        for target, found in results.items():
+            for value, expected in zip(found, results["reference"], strict=True):
+                self.assertAlmostEqual(value, expected, delta=2e-5 * max(10, abs(expected)), msg=target)
+
     def test_print_shows_the_graph_and_its_lowering(self):
         self.assertIn("rms_norm(%x, %w)", self.run_json("print", self.path("block.lir"))["text"])
         lowered = self.run_json("print", self.path("block.lir"), "--after", "all", "--at", "tokens=4")["text"]
