@@ -1,4 +1,7 @@
 // Packed weights: every type and shape against the graph that unpacks them, and what is refused.
+#include "runtime/packed_weight.h"
+
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <thread>
@@ -84,6 +87,47 @@ TEST(PackedWeight, HoldsEveryElementOfEveryShape) {
   }
 }
 
+// A weight in GGUF's blocks.
+ir::Tensor quantised(ir::Type type, std::vector<int64_t> shape) {
+  if (type == ir::Type::q4_K) {
+    // Any bytes but for d = 2^-4 and dmin = 2^-5, with which values are exact.
+    ir::Tensor tensor(type, std::move(shape));
+    for (int64_t i = 0; i < tensor.bytes(); ++i) tensor.data()[i] = std::byte(i * 37 % 251);
+    const std::array<uint16_t, 2> scales = {0x2C00, 0x2800};
+    for (int64_t i = 0; i < tensor.bytes(); i += 144)
+      std::memcpy(tensor.data() + i, scales.data(), sizeof(scales));
+    return tensor;
+  }
+  ir::graph::GraphBuilder graph("quantise");
+  const auto x = graph.input("x", ir::Type::f32, {shape[0], shape[1]});
+  const auto whole = graph.finish({graph.op("quantize", {x}, {{"type", type}})});
+  EXPECT_TRUE(whole.has_value()) << whole.error().message;
+  const std::vector<ir::Tensor> inputs = {filled(ir::Type::f32, std::move(shape))};
+  return ir::graph::evaluate(*whole, inputs)->front();
+}
+
+TEST(PackedWeight, HoldsBlocksOfQuantisedWeights) {
+  const Library library = open();
+  for (const ir::Type type : {ir::Type::q8_0, ir::Type::q4_0, ir::Type::q4_K}) {
+    for (const bool pair : {false, true}) {
+      ir::Tensor weight = quantised(type, {70, 512});
+      const auto packed = library.pack_weight(view(weight), {.pair = pair});
+      ASSERT_TRUE(packed.has_value()) << packed.error().message;
+      expect_unpacks_to(*packed, weight);
+    }
+  }
+}
+
+TEST(PackedWeightErrors, ABlockThatNoQuantiserWritesIsRefused) {
+  const Library library = open(3);
+  ir::Tensor weight = quantised(ir::Type::q8_0, {70, 64});
+  weight.data()[69 * 68 + 34 + 2] = std::byte{0x80};  // row 69, second block, first code
+  const auto packed = library.pack_weight(view(weight));
+  ASSERT_FALSE(packed.has_value());
+  EXPECT_EQ(packed.error().code, ErrorCode::invalid_argument);
+  EXPECT_NE(packed.error().message.find("69"), std::string::npos) << packed.error().message;
+}
+
 TEST(PackedWeight, RowsMayLieApart) {
   const Library library = open();
   ir::Tensor wide = filled(ir::Type::bf16, {20, 48});
@@ -152,6 +196,34 @@ TEST(PackedWeight, MultipliesThroughItsKernel) {
                     1e-6 * (100 + std::abs(first * second)));
       }
     }
+  }
+}
+
+// The same panels from a weight in one piece, in two, and transposed.
+TEST(PackedWeight, PartsComeFromAnyPlaceOfTheRows) {
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool.has_value());
+  for (const bool pair : {false, true}) {
+    const compiler::WeightLayout layout = {ir::Type::bf16, 21, 13, 16, pair};
+    const int64_t rows = pair ? 42 : 21;
+    const ir::Tensor weight = filled(ir::Type::bf16, {rows, 13});
+    ir::Tensor turned(ir::Type::bf16, {13, rows});
+    for (int64_t i = 0; i < weight.elements(); ++i)
+      turned.set(i % 13 * rows + i / 13, weight.at(i));
+    const auto pack = [&](std::vector<runtime::WeightRows> sources) {
+      ir::Tensor part(ir::Type::bf16, compiler::packed_parts(layout)[0].shape);
+      EXPECT_TRUE(runtime::pack_parts(layout, sources, {part.data()}, *pool).has_value());
+      return part;
+    };
+    const ir::Tensor whole = pack({{weight.data(), 26, false}});
+    const ir::Tensor across = pack({{turned.data(), 2 * rows, true}});
+    std::vector<ir::Tensor> all = {whole, across};
+    if (pair) {
+      all.push_back(pack({{weight.data(), 26, false}, {weight.data() + 21 * 26, 26, false}}));
+      all.push_back(pack({{turned.data(), 2 * rows, true}, {turned.data() + 42, 2 * rows, true}}));
+    }
+    for (const ir::Tensor& part : all)
+      EXPECT_EQ(std::memcmp(part.data(), whole.data(), static_cast<size_t>(whole.bytes())), 0);
   }
 }
 
