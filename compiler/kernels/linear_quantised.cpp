@@ -67,7 +67,7 @@ SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& targe
     space.choice("next", {"off", "on"}, "on",
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   } else {
-    space.knob("prefetch", {0, 512, 1024, 2048, 4096}, 1024,
+    space.knob("prefetch", {0, 1024, 2048, 4096, 8192, 16384}, 4096,
                "bytes of w that are asked for ahead of their use");
   }
   space.require([=](const Schedule& s) { return fits(s["tile"], s["vectors"], s["streams"]); },
@@ -212,7 +212,7 @@ void QuantisedTile::prefetch(const Block& block) const {
   if (s_.prefetch == 0) return;
   const int64_t bytes = linear_.part_bytes[0] / (linear_.k / kBlock);
   for (const Pointer& stream : block.codes)
-    for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(stream, at + s_.prefetch);
+    for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(stream, at + s_.prefetch, 1);
 }
 
 void QuantisedTile::dots(Block& block) {
