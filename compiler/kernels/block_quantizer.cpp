@@ -135,7 +135,9 @@ void BlockQuantizer::write_codes(Pointer x, int64_t block, Vec inverse, Vec kept
     return whole;
   };
   Pointer codes = sink.codes;
-  if (!packs_bytes()) {
+  if (sink.as_pairs) {
+    write_pairs(block, [&](int64_t i) { return b_.bit_and(b_.to_int(code(i)), kept); }, sink);
+  } else if (!packs_bytes()) {
     codes.type = Type::i8;
     for (int64_t i = 0; i < kBlock / lanes; ++i)
       b_.store(codes, Span{start + i * lanes, {}, 0, true}, b_.bit_and(b_.to_int(code(i)), kept));
@@ -150,6 +152,25 @@ void BlockQuantizer::write_codes(Pointer x, int64_t block, Vec inverse, Vec kept
     }
   }
   if (sink.sum) sink.sum(block, b_.reduce_add(sum));
+}
+
+void BlockQuantizer::write_pairs(int64_t block, const std::function<Vec(int64_t)>& code,
+                                 const Sink& sink) {
+  constexpr std::array<int64_t, 4> kOrder = {0, 2, 1, 3};
+  const int64_t lanes = b_.lanes();
+  for (int64_t i = 0; i < kBlock / lanes; ++i) {
+    Vec value = code(i);
+    int64_t to = i * lanes;
+    if (lanes == 1) {
+      to = i / 4 * 4 + kOrder[static_cast<size_t>(i % 4)];
+    } else {
+      std::vector<uint8_t> pattern(static_cast<size_t>(lanes));
+      for (size_t lane = 0; lane < pattern.size(); ++lane)
+        pattern[lane] = static_cast<uint8_t>(lane / 4 * 4 + static_cast<size_t>(kOrder[lane % 4]));
+      value = b_.permute(value, pattern);
+    }
+    b_.store(sink.codes, Span{block * kBlock + to}, value);
+  }
 }
 
 // Codes of four vectors as consecutive bytes. Two of them fit one exact f32; in the sum of all

@@ -21,6 +21,9 @@ class BlockQuantizer {
     ir::program::Pointer codes{};  ///< block b's are at b * block_bytes + codes_offset
     int64_t codes_offset = 0;
     int64_t block_bytes = kBlock;
+    /// Codes as i16 instead, 32 in a row, of each four in the order 0, 2, 1, 3: what meets the even
+    /// and the odd bytes of a group of four.
+    bool as_pairs = false;
     /// Takes d, unrounded, in every lane.
     std::function<void(int64_t block, ir::program::Vec d)> scale{};
     /// Where set, takes the sum of the codes as f32 in every lane, after `scale`.
@@ -40,6 +43,8 @@ class BlockQuantizer {
                     const Sink& sink);
   void write_codes(ir::program::Pointer x, int64_t block, ir::program::Vec inverse,
                    ir::program::Vec kept, const Sink& sink);
+  void write_pairs(int64_t block, const std::function<ir::program::Vec(int64_t)>& code,
+                   const Sink& sink);
   ir::program::Vec packed(const std::function<ir::program::Vec(int64_t)>& code, int64_t i);
 
   ir::program::Builder& b_;

@@ -30,7 +30,7 @@ class BlockWriter {
       : linear_(linear), s_(blocking), b_(linear.name, target), columns_(columns) {
     if (columns_ < linear.panel_columns()) s_.streams = 1;  // the last panel is alone
     if (linear.quantised()) {
-      x_ = b_.buffer("x", ir::Type::i8, BufferAccess::read, -127, 127);
+      x_ = b_.buffer("x", QuantisedRows(linear, target).codes, BufferAccess::read, -127, 127);
       factors_ = b_.buffer("x_factors", ir::Type::f32, BufferAccess::read);
     } else {
       x_ = b_.buffer("x", s_.pack ? ir::Type::f32 : linear.type, BufferAccess::read);

@@ -6,6 +6,8 @@
 // Where there is vnni, four products are one instruction, and codes of q8_0 are made unsigned.
 #include "compiler/kernels/linear_quantised.h"
 
+#include <array>
+
 #include "compiler/kernels/block_quantizer.h"
 
 namespace lathe::compiler::kernels {
@@ -44,14 +46,17 @@ SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& targe
   const auto fits = [=](int64_t tile, int64_t vectors, int64_t streams) {
     const int64_t wide = vectors * streams;
     const int64_t decoded = tile == 1 ? 4 : 2 * wide + (wide > 1 ? 2 : 1);
-    const int64_t copies = target.fused ? 0 : 1;  // where instructions overwrite an operand
+    const int64_t copies = target.fused ? 0 : 2;  // where instructions overwrite an operand
     return 2 * tile * wide + decoded + copies <= target.vector_registers;
   };
   std::vector<int64_t> vectors, tiles, streams = {1};
   for (int64_t v = 1; v <= panel_vectors; ++v)
     if (panel_vectors % v == 0 && fits(1, v, 1)) vectors.push_back(v);
+  // Each part of a panel and each number of rows has code of its own: narrow vectors get few rows.
+  const int64_t most_rows = target.lanes >= 8 ? 12 : std::max(target.lanes, 2);
   for (const int64_t tile : {1, 2, 3, 4, 5, 6, 8, 10, 12})
-    if (tile <= linear.rows.high && fits(tile, vectors.front(), 1)) tiles.push_back(tile);
+    if (tile <= linear.rows.high && tile <= most_rows && fits(tile, vectors.front(), 1))
+      tiles.push_back(tile);
   for (const int64_t more : {2, 4})
     if (!blocked && !linear.pair && fits(1, panel_vectors, more)) streams.push_back(more);
   // Decoding a vector of w costs as much as half of its products with a row: rows come first.
@@ -67,7 +72,7 @@ SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& targe
     space.choice("next", {"off", "on"}, "on",
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   } else {
-    space.knob("prefetch", {0, 1024, 2048, 4096, 8192, 16384}, 4096,
+    space.knob("prefetch", {0, 1024, 2048, 4096, 8192}, 8192,
                "bytes of w that are asked for ahead of their use");
   }
   space.require([=](const Schedule& s) { return fits(s["tile"], s["vectors"], s["streams"]); },
@@ -83,19 +88,20 @@ SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& targe
 }
 
 QuantisedRows::QuantisedRows(const Linear& linear, const ir::Target& target)
-    : words(linear.weight == Type::q8_0 && !target.vnni ? 1 : 2),
+    : codes(linear.weight == Type::q8_0 && !target.vnni ? Type::i16 : Type::i8),
+      words(codes == Type::i16 ? 1 : 2),
       offset(linear.weight == Type::q8_0   ? 128
              : linear.weight == Type::q4_0 ? 8
                                            : 0),
       // Odd in cache lines, so that rows do not compete for the same sets.
-      code_bytes((linear.k + kLine - 1) / kLine / 2 * 2 * kLine + kLine),
+      code_bytes((linear.k * ir::size_of(codes) + kLine - 1) / kLine / 2 * 2 * kLine + kLine),
       factor_bytes(linear.k / kBlock * words * 4) {}
 
 Program linear_quantise_program(const Linear& linear, const ir::Target& target) {
   Builder b(linear.name + "_quantise", target);
   const QuantisedRows layout(linear, target);
   const Pointer x = b.buffer("x", linear.type, BufferAccess::read);
-  const Pointer codes = b.buffer("codes", Type::i8, BufferAccess::write);
+  const Pointer codes = b.buffer("codes", layout.codes, BufferAccess::write);
   const Pointer factors = b.buffer("factors", Type::f32, BufferAccess::write);
   const Scalar rows = b.parameter("rows");
   const Scalar stride = b.parameter("x.stride0");
@@ -109,6 +115,7 @@ Program linear_quantise_program(const Linear& linear, const ir::Target& target) 
     Vec scale;
     BlockQuantizer::Sink sink;
     sink.codes = code_block;
+    sink.as_pairs = layout.codes == Type::i16;
     sink.scale = [&](int64_t block, Vec d) {
       scale = b.round_f16(d);
       b.store(b.offset(factor_block, block * layout.words * 4), first, scale);
@@ -126,7 +133,7 @@ Program linear_quantise_program(const Linear& linear, const ir::Target& target) 
     const auto write = [&](int count) {
       quantizer.write(x_block, 0, count, sink);
       b.advance(x_block, count * kBlock * ir::size_of(linear.type));
-      b.advance(code_block, count * kBlock);
+      b.advance(code_block, count * kBlock * ir::size_of(layout.codes));
       b.advance(factor_block, count * layout.words * 4);
     };
     constexpr int kTogether = BlockQuantizer::kTogether;
@@ -173,17 +180,18 @@ RegisterTile QuantisedTile::multiply(int rows, const Operands& at,
   } else if (s_.shares_scales) {
     scales = {b_.copy(at.expanded)};
   }
+  // Of one block.
+  const int64_t code_bytes = linear_.part_bytes[0] / (linear_.k / kBlock);
+  const int64_t scale_bytes = nested ? 2 * panel * at.streams * 4 : panel * 2;
   const auto one_block = [&] {
     every_block();
     Block block{x, factors, codes, scales, rows, at.part};
     if (at.part == 0) prefetch(block);
     dots(block);
     add_products(sums, block);
-    x.advance(kBlock / kGroup);
+    x.advance(kBlock * ir::size_of(rows_.codes) / 4);
     factors.advance(rows_.words);
-    const int64_t code_bytes = linear_.part_bytes[0] / (linear_.k / kBlock);
     for (const Pointer& stream : codes) b_.advance(stream, code_bytes);
-    const int64_t scale_bytes = nested ? 2 * panel * at.streams * 4 : panel * 2;
     for (const Pointer& stream : scales) b_.advance(stream, scale_bytes);
   };
   if (!nested || s_.shares_scales) {
@@ -212,13 +220,19 @@ void QuantisedTile::prefetch(const Block& block) const {
   if (s_.prefetch == 0) return;
   const int64_t bytes = linear_.part_bytes[0] / (linear_.k / kBlock);
   for (const Pointer& stream : block.codes)
-    for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(stream, at + s_.prefetch, 1);
+    for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(stream, at + s_.prefetch);
 }
 
 void QuantisedTile::dots(Block& block) {
   const size_t wide = static_cast<size_t>(s_.vectors) * block.codes.size();
   block.dots.assign(static_cast<size_t>(block.rows) * wide, Vec{});
-  linear_.weight == Type::q8_0 ? dots_of_bytes(block) : dots_of_nibbles(block);
+  if (linear_.weight != Type::q8_0) {
+    dots_of_nibbles(block);
+  } else if (b_.target().vnni) {
+    dots_of_unsigned_bytes(block);
+  } else {
+    dots_of_bytes(block);
+  }
 }
 
 namespace {
@@ -234,33 +248,48 @@ void accumulate(Builder& b, Op add, Vec& sum, Vec value) {
 
 }  // namespace
 
+// As i16: a product with 1 and 0 widens the even bytes of a group of four, one with 0 and 1 the
+// odd.
 void QuantisedTile::dots_of_bytes(Block& block) {
   const int wide = s_.vectors * static_cast<int>(block.codes.size());
-  const Vec ones = b_.constant_bits(0x00010001U);
-  const bool unsigned_codes = b_.target().vnni;
-  const Vec signs = unsigned_codes ? b_.constant_bits(0x80808080U) : Vec{};
+  const std::array<Vec, 2> halves = {b_.constant_bits(0x00010001U), b_.constant_bits(0x01000100U)};
   for (int group = 0; group < kBlock / kGroup; ++group) {
-    std::vector<Vec> w, magnitudes;
+    std::vector<std::array<Vec, 2>> w;
     const auto decode = [&](int v) {
-      w.push_back(codes_of_w(block, v, group));
-      magnitudes.push_back(unsigned_codes ? b_.bit_xor(w.back(), signs)
-                                          : b_.vector_op(Op::iabs8, {w.back()}));
+      const Vec codes = codes_of_w(block, v, group);
+      const Vec even = b_.int_op(Op::dot2_u8s8, halves[0], codes);
+      const Vec odd = b_.int_op(Op::dot2_u8s8, halves[1], codes);
+      w.push_back({even, odd});
     };
+    for (int v = 0; block.rows > 1 && v < wide; ++v) decode(v);
+    for (int row = 0; row < block.rows; ++row) {
+      for (const size_t half : {0U, 1U}) {
+        const Vec x = block.x.load_splat(row, 2 * group + static_cast<int>(half));
+        for (int v = 0; v < wide; ++v) {
+          if (block.rows == 1 && half == 0) decode(v);
+          accumulate(b_, Op::iadd, block.dots[static_cast<size_t>(row * wide + v)],
+                     b_.int_op(Op::dot2_s16, w[static_cast<size_t>(v)][half], x));
+        }
+      }
+    }
+  }
+}
+
+// With vnni: codes made unsigned by their sign bits, which adds 128 to each.
+void QuantisedTile::dots_of_unsigned_bytes(Block& block) {
+  const int wide = s_.vectors * static_cast<int>(block.codes.size());
+  const Vec signs = b_.constant_bits(0x80808080U);
+  for (int group = 0; group < kBlock / kGroup; ++group) {
+    std::vector<Vec> w;
+    const auto decode = [&](int v) { w.push_back(b_.bit_xor(codes_of_w(block, v, group), signs)); };
     for (int v = 0; block.rows > 1 && v < wide; ++v) decode(v);
     for (int row = 0; row < block.rows; ++row) {
       const Vec x = block.x.load_splat(row, group);
       for (int v = 0; v < wide; ++v) {
         if (block.rows == 1) decode(v);
-        const auto i = static_cast<size_t>(v);
         Vec& dot = block.dots[static_cast<size_t>(row * wide + v)];
-        if (unsigned_codes) {
-          if (group == 0) dot = b_.copy(block.factors.load_splat(row, 1));
-          b_.set(dot, b_.dot4(magnitudes[i], x, dot));
-          continue;
-        }
-        const Vec signed_x = b_.int_op(Op::isign8, x, w[i]);
-        const Vec pairs = b_.int_op(Op::dot2_u8s8, magnitudes[i], signed_x);
-        accumulate(b_, Op::iadd, dot, b_.int_op(Op::dot2_s16, pairs, ones));
+        if (group == 0) dot = b_.copy(block.factors.load_splat(row, 1));
+        b_.set(dot, b_.dot4(w[static_cast<size_t>(v)], x, dot));
       }
     }
   }

@@ -14,12 +14,14 @@ namespace lathe::compiler::kernels {
 
 SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& target);
 
-/// How x lies in scratch. Codes: i8, k of each row. Factors: for each block of 32 its scale (a
+/// How x lies in scratch. Codes: k of each row, i8 or, for q8_0 without vnni, i16 (as
+/// BlockQuantizer's pairs). Factors: for each block of 32 its scale (a
 /// value of f16, as f32) and, where the weight's codes are not centred, what that costs: for q4_0
 /// and q8_0 as i32, -offset · sum of codes; for q4_K as f32, -scale · sum of codes.
 struct QuantisedRows {
   QuantisedRows(const Linear& linear, const ir::Target& target);
 
+  ir::Type codes;
   int64_t words;         ///< of each block's factors
   int64_t offset;        ///< what the weight's codes lie above their values; 0 for q4_K
   int64_t code_bytes;    ///< from row to row
@@ -54,6 +56,7 @@ class QuantisedTile {
   struct Block;
   void dots(Block& block);
   void dots_of_bytes(Block& block);
+  void dots_of_unsigned_bytes(Block& block);
   void dots_of_nibbles(Block& block);
   void add_products(RegisterTile& sums, Block& block);
   void expand(const std::vector<ir::program::Pointer>& scales,
