@@ -212,7 +212,7 @@ Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const W
     if (tokens < 1)
       return fail(ErrorCode::invalid_argument, "tokens {}: expected at least 1", tokens);
     add_text(kernels, model, workload, tokens);
-    if (!is_quantised(workload.weights)) add_text_linears(kernels, model, workload.weights, tokens);
+    add_text_linears(kernels, model, workload.weights, tokens);
   }
   const int64_t patches = workload.image_height / model.vision.patch_size *
                           (workload.image_width / model.vision.patch_size);
