@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "compiler/choose_layout.h"
 #include "compiler/lowering/fuse_rules.h"
 #include "compiler/lowering/passes.h"
 #include "compiler/lowering/select.h"
@@ -117,7 +118,8 @@ void fuse_linear_pair(LoweredGraph& lowered) {
     const Call& pack_second = lowered.calls[static_cast<size_t>(packing_of(lowered, second))];
 
     Call pack = pack_first;
-    pack.layout.pair = true;
+    const WeightLayout& half = pack_first.layout;
+    pack.layout = choose_layout(half.type, half.n, half.k, true, lowered.target);
     pack.inputs = {pack_first.inputs.front(), pack_second.inputs.front()};
     Call product = first;
     product.epilogue = consumer.prologue.substitute(pair->y, first.epilogue)
@@ -125,6 +127,7 @@ void fuse_linear_pair(LoweredGraph& lowered) {
     product.epilogue = self_first(std::move(product.epilogue));
     if (!fits(product.epilogue)) return;
     product.values["pair"] = "true";
+    product.values["panel"] = std::to_string(pack.layout.panel);
     product.values["out"] = out_type(consumer);
     product.outputs = consumer.outputs;
     add_parts(lowered, pack);

@@ -11,6 +11,7 @@
 #include "compiler/problem.h"
 #include "compiler/weight_packing.h"
 #include "ir/graph/graph.h"
+#include "ir/target.h"
 
 namespace lathe::compiler::lowering {
 
@@ -74,6 +75,7 @@ struct Call {
 struct LoweredGraph {
   ir::graph::Graph graph;
   std::vector<Call> calls;
+  ir::Target target{};  ///< what weights are packed for
 
   /// How many times calls read the value; a graph output counts once more.
   int uses(ValueId value) const;

@@ -5,15 +5,14 @@
 
 #include "compiler/lowering/lowered_graph.h"
 #include "ir/graph/op.h"
-#include "ir/target.h"
 
 namespace lathe::compiler::lowering {
 
 /// A `linear` or `matmul` node as the call that multiplies; adds the steps that it needs (packing
 /// the weight, the bias as f32) to the calls before it. False, with the reason, for what the family
 /// does not compute; nothing is added then.
-bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, const ir::Target& target,
-                   Call& call, std::string& reason);
+bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                   std::string& reason);
 
 /// Values for the parts of a packing step's layout, as its outputs.
 void add_parts(LoweredGraph& lowered, Call& pack);

@@ -38,8 +38,9 @@ int64_t elements(const TensorType& type) {
 
 class Selector {
  public:
-  Selector(const Graph& graph, const ir::Target& target) : target_(target) {
+  Selector(const Graph& graph, const ir::Target& target) {
     lowered_.graph = graph;
+    lowered_.target = target;
   }
 
   Result<LoweredGraph> run() {
@@ -91,7 +92,7 @@ class Selector {
     } else if (op == "quantize") {
       done = quantize(node, call, reason);
     } else if (op == "linear" || op == "matmul") {
-      done = select_linear(lowered_, node, target_, call, reason);
+      done = select_linear(lowered_, node, call, reason);
     }
     if (!done) {
       call = Call{};
@@ -319,7 +320,6 @@ class Selector {
     }
   }
 
-  const ir::Target& target_;
   LoweredGraph lowered_;
   std::vector<bool> live_;
 };

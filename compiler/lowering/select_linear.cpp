@@ -77,8 +77,7 @@ void add_parts(LoweredGraph& lowered, Call& pack) {
   }
 }
 
-bool select_linear(LoweredGraph& lowered, const Node& node, const ir::Target& target, Call& call,
-                   std::string& reason) {
+bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::string& reason) {
   const ValueId weight = node.operands[1];
   const TensorType x = lowered.graph.type(node.operands[0]);
   const TensorType w = lowered.graph.type(weight);
@@ -94,7 +93,7 @@ bool select_linear(LoweredGraph& lowered, const Node& node, const ir::Target& ta
     reason = "kernels round x to q8_0 for a quantised weight, which the graph does not ask for";
     return false;
   }
-  const WeightLayout layout = choose_layout(w.element, n, k, false, target);
+  const WeightLayout layout = choose_layout(w.element, n, k, false, lowered.target);
   call.kind = CallKind::kernel;
   call.family = "linear";
   call.rows = elements(x) / k;
