@@ -129,12 +129,15 @@ SearchSpace space(const Problem& p, const Target& target) {
   std::vector<int64_t> vectors;
   for (int64_t v = 1; v <= panel_vectors; ++v)
     if (panel_vectors % v == 0 && registers.fit(1, v, 1, 1)) vectors.push_back(v);
-  const TileShape best = best_shape(registers, vectors, linear.rows.high);
+  // Narrow lanes need many instructions for each row of a panel: large tiles would be long code.
+  const int64_t most_rows = target.lanes >= 8 ? kTiles.back() : target.lanes >= 4 ? 6 : 2;
+  const TileShape best = best_shape(registers, vectors, std::min(linear.rows.high, most_rows));
   // Tiles that reuse what they load, or that a few rows fill.
   const bool few = linear.rows.low < 8;
   std::vector<int64_t> tiles;
   for (const int64_t tile : kTiles) {
-    if (tile > linear.rows.high || !registers.fit(tile, vectors.front(), 1, 1)) continue;
+    if (tile > std::min(linear.rows.high, most_rows)) continue;
+    if (!registers.fit(tile, vectors.front(), 1, 1)) continue;
     if (few || 2 * tile >= best.tile) tiles.push_back(tile);
   }
   const int64_t tile = best.tile;

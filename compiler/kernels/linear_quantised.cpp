@@ -53,7 +53,7 @@ SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& targe
   for (int64_t v = 1; v <= panel_vectors; ++v)
     if (panel_vectors % v == 0 && fits(1, v, 1)) vectors.push_back(v);
   // Each part of a panel and each number of rows has code of its own: narrow vectors get few rows.
-  const int64_t most_rows = target.lanes >= 8 ? 12 : std::max(target.lanes, 2);
+  const int64_t most_rows = target.lanes >= 8 ? 12 : target.lanes;
   for (const int64_t tile : {1, 2, 3, 4, 5, 6, 8, 10, 12})
     if (tile <= linear.rows.high && tile <= most_rows && fits(tile, vectors.front(), 1))
       tiles.push_back(tile);

@@ -31,7 +31,10 @@ class LinearChecks : public testing::TestWithParam<const char*> {
     constexpr int kSlowBuild = 1;
 #endif
     const std::string target = GetParam();
-    return kSlowBuild * (target == "avx2" ? 1 : target == "avx512" ? 2 : 5);
+    return kSlowBuild * (target == "avx2"     ? 1
+                         : target == "avx512" ? 2
+                         : target == "scalar" ? 20
+                                              : 5);
   }
 
   // By the bucket of `rows`, as the library would.
