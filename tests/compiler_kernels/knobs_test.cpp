@@ -29,7 +29,9 @@ TEST(Knobs, EveryKnobChangesThePlan) {
         "gelu rows=8192 width=1024", "silu rows=8192 width=1024", "relu rows=8192 width=1024",
         "swiglu rows=8192 width=1024", "elementwise rows=8192 width=1024 expr=add(x,r)",
         "embedding rows=8192 width=1024", "rope rows=8192 heads=8 dim=128",
-        "quantize rows=8192 width=1024"}) {
+        "quantize rows=8192 width=1024", "linear rows=1 n=64 k=64",
+        "linear rows=1 n=64 k=64 weight=q8_0", "linear rows=512 n=600 k=2500",
+        "linear rows=512 n=600 k=2560 weight=q4_0"}) {
     lines.emplace_back(line);
   }
   for (const std::string& line : lines) {
