@@ -6,25 +6,13 @@
 #include <cstring>
 #include <limits>
 
+#include "ir/gguf_bytes.h"
 #include "ir/gguf_q4_k.h"
-#include "ir/half.h"
 
 namespace lathe::ir {
 namespace {
 
 constexpr int kBlock = 32;
-
-uint8_t byte_at(const std::byte* p, int i) { return std::to_integer<uint8_t>(p[i]); }
-
-float load_f16(const std::byte* p) {
-  return f16_to_float(static_cast<uint16_t>(byte_at(p, 0) | byte_at(p, 1) << 8));
-}
-
-void store_f16(std::byte* p, float value) {
-  const uint16_t bits = float_to_f16(value);
-  p[0] = static_cast<std::byte>(bits & 0xff);
-  p[1] = static_cast<std::byte>(bits >> 8);
-}
 
 // The element that is largest in magnitude (the first of equals), or NaN if any is not finite.
 float extreme(const float* x) {

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "ir/gguf_blocks.h"
-#include "ir/half.h"
+#include "ir/gguf_bytes.h"
 
 namespace lathe::ir {
 namespace {
@@ -19,18 +19,6 @@ constexpr int kTopFactor = 63;               // scales and minima have 6
 constexpr int kScalesAt = 4, kCodesAt = 16;  // bytes from the block's start
 
 using Codes = std::array<int, kQ4KPart>;
-
-uint8_t byte_at(const std::byte* p, int i) { return std::to_integer<uint8_t>(p[i]); }
-
-float load_f16(const std::byte* p) {
-  return f16_to_float(static_cast<uint16_t>(byte_at(p, 0) | byte_at(p, 1) << 8));
-}
-
-void store_f16(std::byte* p, float value) {
-  const uint16_t bits = float_to_f16(value);
-  p[0] = static_cast<std::byte>(bits & 0xff);
-  p[1] = static_cast<std::byte>(bits >> 8);
-}
 
 // To the nearest integer of 0 … top, halves to even; of NaN 0.
 int to_code(float value, int top) {

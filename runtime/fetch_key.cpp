@@ -29,6 +29,7 @@ enum class Tag : uint64_t {
   line,
 };
 
+uint64_t word(uint64_t value) { return value; }
 uint64_t word(int64_t value) { return static_cast<uint64_t>(value); }
 uint64_t word(double value) { return std::bit_cast<uint64_t>(value); }
 uint64_t word(bool value) { return value ? 1 : 0; }
@@ -52,6 +53,13 @@ FetchKey pack(Tag tag, Fields... fields) {
 
 bool is_known(DataType type) {
   return static_cast<unsigned>(type) <= static_cast<unsigned>(DataType::q4_K);
+}
+
+// A text of any length stands in the key as its 128-bit hash.
+template <typename... Fields>
+FetchKey pack_text(Tag tag, std::string_view text, Fields... fields) {
+  const support::Hash128 hash = support::hash128(text);
+  return pack(tag, hash.low, hash.high, fields...);
 }
 
 // A builder for the named family with the parameters that every operation has.
@@ -97,35 +105,13 @@ FetchKey fetch_key(const Rope& op) {
 FetchKey fetch_key(const Embedding& op) { return pack(Tag::embedding, op.rows, op.width, op.type); }
 FetchKey fetch_key(const Quantize& op) { return pack(Tag::quantize, op.rows, op.width, op.type); }
 FetchKey fetch_key(const Linear& op) {
-  FetchKey key = fetch_key(op.epilogue);
-  key.words[0] = static_cast<uint64_t>(Tag::linear);
-  key.words[3] = word(op.rows);
-  key.words[4] = word(op.n);
-  key.words[5] = word(op.k);
-  key.words[6] = word(op.weight);
-  key.words[7] = word(op.pair);
-  key.words[8] = word(int64_t{op.panel});
-  key.words[9] = word(op.type);
-  key.words[10] = word(op.out);
-  return key;
+  return pack_text(Tag::linear, op.epilogue, op.rows, op.n, op.k, op.weight, op.pair,
+                   int64_t{op.panel}, op.type, op.out);
 }
 FetchKey fetch_key(const Elementwise& op) {
-  FetchKey key = fetch_key(op.expression);
-  key.words[0] = static_cast<uint64_t>(Tag::elementwise);
-  key.words[3] = word(op.rows);
-  key.words[4] = word(op.width);
-  key.words[5] = word(op.type);
-  key.words[6] = word(op.out);
-  return key;
+  return pack_text(Tag::elementwise, op.expression, op.rows, op.width, op.type, op.out);
 }
-FetchKey fetch_key(std::string_view problem_line) {
-  FetchKey key;
-  const support::Hash128 hash = support::hash128(problem_line);
-  key.words[0] = static_cast<uint64_t>(Tag::line);
-  key.words[1] = hash.low;
-  key.words[2] = hash.high;
-  return key;
-}
+FetchKey fetch_key(std::string_view problem_line) { return pack_text(Tag::line, problem_line); }
 
 Result<Problem> make_problem(const RmsNorm& op) {
   LATHE_TRY(ProblemBuilder builder, start("rms_norm", op.rows, op.type));

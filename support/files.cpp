@@ -28,6 +28,7 @@ class Descriptor {
  public:
   explicit Descriptor(int fd) : fd_(fd) {}
   Descriptor(const Descriptor&) = delete;
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
   Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
@@ -43,6 +44,18 @@ class Descriptor {
  private:
   int fd_;
 };
+
+Result<Descriptor> open_to_read(const fs::path& path, struct stat& info) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) {
+    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, "cannot open {}: {}",
+                path.string(), reason(errno));
+  }
+  if (::fstat(file.get(), &info) != 0) {
+    return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
+  }
+  return file;
+}
 
 Status write_all(int fd, std::string_view bytes, const fs::path& path) {
   while (!bytes.empty()) {
@@ -122,15 +135,8 @@ Result<fs::path> cache_directory() {
 }
 
 Result<std::string> read_file(const fs::path& path, std::int64_t limit_bytes) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) {
-    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, "cannot open {}: {}",
-                path.string(), reason(errno));
-  }
   struct stat info = {};
-  if (::fstat(file.get(), &info) != 0) {
-    return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
-  }
+  LATHE_TRY(const Descriptor file, open_to_read(path, info));
   if (S_ISDIR(info.st_mode)) {
     return fail(ErrorCode::io_error, "{} is a folder, expected a file", path.string());
   }
@@ -176,15 +182,8 @@ Status write_file_atomic(const fs::path& path, std::span<const std::string_view>
 }
 
 Result<MappedFile> MappedFile::open(const fs::path& path) {
-  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) {
-    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, "cannot open {}: {}",
-                path.string(), reason(errno));
-  }
   struct stat info = {};
-  if (::fstat(file.get(), &info) != 0) {
-    return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
-  }
+  LATHE_TRY(const Descriptor file, open_to_read(path, info));
   if (!S_ISREG(info.st_mode)) {
     return fail(ErrorCode::io_error, "{} is a folder or a device, expected a file", path.string());
   }
