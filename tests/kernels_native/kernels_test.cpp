@@ -1,7 +1,7 @@
 // Every family, instruction path and element type as machine code, against the oracle.
 #include <gtest/gtest.h>
 
-#include "tests/kernels_native/native_executor.h"
+#include "tests/kernels_native/native_checks.h"
 
 namespace lathe::tests {
 namespace {
@@ -32,22 +32,7 @@ class NativeKernels : public testing::TestWithParam<Point> {
   // The default schedule, or all values of all knobs.
   void check(const std::string& line, int64_t rows, InputKind kind, bool every_knob,
              const CaseOptions& options = {}) {
-    const auto kernel_case = make_case(line, rows, kind);
-    ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
-    const ir::Target& target = executor_->target();
-    const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-    const auto schedules = every_knob ? every_knob_value(space)
-                                      : std::vector<compiler::Schedule>{space.default_schedule()};
-    for (const compiler::Schedule& schedule : schedules) {
-      const Status status =
-          run_case(*kernel_case, schedule, target, executor_->executor(), options);
-      // Only the default must fit any register file.
-      if (!status && status.error().code == ErrorCode::rejected &&
-          space.print(schedule) != space.print(space.default_schedule()))
-        continue;
-      EXPECT_TRUE(status) << line << ", " << to_string(kind) << " inputs, " << space.print(schedule)
-                          << ": " << status.error().message;
-    }
+    check_native(*executor_, line, rows, kind, every_knob, options);
   }
 
   void check_width(int64_t width) {

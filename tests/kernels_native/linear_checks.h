@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/kernels_native/native_executor.h"
+#include "tests/kernels_native/native_checks.h"
 
 namespace lathe::tests {
 
@@ -40,24 +40,11 @@ class LinearChecks : public testing::TestWithParam<const char*> {
   // By the bucket of `rows`, as the library would.
   void check(const std::string& parameters, int64_t rows, bool every_knob = false,
              InputKind kind = InputKind::normal, const CaseOptions& options = {}) {
-    if (!every_knob && checks_++ % stride() != 0) return;
-    const std::string line = fmt::format("linear rows={} {}", rows, parameters);
-    const auto kernel_case = make_case(line, rows, kind);
-    ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
-    const ir::Target& target = executor_->target();
-    const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-    const auto schedules = every_knob ? every_knob_value(space)
-                                      : std::vector<compiler::Schedule>{space.default_schedule()};
-    for (const compiler::Schedule& schedule : schedules) {
-      if (every_knob && checks_++ % stride() != 0) continue;
-      const Status status =
-          run_case(*kernel_case, schedule, target, executor_->executor(), options);
-      if (!status && status.error().code == ErrorCode::rejected &&
-          schedule != space.default_schedule())
-        continue;
-      EXPECT_TRUE(status) << line << ", " << rows << " rows, " << to_string(kind) << " inputs, "
-                          << space.print(schedule) << ": " << status.error().message;
-    }
+    const auto wanted = [&] { return checks_++ % stride() == 0; };
+    // Before the case is made: its oracle takes time, too.
+    if (!every_knob && !wanted()) return;
+    check_native(*executor_, fmt::format("linear rows={} {}", rows, parameters), rows, kind,
+                 every_knob, options, [&] { return !every_knob || wanted(); });
   }
 
   std::optional<NativeExecutor> executor_;
