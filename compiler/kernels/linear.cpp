@@ -189,11 +189,8 @@ SearchSpace space(const Problem& p, const Target& target) {
   if (linear.weight != Type::f32 && !blocked && !few) {
     space.choice("expand", {"off", "on"}, "off",
                  "whether a panel is widened once for all rows of the block");
-    space.require(
-        [](const Schedule& s) {
-          return s["expand"] == 0 || (s["streams"] == 1 && s["depth"] == 0);
-        },
-        "one panel is widened at a time, for all of k");
+    space.require([](const Schedule& s) { return s["expand"] == 0 || s["depth"] == 0; },
+                  "a panel is widened for all of k at once");
   }
   if (!few) {
     space.choice("next", {"off", "on"}, blocked || paced ? "on" : "off",

@@ -2,8 +2,9 @@
 //
 // A vector of the weight's codes holds four k of as many columns as it has lanes; x's four codes
 // are the same for all of them. On AVX2 a block of 32 of one row by one vector takes for q4_0 eight
-// products of bytes, which add up in 16 bits, and for q8_0 eight products by magnitudes and signs.
-// Where there is vnni, four products are one instruction, and codes of q8_0 are made unsigned.
+// products of bytes, which add up in 16 bits; codes of q8_0 are widened to 16 bits and multiplied
+// by those of x. Where there is vnni, four products are one instruction, and codes of q8_0 are made
+// unsigned.
 #include "compiler/kernels/linear_quantised.h"
 
 #include <array>
