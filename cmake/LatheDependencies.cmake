@@ -24,7 +24,6 @@ function(lathe_import name header library package)
   endif()
 endfunction()
 
-lathe_import(pthreadpool::pthreadpool pthreadpool.h pthreadpool libpthreadpool-dev)  # runtime
 lathe_import(cpuinfo::cpuinfo cpuinfo.h cpuinfo libcpuinfo-dev)                      # support
 lathe_import(xxhash::xxhash xxhash.h xxhash libxxhash-dev)                           # support
 lathe_import(zlib::zlib zlib.h z zlib1g-dev)                                         # ir (.npz)

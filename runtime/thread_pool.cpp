@@ -1,4 +1,9 @@
-// Parallel loops over pthreadpool, which wakes and joins the threads; the items are dealt out here.
+// Parallel loops whose end waits for nobody who has not begun.
+//
+// On a shared machine a woken thread may come milliseconds late. A loop that is joined by every
+// worker ends no sooner than the last of them is run; here a loop is a gate that workers pass while
+// it is open, and the caller, who takes over the items of those who are not there, closes it when
+// no item is left and waits only for those inside.
 #include "runtime/thread_pool.h"
 
 #include <algorithm>
@@ -6,7 +11,6 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
-#include <latch>
 #include <mutex>
 #include <string_view>
 #include <system_error>
@@ -14,20 +18,37 @@
 #include <utility>
 #include <vector>
 
-#include <pthreadpool.h>
-
 #include "support/hardware.h"
 
 namespace lathe::runtime {
 namespace {
 
-/// Workers spin between loops, which starts the next one in a microsecond instead of ten. On a
-/// machine with more to run than it has cores that backfires: the scheduler takes a spinning
-/// worker for a busy one and runs it milliseconds late, while a sleeper that is woken goes first.
-/// A loop whose end was waited for this long is the sign of it, and the next loops let their
-/// workers sleep. Where it was only a long item, these cost a percent.
-constexpr auto kLateJoin = std::chrono::microseconds(1000);
-constexpr int kSleepyLoops = 1000;
+/// How long an idle thread looks for work, or for a loop's end, before it sleeps: the gaps between
+/// a model's kernels are shorter, and waking a sleeper costs several microseconds. Bounded, so that
+/// idle workers leave their cores to others.
+constexpr auto kSpin = std::chrono::microseconds(100);
+
+void relax() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+/// Waits until `value` is no longer `old`: awake for a while, then asleep. Returns what it is.
+std::uint32_t wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 32; ++i) {
+      const std::uint32_t found = value.load(std::memory_order_acquire);
+      if (found != old) return found;
+      relax();
+    }
+  } while (std::chrono::steady_clock::now() < until);
+  value.wait(old, std::memory_order_acquire);
+  return value.load(std::memory_order_acquire);
+}
 
 /// A worker's share of the current loop. On a cache line of its own: the owner takes items from it
 /// while the others look on.
@@ -65,28 +86,64 @@ struct ThreadPool::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
-    if (pool != nullptr) pthreadpool_destroy(pool);
+    ending.store(true, std::memory_order_relaxed);
+    announce();
+    workers.clear();  // joins
   }
 
+  /// The gate's state: closed or not, and how many workers are inside.
+  static constexpr std::uint32_t kClosed = std::uint32_t{1} << 31;
+
   const int threads;
-  pthreadpool_t pool = nullptr;  // none for one thread
   std::mutex one_loop_at_a_time;
+  // The loop, written by the caller while the gate is closed and nobody is inside.
   std::vector<Share> shares;
   Body body = nullptr;
   void* context = nullptr;
-  std::thread::id caller;
-  std::chrono::steady_clock::time_point caller_done;  ///< when the caller ran out of items
-  int sleepy_loops = 0;                               ///< how many more let their workers sleep
-  // Hand the loop over to the workers and their results back. pthreadpool does so too, but promises
-  // it nowhere.
-  std::atomic<std::uint64_t> started{0};
-  std::atomic<std::uint64_t> finished{0};
+  std::atomic<std::uint32_t> loops{0};  ///< how many have begun: idle workers watch it
+  std::atomic<bool> ending{false};
+  alignas(64) std::atomic<std::uint32_t> gate{kClosed};
+  std::vector<std::jthread> workers;  ///< the last member: they use the others
+
+  void announce() {
+    loops.fetch_add(1, std::memory_order_release);
+    loops.notify_all();
+  }
+
+  /// False where the loop is over.
+  bool enter() {
+    std::uint32_t value = gate.load(std::memory_order_relaxed);
+    while ((value & kClosed) == 0) {
+      if (gate.compare_exchange_weak(value, value + 1, std::memory_order_acquire,
+                                     std::memory_order_relaxed))
+        return true;
+    }
+    return false;
+  }
+
+  void leave() {
+    if (gate.fetch_sub(1, std::memory_order_release) - 1 == kClosed) gate.notify_one();
+  }
+
+  /// Closes the gate and waits for those inside.
+  void close() {
+    std::uint32_t value = gate.fetch_or(kClosed, std::memory_order_acquire) | kClosed;
+    while (value != kClosed) value = wait_while(gate, value);
+  }
+
+  void serve(int self) {
+    std::uint32_t seen = 0;
+    while (true) {
+      seen = wait_while(loops, seen);
+      if (ending.load(std::memory_order_relaxed)) return;
+      if (!enter()) continue;
+      work(self);
+      leave();
+    }
+  }
 
   /// Worker `self`'s part of a loop: its own items first, then whatever others have not begun.
-  /// pthreadpool may run two workers' parts on one thread, one after the other; never the same
-  /// part twice, so a worker number is in use at most once at any time.
   void work(int self) {
-    started.load(std::memory_order_acquire);
     const InsideLoop inside(this, self);
     for (int step = 0; step < threads; ++step) {
       Share& share = shares[static_cast<std::size_t>((self + step) % threads)];
@@ -96,29 +153,8 @@ struct ThreadPool::State {
         body(context, index, self);
       }
     }
-    finished.fetch_add(1, std::memory_order_release);
-    if (std::this_thread::get_id() == caller) caller_done = std::chrono::steady_clock::now();
   }
 };
-
-namespace {
-
-/// Whether the system grants `count` more threads at once. pthreadpool does not look whether its
-/// own came to be, and would wait for the missing ones for ever.
-bool threads_can_start(int count) {
-  std::latch release(1);
-  std::vector<std::jthread> started;
-  bool all = true;
-  try {
-    for (int i = 0; i < count; ++i) started.emplace_back([&] { release.wait(); });
-  } catch (const std::system_error&) {
-    all = false;
-  }
-  release.count_down();
-  return all;
-}
-
-}  // namespace
 
 ThreadPool::ThreadPool(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ThreadPool::ThreadPool(ThreadPool&&) noexcept = default;
@@ -131,15 +167,14 @@ Result<ThreadPool> ThreadPool::create(int threads) {
                 kMaxThreads);
   }
   auto state = std::make_unique<State>(threads);
-  if (threads > 1) {
-    if (threads_can_start(threads - 1)) {
-      state->pool = pthreadpool_create(static_cast<std::size_t>(threads));
+  try {
+    for (int worker = 1; worker < threads; ++worker) {
+      state->workers.emplace_back([shared = state.get(), worker] { shared->serve(worker); });
     }
-    if (state->pool == nullptr) {
-      return fail(ErrorCode::resource_exhausted,
-                  "the system does not give us {} threads; ask for fewer or raise ulimit -u",
-                  threads);
-    }
+  } catch (const std::system_error& error) {
+    return fail(ErrorCode::resource_exhausted,
+                "the system does not give us {} threads ({}); ask for fewer or raise ulimit -u",
+                threads, error.what());
   }
   return ThreadPool(std::move(state));
 }
@@ -153,7 +188,7 @@ void ThreadPool::parallel_for(std::int64_t count, Body body, void* context) {
     return;
   }
   const std::lock_guard lock(state.one_loop_at_a_time);
-  if (count <= 1 || state.pool == nullptr) {
+  if (count <= 1 || state.threads == 1) {
     const InsideLoop inside(&state, 0);
     for (std::int64_t index = 0; index < count; ++index) body(context, index, 0);
     return;
@@ -165,19 +200,10 @@ void ThreadPool::parallel_for(std::int64_t count, Body body, void* context) {
     share.next.store(count * worker / state.threads, std::memory_order_relaxed);
     share.end = count * (worker + 1) / state.threads;
   }
-  state.caller = std::this_thread::get_id();
-  const bool sleepy = state.sleepy_loops > 0;
-  if (sleepy) --state.sleepy_loops;
-  state.started.fetch_add(1, std::memory_order_release);
-  pthreadpool_parallelize_1d(
-      state.pool,
-      [](void* self, std::size_t worker) {
-        static_cast<State*>(self)->work(static_cast<int>(worker));
-      },
-      &state, static_cast<std::size_t>(state.threads), sleepy ? PTHREADPOOL_FLAG_YIELD_WORKERS : 0);
-  state.finished.load(std::memory_order_acquire);
-  if (std::chrono::steady_clock::now() - state.caller_done > kLateJoin)
-    state.sleepy_loops = kSleepyLoops;
+  state.gate.store(0, std::memory_order_release);
+  state.announce();
+  state.work(0);
+  state.close();
 }
 
 Result<int> default_threads() {

@@ -34,7 +34,6 @@ THIRD_PARTY = {
     "sqlite3.h": ["store"],
     "cuda.h": ["runtime/cuda"],
     "cuda_runtime": ["runtime/cuda"],
-    "pthreadpool.h": ["runtime"],
     "cpuinfo.h": ["support"],
     "xxhash.h": ["support"],
     "zlib.h": ["ir"],

@@ -153,7 +153,9 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
   const Expr threads = Expr::variable(plan.input("threads"));
   const int row = plan.loop_variable("row");
   const int64_t least = std::max<int64_t>(grain_kib * 1024 / traffic_of(signature_), 1);
-  const Expr block = max(ceil_div(rows, threads), Expr(least));
+  // Several tasks a thread: a thread that comes late finds some of its own taken over.
+  constexpr int64_t kTasks = 4;
+  const Expr block = max(ceil_div(rows, threads * Expr(kTasks)), Expr(least));
 
   ir::plan::Call call;
   for (size_t i = 0; i < signature_.size(); ++i) {

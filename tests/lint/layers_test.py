@@ -64,7 +64,6 @@ class Includes(unittest.TestCase):
             "<sqlite3.h>": "store/store.cpp",
             "<cuda.h>": "runtime/cuda/device.cpp",
             "<nvrtc.h>": "codegen/ptx/compile.cpp",
-            "<pthreadpool.h>": "runtime/thread_pool.cpp",
             "<cpuinfo.h>": "support/hardware.cpp",
             "<xxhash.h>": "support/hash.cpp",
             "<zlib.h>": "ir/npz.cpp",

@@ -1,6 +1,7 @@
 // Every item once, worker numbers in use once, several callers, nested loops.
 #include "runtime/thread_pool.h"
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <thread>
@@ -145,21 +146,34 @@ TEST(DefaultThreads, PhysicalCoresOrTheEnvironment) {
   ::unsetenv("LATHE_THREADS");
 }
 
-// A loop that waits long for another worker makes the workers of the next thousand sleep between
-// loops: these and those after them do all their items, too.
-TEST(ThreadPool, LoopsAfterALateWorkerDoAllTheirItems) {
+// Workers enter a loop that is about to end, find it over, sleep and wake: the loops come one after
+// the other, then after pauses around the time in which idle workers fall asleep.
+TEST(ThreadPool, LoopsDoAllTheirItemsWhereverTheWorkersAre) {
   auto pool = ThreadPool::create(3);
   ASSERT_TRUE(pool) << pool.error().message;
-  for (int round = 0; round < 2; ++round) {
-    const auto caller = std::this_thread::get_id();
-    pool->parallel_for(3, [&](std::int64_t, int) {
+  for (const int pause : {0, 50, 100, 150, 500}) {
+    for (int loop = 0; loop < (pause == 0 ? 5000 : 100); ++loop) {
+      std::array<int, 5> times{};  // not atomic: the end of a loop makes its results visible
+      pool->parallel_for(5, [&](std::int64_t index, int) { ++times[static_cast<size_t>(index)]; });
+      ASSERT_EQ(times, (std::array{1, 1, 1, 1, 1})) << loop;
+      std::this_thread::sleep_for(std::chrono::microseconds(pause));
+    }
+  }
+}
+
+// The caller ends before a worker does: it has to wait, first awake, then asleep.
+TEST(ThreadPool, WaitsForLongItemsOfOthers) {
+  auto pool = ThreadPool::create(2);
+  ASSERT_TRUE(pool) << pool.error().message;
+  const auto caller = std::this_thread::get_id();
+  for (int loop = 0; loop < 20; ++loop) {
+    std::array<int, 2> done{};
+    pool->parallel_for(2, [&](std::int64_t index, int) {
       if (std::this_thread::get_id() != caller)
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      done[static_cast<size_t>(index)] = 1;
     });
-    std::atomic<std::int64_t> sum = 0;
-    for (int loop = 0; loop < 1100; ++loop)
-      pool->parallel_for(5, [&](std::int64_t index, int) { sum += index; });
-    EXPECT_EQ(sum, 11000);
+    EXPECT_EQ(done, (std::array{1, 1}));
   }
 }
 
