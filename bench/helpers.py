@@ -37,13 +37,14 @@ def time_call(call, repeats):
     return (time.perf_counter_ns() - begin) / repeats
 
 
-def race(calls, seconds, least_batches=5, pause=0.0):
-    """Medians of batches taken in turn; a batch lasts at least 100 µs. `pause` seconds before each
-    batch let the threads of the one before go to sleep."""
+def race(calls, seconds, least_batches=5, pause=0.0, awake=0.0, least_batch=100e-6):
+    """Medians of batches taken in turn; a batch lasts at least `least_batch` seconds. `pause` seconds
+    before each batch let the threads of the one before go to sleep; calls that are not timed then
+    wake those of this one for `awake` seconds."""
     repeats = []
     for call in calls:
         count = 1
-        while time_call(call, count) * count < 100_000:
+        while time_call(call, count) * count < least_batch * 1e9:
             count *= 2
         repeats.append(count)
     batches = [[] for _ in calls]
@@ -52,6 +53,9 @@ def race(calls, seconds, least_batches=5, pause=0.0):
     while time.perf_counter() < end or len(batches[0]) < least_batches:
         for i in order:
             time.sleep(pause)
+            start = time.perf_counter()
+            while awake and time.perf_counter() < start + awake:
+                calls[i]()
             batches[i].append(time_call(calls[i], repeats[i]))
         order = order[1:] + order[:1]
     return [statistics.median(batch) for batch in batches]
