@@ -9,6 +9,7 @@
 
 #include "support/interrupt.h"
 #include "support/log.h"
+#include "tuner/inputs.h"
 #include "tuner/task_search.h"
 #include "tuner/worker_process.h"
 
@@ -42,10 +43,14 @@ class Session {
       if (!search) return tl::unexpected(std::move(search).error());
       searches_.push_back(std::move(*search));
       earlier_.push_back(searches_.back().has_baseline());
+      // Told at once, whether or not the budget would have come to it.
+      if (earlier_.back()) continue;
+      if (auto fits = check_memory(task.problem, task.at); !fits)
+        searches_.back().problem_note = fits.error().message;
     }
     for (TaskSearch& search : searches_) {
       if (stop()) break;
-      if (!search.has_baseline()) LATHE_CHECK(race(search, search.baseline_job(), false));
+      if (!search.has_baseline() && search.problem_note.empty()) LATHE_CHECK(race(search, search.baseline_job(), false));
     }
     while (!stop()) {
       TaskSearch* next = neediest();
@@ -195,8 +200,13 @@ class Session {
     for (size_t i = 0; i < searches_.size(); ++i) {
       const TaskSearch& search = searches_[i];
       result.budget_exhausted = result.budget_exhausted || search.candidates_left() > 0;
+      std::string note = search.problem_note;
+      if (!search.winner() && note.empty()) {
+        note = result.interrupted ? "not reached before the interruption; run again to go on"
+                                  : "not reached within the budget; run again to go on";
+      }
       result.tasks.push_back(
-          {search.task(), search.key(), search.winner(), search.problem_note, earlier_[i]});
+          {search.task(), search.key(), search.winner(), std::move(note), earlier_[i]});
     }
     return result;
   }

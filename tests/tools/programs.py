@@ -7,6 +7,9 @@ import subprocess
 import tempfile
 import unittest
 
+# How much longer than a release build this one takes: what must be done in a given time gets so much more.
+SLOWDOWN = float(os.environ.get("LATHE_TEST_SLOWDOWN", "1"))
+
 CONFIG = {
     "model_type": "qwen3_vl",
     "text_config": {

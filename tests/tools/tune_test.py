@@ -7,7 +7,7 @@ import signal
 import time
 import unittest
 
-from tests.tools.programs import CONFIG, ProgramTest
+from tests.tools.programs import CONFIG, SLOWDOWN, ProgramTest
 
 HOST_FIELDS = ("host", "model", "elapsed_s", "kernels")
 KERNEL_FIELDS = (
@@ -28,9 +28,10 @@ class Tune(ProgramTest):
         return sum(family["winners"] for host in status["hosts"] for family in host["families"])
 
     def test_every_kernel_has_every_field(self):
+        budget = 8 * SLOWDOWN
         begin = time.monotonic()
-        document = self.run_json(*self.arguments("8s"), LATHE_TARGET="sse")
-        self.assertLess(time.monotonic() - begin, 8 + 5)  # the promise about budgets
+        document = self.run_json(*self.arguments(f"{budget:g}s"), LATHE_TARGET="sse")
+        self.assertLess(time.monotonic() - begin, budget + 5)  # the promise about budgets
         for field in HOST_FIELDS:
             self.assertIn(field, document)
         self.assertGreater(len(document["kernels"]), 5)
@@ -88,23 +89,36 @@ class Tune(ProgramTest):
         self.assertTrue(any("free memory" in error for error in errors), errors)
         self.assertTrue(any("tuned_ns" in kernel for kernel in document["kernels"]))
 
-    def start_and_wait_for_a_winner(self, more_than):
-        """A running session that has just recorded a kernel, and how many the store holds now."""
-        process = self.start("--json", *self.arguments("120s"))
-        deadline = time.monotonic() + 60
+    def test_a_kernel_that_the_budget_does_not_reach_says_so(self):
+        document = self.run_json(*self.arguments("0.001s"), status=1)
+        errors = [kernel["error"] for kernel in document["kernels"] if "error" in kernel]
+        self.assertTrue(errors)
+        for error in errors:
+            self.assertIn("budget", error)
+
+    def wait_for_winners(self, processes, more_than, db=None):
+        """How many kernels the store holds, once they are more than that and `processes` still run."""
+        db = db or self.db
+        deadline = time.monotonic() + 60 * SLOWDOWN
         while time.monotonic() < deadline:
-            if os.path.exists(self.db) and (winners := self.winners()) > more_than:
-                return process, winners
+            if os.path.exists(db) and (winners := self.winners(db)) > more_than:
+                return winners
             time.sleep(0.1)
-        process.kill()
-        return self.fail("no kernel was recorded within a minute")
+        for process in processes:
+            process.kill()
+        return self.fail(f"no more than {more_than} kernels were recorded in time")
+
+    def interrupt(self, process):
+        """The document that the session leaves, and what it said besides."""
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130, err)
+        return json.loads(out), err
 
     def test_ctrl_c_leaves_the_best_so_far(self):
-        process, winners = self.start_and_wait_for_a_winner(0)
-        process.send_signal(signal.SIGINT)
-        out, _ = process.communicate(timeout=30)
-        self.assertEqual(process.returncode, 130)
-        document = json.loads(out)
+        process = self.start("--json", *self.arguments("120s"))
+        winners = self.wait_for_winners([process], 0)
+        document, _ = self.interrupt(process)
         self.assertTrue(document["interrupted"])
         timed = [kernel for kernel in document["kernels"] if "tuned_ns" in kernel]
         self.assertGreaterEqual(len(timed), winners)
@@ -121,12 +135,12 @@ class Tune(ProgramTest):
         choice = random.Random(7)
         processes = [self.start("--json", *self.arguments("120s")) for _ in range(2)]
         self.addCleanup(lambda: [process.kill() for process in processes])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 60 * SLOWDOWN
         while not os.path.exists(self.db) and time.monotonic() < deadline:
             time.sleep(0.05)
         trials = set()
         for _ in range(20):
-            time.sleep(choice.uniform(0.05, 0.6))
+            time.sleep(choice.uniform(0.05, 0.6) * SLOWDOWN)
             seen = self.records()
             victim = choice.randrange(2)
             processes[victim].kill()
@@ -145,18 +159,18 @@ class Tune(ProgramTest):
         self.assertTrue(checks["store"]["good"], checks["store"])
 
     def test_two_processes_share_a_store(self):
-        processes = [self.start("--json", *self.arguments("12s")) for _ in range(2)]
-        documents = []
+        kernels = len(self.run_json(*self.arguments("0.001s", self.path("none.db")), status=1)["kernels"])
+        processes = [self.start("--json", *self.arguments("120s")) for _ in range(2)]
+        self.wait_for_winners(processes, kernels - 1)
         for process in processes:
-            out, err = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 0, err)
-            documents.append(json.loads(out))
-        self.assertEqual(self.winners(), len(documents[0]["kernels"]))
+            document, _ = self.interrupt(process)
+            self.assertEqual(len(document["kernels"]), kernels)
+        self.assertEqual(self.winners(), kernels)
 
     def test_a_damaged_store_is_set_aside(self):
-        process, _ = self.start_and_wait_for_a_winner(0)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process = self.start("--json", *self.arguments("120s"))
+        self.wait_for_winners([process], 0)
+        self.interrupt(process)
         size = os.path.getsize(self.db)
         noise = random.Random(3).randbytes(size)
         for name, damage in (("cut", lambda data: data[:size // 2 - 77]), ("noise", lambda _: noise)):
@@ -164,13 +178,22 @@ class Tune(ProgramTest):
                 db = self.path(name + ".db")
                 with open(self.db, "rb") as whole, open(db, "wb") as damaged:
                     damaged.write(damage(whole.read()))
-                process = self.start("--json", *self.arguments("8s", db))
-                out, err = process.communicate(timeout=60)
-                self.assertEqual(process.returncode, 0, err)
+                process = self.start("--json", *self.arguments("120s", db))
+                self.wait_for_set_aside(process, name)
+                self.wait_for_winners([process], 0, db)
+                document, err = self.interrupt(process)
                 self.assertIn("set aside", err)
-                self.assertTrue(any(".damaged-" in file for file in os.listdir(self.folder)
-                                    if file.startswith(name)))
-                self.assertEqual(self.winners(db), len(json.loads(out)["kernels"]))
+                timed = [kernel for kernel in document["kernels"] if "tuned_ns" in kernel]
+                self.assertEqual(self.winners(db), len(timed))
+
+    def wait_for_set_aside(self, process, name):
+        deadline = time.monotonic() + 60 * SLOWDOWN
+        while time.monotonic() < deadline:
+            if any(file.startswith(name) and ".damaged-" in file for file in os.listdir(self.folder)):
+                return
+            time.sleep(0.05)
+        process.kill()
+        self.fail("the damaged store was not set aside in time")
 
 
 if __name__ == "__main__":
