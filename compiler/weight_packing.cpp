@@ -3,7 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
+
+#include "ir/half.h"
+#include "ir/row_codes.h"
 
 namespace lathe::compiler {
 namespace {
@@ -17,8 +21,7 @@ int64_t row_of(const WeightLayout& layout, int64_t panel, int64_t column) {
 }
 
 template <typename T>
-void pack_floats(const WeightLayout& layout, const std::byte* rows, int64_t row_bytes,
-                 int64_t panel, T* packed) {
+void pack_floats(const WeightLayout& layout, const WeightRows& rows, int64_t panel, T* packed) {
   // Blocks of k that keep the panel's part in the first cache.
   constexpr int64_t kBlock = 64;
   for (int64_t start = 0; start < layout.k; start += kBlock) {
@@ -26,7 +29,7 @@ void pack_floats(const WeightLayout& layout, const std::byte* rows, int64_t row_
     for (int64_t column = 0; column < layout.panel; ++column) {
       const int64_t row = row_of(layout, panel, column);
       T* to = packed + start * layout.panel + column;
-      const std::byte* from = rows + (row < 0 ? 0 : row * row_bytes);
+      const std::byte* from = rows.data + (row < 0 ? 0 : row * rows.row_bytes);
       for (int64_t j = start; j < end; ++j, to += layout.panel) {
         T value{};
         if (row >= 0) std::memcpy(&value, from + j * static_cast<int64_t>(sizeof(T)), sizeof(T));
@@ -43,6 +46,9 @@ constexpr int64_t kSuperBlock = 256;  // elements of a block of q4_K
 constexpr int64_t kSubBlocks = kSuperBlock / kBlock;
 
 bool is_quantised(const WeightLayout& layout) { return ir::info(layout.type).block_elements > 1; }
+
+// A sum of k products of codes, each at most 128 · 127, must stay below 2^31.
+constexpr int64_t kMostInt8 = (int64_t{1} << 31) / (128 * 127);
 
 // Where a block's scales end and its codes begin.
 int64_t codes_offset(Type type) { return type == Type::q4_K ? 16 : 2; }
@@ -109,18 +115,70 @@ Status check_codes(const std::byte* block, int64_t row, int64_t index) {
   return {};
 }
 
-Status pack_blocks(const WeightLayout& layout, const std::byte* rows, int64_t row_bytes,
-                   int64_t panel, const PanelParts& to) {
+Status pack_blocks(const WeightLayout& layout, const WeightRows& rows, int64_t panel,
+                   const PanelParts& to) {
   const int64_t blocks = layout.k / ir::info(layout.type).block_elements;
   const int64_t bytes = ir::info(layout.type).block_bytes;
   const std::array<std::byte, 144> none{};
   for (int64_t column = 0; column < layout.panel; ++column) {
     const int64_t row = row_of(layout, panel, column);
     for (int64_t index = 0; index < blocks; ++index) {
-      const std::byte* block = row < 0 ? none.data() : rows + row * row_bytes + index * bytes;
+      const std::byte* block = row < 0 ? none.data() : rows.data + row * rows.row_bytes + index * bytes;
       if (layout.type == Type::q8_0) LATHE_CHECK(check_codes(block, row, index));
       pack_block(layout, block, index, column, to);
     }
+  }
+  return {};
+}
+
+// One column of an i8 weight.
+void pack_codes(const WeightLayout& layout, const int8_t* codes, int64_t column, std::byte* to) {
+  for (int64_t at = 0; at < int8_padded(layout.k); at += kGroup) {
+    std::array<int8_t, kGroup> group{};
+    for (int64_t i = 0; i < kGroup && at + i < layout.k; ++i)
+      group[static_cast<size_t>(i)] = codes[at + i];
+    std::memcpy(to + (at / kGroup * layout.panel + column) * kGroup, group.data(), kGroup);
+  }
+}
+
+// A row of floats, as f32.
+void read_row(const WeightRows& rows, int64_t row, std::vector<float>& values) {
+  const std::byte* from = rows.data + row * rows.row_bytes;
+  if (rows.type == Type::f32) {
+    std::memcpy(values.data(), from, values.size() * sizeof(float));
+    return;
+  }
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, from + i * sizeof(bits), sizeof(bits));
+    values[i] = rows.type == Type::f16 ? ir::f16_to_float(bits) : ir::bf16_to_float(bits);
+  }
+}
+
+Status pack_channels(const WeightLayout& layout, const WeightRows& rows, int64_t panel,
+                     const PanelParts& to) {
+  std::vector<float> values(rows.type == Type::i8 ? 0 : static_cast<size_t>(layout.k));
+  std::vector<int8_t> codes(static_cast<size_t>(layout.k));
+  for (int64_t column = 0; column < layout.panel; ++column) {
+    const int64_t row = row_of(layout, panel, column);
+    float scale = 0;
+    if (row < 0) {
+      std::fill(codes.begin(), codes.end(), int8_t{0});
+    } else if (rows.type == Type::i8) {
+      std::memcpy(codes.data(), rows.data + row * rows.row_bytes, codes.size());
+      scale = rows.scales[row];
+    } else {
+      read_row(rows, row, values);
+      scale = ir::quantize_row(values, codes.data());
+    }
+    if (!std::isfinite(scale)) {
+      return fail(ErrorCode::invalid_argument, "weight row {}: found {}, expected finite {}", row,
+                  rows.type == Type::i8 ? "the scale " + std::to_string(scale)
+                                        : "a NaN or an infinity",
+                  rows.type == Type::i8 ? "scales" : "values");
+    }
+    pack_codes(layout, codes.data(), column, to.codes);
+    std::memcpy(to.scales + column * static_cast<int64_t>(sizeof(scale)), &scale, sizeof(scale));
   }
   return {};
 }
@@ -134,6 +192,7 @@ class Unpacking {
 
   // The values as [panels, k, panel].
   Var values(const std::vector<Var>& parts) {
+    if (layout_.type == Type::i8) return of_channels(parts);
     if (!is_quantised(layout_)) return cast(parts[0], Type::f32);
     const Var codes = cast(codes_of(parts[0]), Type::f32);  // [panels, k/32, 32, panel]
     Var scales, minima;
@@ -191,6 +250,15 @@ class Unpacking {
     return graph_.op("sub", {shifted, rest});
   }
 
+  // Codes [panels, k/4, panel, 4] times scales [panels, panel].
+  Var of_channels(const std::vector<Var>& parts) {
+    Var codes = transpose(cast(parts[0], Type::f32), {0, 1, 3, 2});
+    codes = reshape(codes, {layout_.panels(), int8_padded(layout_.k), layout_.panel});
+    codes = graph_.op("slice", {codes}, {{"axis", 1}, {"end", layout_.k}});
+    const Var scales = reshape(parts[1], {layout_.panels(), 1, layout_.panel});
+    return graph_.op("mul", {codes, scales});
+  }
+
   // [panels, k/32, groups, panel, 4] as [panels, k/32, 32, panel].
   Var codes_of(Var codes) {
     const int64_t blocks = layout_.k / kBlock;
@@ -235,6 +303,10 @@ class Unpacking {
 
 std::vector<PackedPart> packed_parts(const WeightLayout& layout) {
   const int64_t panels = layout.panels(), k = layout.k, panel = layout.panel;
+  if (layout.type == Type::i8) {
+    return {{"w", Type::i8, {panels, int8_padded(k) / kGroup, panel, kGroup}},
+            {"w_scales", Type::f32, {panels, panel}}};
+  }
   if (!is_quantised(layout)) return {{"w", layout.type, {panels, k, panel}}};
   const bool bytes = layout.type == Type::q8_0;
   std::vector<PackedPart> parts = {
@@ -250,6 +322,12 @@ std::vector<PackedPart> packed_parts(const WeightLayout& layout) {
 
 Status check_layout(const WeightLayout& layout) {
   const int block = ir::info(layout.type).block_elements;
+  if (layout.type == Type::i8 && layout.k > kMostInt8) {
+    return fail(ErrorCode::invalid_argument,
+                "k: found {}, expected at most {}, so that a sum of products of 8-bit codes stays "
+                "in 32 bits",
+                layout.k, kMostInt8);
+  }
   if (layout.k % block == 0) return {};
   return fail(ErrorCode::invalid_argument, "k: found {}, expected a multiple of {}'s block of {}",
               layout.k, ir::name(layout.type), block);
@@ -261,8 +339,8 @@ ir::graph::Var unpacked(ir::graph::GraphBuilder& graph, const WeightLayout& layo
   return unpacking.rows(unpacking.values(parts));
 }
 
-Status pack_panels(const WeightLayout& layout, const std::byte* rows, int64_t row_bytes,
-                   int64_t first, int64_t last, const std::vector<std::byte*>& parts) {
+Status pack_panels(const WeightLayout& layout, const WeightRows& rows, int64_t first, int64_t last,
+                   const std::vector<std::byte*>& parts) {
   const std::vector<PackedPart> described = packed_parts(layout);
   const auto part_of = [&](size_t part, int64_t panel) -> std::byte* {
     if (part >= described.size()) return nullptr;
@@ -271,13 +349,15 @@ Status pack_panels(const WeightLayout& layout, const std::byte* rows, int64_t ro
     return parts[part] + panel * ir::bytes_of(described[part].type, elements);
   };
   for (int64_t panel = first; panel < last; ++panel) {
-    if (is_quantised(layout)) {
-      const PanelParts to{part_of(0, panel), part_of(1, panel), part_of(2, panel)};
-      LATHE_CHECK(pack_blocks(layout, rows, row_bytes, panel, to));
+    const PanelParts to{part_of(0, panel), part_of(1, panel), part_of(2, panel)};
+    if (layout.type == Type::i8) {
+      LATHE_CHECK(pack_channels(layout, rows, panel, to));
+    } else if (is_quantised(layout)) {
+      LATHE_CHECK(pack_blocks(layout, rows, panel, to));
     } else if (layout.type == Type::f32) {
-      pack_floats(layout, rows, row_bytes, panel, reinterpret_cast<float*>(part_of(0, panel)));
+      pack_floats(layout, rows, panel, reinterpret_cast<float*>(to.codes));
     } else {
-      pack_floats(layout, rows, row_bytes, panel, reinterpret_cast<uint16_t*>(part_of(0, panel)));
+      pack_floats(layout, rows, panel, reinterpret_cast<uint16_t*>(to.codes));
     }
   }
   return {};

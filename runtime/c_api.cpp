@@ -3,6 +3,7 @@
 #include <exception>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <lathe/c.h>
@@ -35,8 +36,8 @@ lathe_status report(const lathe::Error& error) {
   return static_cast<lathe_status>(error.code);
 }
 
-lathe_status invalid(const char* message) {
-  last_error = message;
+lathe_status invalid(std::string message) {
+  last_error = std::move(message);
   return LATHE_INVALID_ARGUMENT;
 }
 
@@ -135,19 +136,40 @@ const char* lathe_kernel_problem(const lathe_kernel* kernel) {
   return kernel == nullptr ? "" : kernel->problem.c_str();
 }
 
-lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix, int32_t pair,
-                               int32_t panel, lathe_weight** weight) {
-  if (weight == nullptr) return invalid("lathe_weight_pack: weight is null");
+namespace {
+
+lathe_status pack_weight(const char* function, const lathe_library* library,
+                         const lathe_view* matrix, const lathe::PackOptions& options,
+                         lathe_weight** weight) {
+  const auto is_null = [&](const char* argument) {
+    return invalid(std::string(function) + ": " + argument + " is null");
+  };
+  if (weight == nullptr) return is_null("weight");
   *weight = nullptr;
-  if (library == nullptr) return invalid("lathe_weight_pack: library is null");
-  if (matrix == nullptr) return invalid("lathe_weight_pack: matrix is null");
+  if (library == nullptr) return is_null("library");
+  if (matrix == nullptr) return is_null("matrix");
   return guarded([&] {
-    auto packed =
-        library->library.pack_weight(view_of(*matrix), {.pair = pair != 0, .panel = panel});
+    auto packed = library->library.pack_weight(view_of(*matrix), options);
     if (!packed) return report(packed.error());
     *weight = handle_of(std::move(*packed));
     return LATHE_OK;
   });
+}
+
+}  // namespace
+
+lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix, int32_t pair,
+                               int32_t panel, lathe_weight** weight) {
+  return pack_weight("lathe_weight_pack", library, matrix, {.pair = pair != 0, .panel = panel},
+                     weight);
+}
+
+lathe_status lathe_weight_pack_i8(lathe_library* library, const lathe_view* matrix,
+                                  const lathe_view* scales, int32_t pair, int32_t panel,
+                                  lathe_weight** weight) {
+  lathe::PackOptions options = {.pair = pair != 0, .panel = panel, .as = lathe::DataType::i8};
+  if (scales != nullptr) options.scales = view_of(*scales);
+  return pack_weight("lathe_weight_pack_i8", library, matrix, options, weight);
 }
 
 lathe_status lathe_weight_map(lathe_library* library, const char* path, int32_t verify,

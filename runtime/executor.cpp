@@ -202,8 +202,10 @@ Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs
       std::vector<WeightRows> sources;
       for (const ValueId weight : call.inputs) {
         const int64_t width = graph.type(weight).shape.back().number();
-        sources.push_back(
-            {address(weight), ir::bytes_of(call.layout.type, width), call.transposed});
+        WeightRows& rows = sources.emplace_back();
+        rows.data = address(weight);
+        rows.row_bytes = ir::bytes_of(call.layout.type, width);
+        rows.transposed = call.transposed;
       }
       std::vector<std::byte*> parts;
       for (const ValueId part : call.outputs) parts.push_back(address(part));

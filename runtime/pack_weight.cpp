@@ -11,6 +11,7 @@ namespace lathe::runtime {
 namespace {
 
 constexpr int64_t kAlignment = 64;
+constexpr auto kLastType = static_cast<unsigned>(DataType::q4_K);
 int64_t rounded_up(int64_t bytes, int64_t to) { return (bytes + to - 1) / to * to; }
 
 // Not touched yet: the threads that pack a part of it place it in their own memory.
@@ -29,9 +30,52 @@ tl::unexpected<Error> refuse(std::string_view what) {
   return fail(ErrorCode::invalid_argument, "packing a weight: {}", what);
 }
 
+// The scales of an i8 weight, which has some exactly where it is given in codes.
+Status check_scales(const TensorView& weight, const PackOptions& options) {
+  const TensorView& scales = options.scales;
+  if (weight.type != DataType::i8) {
+    if (scales.data == nullptr) return {};
+    return refuse(fmt::format("found scales beside a weight of type {}, expected them beside i8",
+                              ir::name(static_cast<ir::Type>(weight.type))));
+  }
+  if (scales.data == nullptr) {
+    return refuse(
+        fmt::format("found type i8 without scales, expected scales f32 [{}], one for each row; or "
+                    "give the weight in f32, f16 or bf16 to have it quantised",
+                    weight.shape[0]));
+  }
+  if (scales.type != DataType::f32 || scales.rank != 1 || scales.shape[0] != weight.shape[0] ||
+      (scales.shape[0] > 1 && scales.strides[0] != 1)) {
+    return refuse(fmt::format("scales: found {} of rank {} with {} elements, expected contiguous "
+                              "f32 [{}], one for each row of the weight",
+                              static_cast<unsigned>(scales.type) <= kLastType
+                                  ? ir::name(static_cast<ir::Type>(scales.type))
+                                  : "an unknown type",
+                              scales.rank, scales.rank > 0 ? scales.shape[0] : 0,
+                              weight.shape[0]));
+  }
+  if (reinterpret_cast<uintptr_t>(scales.data) % alignof(float) != 0)
+    return refuse("scales: the pointer is not aligned to 4 bytes");
+  return {};
+}
+
+// The type that the weight is packed in.
+Result<ir::Type> packed_type(const TensorView& weight, const PackOptions& options) {
+  const auto given = static_cast<ir::Type>(weight.type);
+  if (!options.as || *options.as == weight.type) return given;
+  const bool plain_float = ir::info(given).is_float && ir::info(given).block_elements == 1;
+  if (*options.as == DataType::i8 && plain_float) return ir::Type::i8;
+  return refuse(fmt::format("as: found {} for a weight of {}, expected its own type, or i8 for f32, "
+                            "f16 or bf16",
+                            static_cast<unsigned>(*options.as) <= kLastType
+                                ? ir::name(static_cast<ir::Type>(*options.as))
+                                : "an unknown type",
+                            ir::name(given)));
+}
+
 Status check_view(const TensorView& weight, bool pair) {
   const char* expected = pair ? "[2n, k] of a pair" : "[n, k]";
-  if (static_cast<unsigned>(weight.type) > static_cast<unsigned>(DataType::q4_K))
+  if (static_cast<unsigned>(weight.type) > kLastType)
     return refuse(fmt::format("type number {} is unknown", static_cast<int>(weight.type)));
   if (weight.rank != 2)
     return refuse(fmt::format("found rank {}, expected a matrix {}", weight.rank, expected));
@@ -93,8 +137,7 @@ Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRo
     pool.parallel_for(layout.panels(), [&](int64_t panel, int worker) {
       Status& status = failures[static_cast<size_t>(worker)];
       if (status)
-        status = compiler::pack_panels(layout, sources[0].data, sources[0].row_bytes, panel,
-                                       panel + 1, parts);
+        status = compiler::pack_panels(layout, sources[0], panel, panel + 1, parts);
     });
     return first_failure();
   }
@@ -123,7 +166,7 @@ Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRo
       places.push_back(parts[i] + panel * ir::bytes_of(shapes[i].type, elements));
     }
     Status& status = failures[static_cast<size_t>(worker)];
-    if (status) status = compiler::pack_panels(alone, rows.data(), row_bytes, 0, 1, places);
+    if (status) status = compiler::pack_panels(alone, {rows.data(), row_bytes}, 0, 1, places);
   });
   return first_failure();
 }
@@ -163,7 +206,8 @@ Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& we
                                                             const ir::Target& target,
                                                             ThreadPool& pool) {
   LATHE_CHECK(check_view(weight, options.pair));
-  const auto type = static_cast<ir::Type>(weight.type);
+  LATHE_CHECK(check_scales(weight, options));
+  LATHE_TRY(const ir::Type type, packed_type(weight, options));
   auto data = std::make_shared<PackedWeightData>();
   data->layout = compiler::choose_layout(type, weight.shape[0] / (options.pair ? 2 : 1),
                                          weight.shape[1], options.pair, target);
@@ -180,9 +224,11 @@ Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& we
     const int64_t end = place.offset + place.bytes;
     std::memset(block + end, 0, static_cast<size_t>(rounded_up(end, kAlignment) - end));
   }
-  const ir::TypeInfo& info = ir::info(type);
+  const auto given = static_cast<ir::Type>(weight.type);
+  const ir::TypeInfo& info = ir::info(given);
   const int64_t row_bytes = weight.strides[0] / info.block_elements * info.block_bytes;
-  const WeightRows rows = {static_cast<const std::byte*>(weight.data), row_bytes, false};
+  const WeightRows rows = {static_cast<const std::byte*>(weight.data), row_bytes, false, given,
+                           static_cast<const float*>(options.scales.data)};
   LATHE_CHECK(pack_parts(data->layout, std::span(&rows, 1), parts, pool));
   return data;
 }

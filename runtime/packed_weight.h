@@ -43,21 +43,17 @@ Result<BlockPlan> plan_block(const compiler::WeightLayout& layout);
 /// Fills in names, sizes and parts of a weight that has its layout and block.
 void set_parts(PackedWeightData& data, const BlockPlan& plan);
 
-/// Where a weight's rows lie: [n, k] in the layout's type, or with `transposed` [k, n].
-struct WeightRows {
-  const std::byte* data = nullptr;
-  int64_t row_bytes = 0;  ///< from one row to the next
-  bool transposed = false;
-};
+using compiler::WeightRows;
 
 /// Packs to the parts' storage in parallel, from one matrix or from the two of a pair. A transposed
-/// or divided weight takes memory for one panel a thread, others none. invalid_argument where a
-/// block of the weight is none that a quantiser writes.
+/// or divided weight (which is none of i8) takes memory for one panel a thread, others little or
+/// none. invalid_argument where the weight has values that pack_panels refuses.
 Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRows> sources,
                   const std::vector<std::byte*>& parts, ThreadPool& pool);
 
-/// Packs in parallel, straight from the caller's rows to the block: no other memory is taken.
-/// invalid_argument for a view that is no matrix of a weight type with contiguous rows.
+/// Packs in parallel, straight from the caller's rows to the block: no other memory is taken but
+/// for one row a thread where they are quantised. invalid_argument for a view that is no matrix of a
+/// weight type with contiguous rows, and for scales that do not fit it.
 Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& weight,
                                                             const PackOptions& options,
                                                             const ir::Target& target,

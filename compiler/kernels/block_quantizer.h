@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "ir/program/builder.h"
+#include "compiler/kernels/code_writer.h"
 
 namespace lathe::compiler::kernels {
 
@@ -21,34 +21,26 @@ class BlockQuantizer {
     ir::program::Pointer codes{};  ///< block b's are at b * block_bytes + codes_offset
     int64_t codes_offset = 0;
     int64_t block_bytes = kBlock;
-    /// Codes as i16 instead, 32 in a row, of each four in the order 0, 2, 1, 3: what meets the even
-    /// and the odd bytes of a group of four.
-    bool as_pairs = false;
+    bool as_pairs = false;  ///< CodeWriter::Place's; `block_bytes` are those of the pairs
     /// Takes d, unrounded, in every lane.
     std::function<void(int64_t block, ir::program::Vec d)> scale{};
     /// Where set, takes the sum of the codes as f32 in every lane, after `scale`.
     std::function<void(int64_t block, ir::program::Vec sum)> sum{};
   };
 
-  explicit BlockQuantizer(ir::program::Builder& b);
+  explicit BlockQuantizer(ir::program::Builder& b) : b_(b), writer_(b) {}
 
   /// Blocks first … first + count - 1 of x; count is 1 or kTogether.
   void write(ir::program::Pointer x, int64_t first, int count, const Sink& sink);
 
  private:
-  // Where a store of narrowed lanes is many instructions, four vectors of codes become one of
-  // bytes.
-  bool packs_bytes() const { return b_.lanes() == 4 || b_.lanes() == 8; }
   void write_blocks(ir::program::Pointer x, int64_t first, int count, ir::program::Vec largest,
                     const Sink& sink);
   void write_codes(ir::program::Pointer x, int64_t block, ir::program::Vec inverse,
                    ir::program::Vec kept, const Sink& sink);
-  void write_pairs(int64_t block, const std::function<ir::program::Vec(int64_t)>& code,
-                   const Sink& sink);
-  ir::program::Vec packed(const std::function<ir::program::Vec(int64_t)>& code, int64_t i);
 
   ir::program::Builder& b_;
-  ir::program::Vec order_;
+  CodeWriter writer_;
 };
 
 }  // namespace lathe::compiler::kernels

@@ -1,4 +1,4 @@
-// linear: y[r,:] = epilogue(x[r,:] · wᵀ), w a constant weight in panels, f32, f16 or bf16.
+// linear: y[r,:] = epilogue(x[r,:] · wᵀ), w a constant weight in panels.
 //
 // Products and sums are f32; 16-bit operands widen exactly. With blocks of k, y holds the partial
 // sums between them, so results do not depend on rows, threads or the rows' blocks.
@@ -8,7 +8,7 @@
 #include <array>
 
 #include "compiler/kernels/families.h"
-#include "compiler/kernels/linear_quantised.h"
+#include "compiler/kernels/linear_int8.h"
 #include "compiler/weight_packing.h"
 
 namespace lathe::compiler::kernels {
@@ -58,7 +58,10 @@ Result<ir::graph::Graph> reference(const Problem& p) {
       unpacked(graph, layout_of(p),
                {inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(parts)});
   auto x = cast_to(graph, inputs[0], Type::f32);
-  if (linear.quantised()) {
+  if (linear.by_channel()) {
+    const auto rows = graph.op_results("quantize_rows", {x}, 2);
+    x = graph.op("mul", {cast_to(graph, rows[0], Type::f32), rows[1]});
+  } else if (linear.quantised()) {
     const auto blocks = graph.op("quantize", {x}, {{"type", Type::q8_0}});
     x = graph.op("dequantize", {blocks});
   }
@@ -119,6 +122,7 @@ TileShape best_shape(const TileRegisters& registers, const std::vector<int64_t>&
 
 SearchSpace space(const Problem& p, const Target& target) {
   const Linear linear(p);
+  if (linear.by_channel()) return int8_linear_space(linear, target);
   if (linear.quantised()) return quantised_linear_space(linear, target);
   SearchSpace space;
   const bool blocked = linear.rows.low >= kLeastBlockedRows;
@@ -269,7 +273,11 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   } else {
     k = blocking.depth + trips + linear.k % blocking.unroll;
   }
-  if (linear.quantised()) k = 3 * ir::info(linear.weight).block_elements;
+  if (linear.by_channel()) {
+    k = 3 * kInt8Unit + linear.k % kInt8Unit;
+  } else if (linear.quantised()) {
+    k = 3 * ir::info(linear.weight).block_elements;
+  }
   LATHE_TRY(Problem small, resized(p, n, std::min(k, linear.k)));
   constexpr int64_t kMostRows = 64;  // larger blocks of rows differ in their number of tiles alone
   const int64_t rows = linear.rows.high == 1
@@ -336,6 +344,11 @@ Linear::Linear(const Problem& p)
   signature.push_back(output(matrix("y", out, n)));
 }
 
+bool Linear::widens(const Target& target) const {
+  if (by_channel()) return !target.vnni;
+  return weight != Type::f32 && !quantised();
+}
+
 bool Linear::has_plain_epilogue() const {
   if (out != Type::f32 || pair) return false;
   return epilogue.is_leaf() || !plain_bias().empty();
@@ -354,20 +367,22 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
       parts(static_cast<int>(linear.panel / target.lanes / vectors)),
       streams(static_cast<int>(s["streams"])),
       chains(s.has("chains") ? static_cast<int>(s["chains"]) : 1),
-      unroll(s.has("unroll") ? static_cast<int>(s["unroll"]) : 32),
+      unroll(s.has("unroll")       ? static_cast<int>(s["unroll"])
+             : linear.by_channel() ? static_cast<int>(kInt8Unit)
+                                   : 32),
       depth(!s.has("depth") || s["depth"] == 0 ? linear.k : s["depth"]),
       depth_inside(!s.has("rows")),
       rows(s.has("rows") ? std::max<int64_t>(s["rows"] / tile, 1) * tile : INT32_MAX / tile * tile),
       panels(s.has("columns") ? (s["columns"] + linear.panel - 1) / linear.panel : 0),
       pack(linear.quantised() || linear.type != Type::f32 || linear.rows.low >= kLeastBlockedRows),
       expand(s.has("expand") ? s["expand"] == 1
-                             : linear.weight != Type::f32 && !linear.quantised() &&
-                                   linear.rows.low >= kLeastBlockedRows),
+                             : linear.rows.low >= kLeastBlockedRows && linear.widens(target)),
       prefetch(s.has("prefetch") ? s["prefetch"] : 0),
       next_panel(s.has("next") && s["next"] == 1),
       shares_scales(linear.weight == Type::q4_K && linear.rows.low >= kLeastBlockedRows) {}
 
 int64_t LinearBlocking::expanded_bytes(const Linear& linear) const {
+  if (linear.by_channel()) return expand ? int8_padded(linear.k) * linear.panel * 2 : 0;
   if (expand) return depth * linear.panel * 4;
   if (linear.weight != Type::q4_K) return 0;
   constexpr int64_t kFactors = 16;  // of the eight parts of a block of 256
@@ -388,7 +403,7 @@ const Family& linear() {
         out_parameter(),
         [] {
           ParameterSpec spec = float_type_parameter("weight", "element type of w");
-          for (const char* blocks : {"q8_0", "q4_0", "q4_K"}) spec.choices.emplace_back(blocks);
+          for (const char* codes : {"i8", "q8_0", "q4_0", "q4_K"}) spec.choices.emplace_back(codes);
           return spec;
         }(),
         integer_parameter("panel", 16, 8, 64, "columns of w that are packed side by side"),

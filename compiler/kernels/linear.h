@@ -28,8 +28,13 @@ struct Linear {
   Signature signature;              ///< x, w's parts, the epilogue's inputs; y
   std::vector<int64_t> part_bytes;  ///< of one panel, for each part of w
 
-  /// Whether w is in blocks, and x is quantised to meet it.
-  bool quantised() const { return ir::info(weight).block_elements > 1; }
+  /// Whether w is of codes, and x is quantised to meet it.
+  bool quantised() const { return ir::info(weight).block_elements > 1 || by_channel(); }
+  /// Whether w's codes have one scale a channel, and those of x one a row.
+  bool by_channel() const { return weight == ir::Type::i8; }
+  /// Whether elements of w become wider ones before they are multiplied, in a panel at once if many
+  /// rows share it.
+  bool widens(const ir::Target& target) const;
   /// Where the epilogue's inputs begin in the signature.
   size_t first_input() const { return 1 + part_bytes.size(); }
 
@@ -43,6 +48,7 @@ struct Linear {
 };
 
 constexpr int64_t kLeastBlockedRows = 32;  ///< fewer rows than this pass over w once
+constexpr int64_t kLeastExpandedRows = 8;  ///< fewer are not worth widening a panel ahead of them
 
 /// Whether an operand is a part of the packed weight.
 bool is_weight_part(std::string_view operand);
@@ -62,7 +68,7 @@ struct LinearBlocking {
   int64_t rows;        ///< rows of x in a block, a multiple of the tile
   int64_t panels;      ///< panels of w in a block; 0: all
   bool pack;           ///< whether the rows of x are first copied to one place, as f32
-  bool expand;         ///< whether a 16-bit panel is widened once for all rows of the block
+  bool expand;         ///< whether a panel is widened once for all rows of the block
   int64_t prefetch;    ///< bytes of w asked for ahead of their use
   bool next_panel;     ///< whether a panel's tiles ask for the next panel
   bool shares_scales;  ///< whether q4_K's scales are multiplied out once for all rows of the block

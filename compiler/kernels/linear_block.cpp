@@ -5,7 +5,7 @@
 // rows of x, which stay in the second, pass by in register tiles.
 #include <algorithm>
 
-#include "compiler/kernels/linear_quantised.h"
+#include "compiler/kernels/linear_int8.h"
 #include "compiler/kernels/register_tile.h"
 
 namespace lathe::compiler::kernels {
@@ -37,7 +37,7 @@ class BlockWriter {
     }
     for (const Port& port : linear.signature) {
       if (!is_weight_part(port.name)) continue;
-      w_parts_.push_back(port.type == ir::Type::i8
+      w_parts_.push_back(linear.weight == ir::Type::q8_0 && port.type == ir::Type::i8
                              ? b_.buffer(port.name, port.type, BufferAccess::read, -127, 127)
                              : b_.buffer(port.name, port.type, BufferAccess::read));
     }
@@ -187,6 +187,8 @@ class BlockWriter {
 
   // Widens the panel's block of k to f32 once for all tiles.
   void expand_panel() {
+    if (linear_.by_channel())
+      return Int8Tile(b_, linear_, s_).expand_panel(quantised_operands({}));
     const Pointer from = b_.copy(w_here_);
     const Pointer to = b_.copy(expanded_);
     const int64_t width = linear_.panel;
@@ -227,9 +229,12 @@ class BlockWriter {
   // One part of the panels' width; its sums go to y, or to the tile where the epilogue finds them.
   void multiply(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
     if (linear_.quantised()) {
-      QuantisedTile tile(b_, linear_, s_);
-      return finish(tile.multiply(rows, quantised_operands(x_row), [&] { ask_for_next(); }), y_row,
-                    at);
+      const QuantisedOperands operands = quantised_operands(x_row);
+      const auto next = [&] { ask_for_next(); };
+      return finish(linear_.by_channel()
+                        ? Int8Tile(b_, linear_, s_).multiply(rows, operands, next)
+                        : QuantisedTile(b_, linear_, s_).multiply(rows, operands, next),
+                    y_row, at);
     }
     RegisterTile sums(b_, rows, s_.vectors * streams_, s_.chains);
     const RowPointers x(b_, x_row, rows, x_stride_);
@@ -281,7 +286,7 @@ class BlockWriter {
     b_.advance(next_, next_step_);
   }
 
-  QuantisedTile::Operands quantised_operands(Pointer x_row) const {
+  QuantisedOperands quantised_operands(Pointer x_row) const {
     return {x_row, factors_row_, x_stride_, w_parts_, expanded_, streams_, part_};
   }
 
@@ -421,6 +426,7 @@ Program linear_block_program(const Linear& linear, const LinearBlocking& blockin
 
 Program linear_pack_program(const Linear& linear, const LinearBlocking& blocking,
                             const ir::Target& target) {
+  if (linear.by_channel()) return int8_quantise_program(linear, target);
   if (linear.quantised()) return linear_quantise_program(linear, target);
   Builder b(linear.name + "_pack", target);
   const Pointer x = b.buffer("x", linear.type, BufferAccess::read);

@@ -31,11 +31,6 @@ constexpr int64_t kSubBlocks = kSuperBlock / kBlock;
 constexpr int64_t kLine = 64;
 constexpr int64_t kGroup = 4;  // k that lie side by side
 
-Pointer as_words(Pointer p) {
-  p.type = Type::i32;
-  return p;
-}
-
 }  // namespace
 
 SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& target) {
@@ -88,15 +83,27 @@ SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& targe
   return space;
 }
 
+namespace {
+
+// k of a row as they are stored, and as many as share a scale.
+int64_t stored_k(const Linear& linear) {
+  return linear.by_channel() ? (linear.k + kBlock - 1) / kBlock * kBlock : linear.k;
+}
+int64_t blocks_of(const Linear& linear) { return linear.by_channel() ? 1 : linear.k / kBlock; }
+
+}  // namespace
+
 QuantisedRows::QuantisedRows(const Linear& linear, const ir::Target& target)
-    : codes(linear.weight == Type::q8_0 && !target.vnni ? Type::i16 : Type::i8),
+    : codes((linear.weight == Type::q8_0 || linear.by_channel()) && !target.vnni ? Type::i16
+                                                                                 : Type::i8),
       words(codes == Type::i16 ? 1 : 2),
-      offset(linear.weight == Type::q8_0   ? 128
-             : linear.weight == Type::q4_0 ? 8
-                                           : 0),
+      offset(linear.weight == Type::q8_0 || linear.by_channel() ? 128
+             : linear.weight == Type::q4_0                      ? 8
+                                                                : 0),
       // Odd in cache lines, so that rows do not compete for the same sets.
-      code_bytes((linear.k * ir::size_of(codes) + kLine - 1) / kLine / 2 * 2 * kLine + kLine),
-      factor_bytes(linear.k / kBlock * words * 4) {}
+      code_bytes((stored_k(linear) * ir::size_of(codes) + kLine - 1) / kLine / 2 * 2 * kLine +
+                 kLine),
+      factor_bytes(blocks_of(linear) * words * 4) {}
 
 Program linear_quantise_program(const Linear& linear, const ir::Target& target) {
   Builder b(linear.name + "_quantise", target);
@@ -117,6 +124,7 @@ Program linear_quantise_program(const Linear& linear, const ir::Target& target) 
     BlockQuantizer::Sink sink;
     sink.codes = code_block;
     sink.as_pairs = layout.codes == Type::i16;
+    sink.block_bytes = kBlock * ir::size_of(layout.codes);
     sink.scale = [&](int64_t block, Vec d) {
       scale = b.round_f16(d);
       b.store(b.offset(factor_block, block * layout.words * 4), first, scale);
@@ -167,7 +175,7 @@ std::vector<Pointer> QuantisedTile::panels(Pointer first, size_t part, int strea
   return pointers;
 }
 
-RegisterTile QuantisedTile::multiply(int rows, const Operands& at,
+RegisterTile QuantisedTile::multiply(int rows, const QuantisedOperands& at,
                                      const std::function<void()>& every_block) {
   RegisterTile sums(b_, rows, s_.vectors * at.streams, 1);
   const RowPointers x(b_, as_words(at.codes), rows, at.code_bytes);
@@ -408,7 +416,7 @@ void QuantisedTile::expand(const std::vector<Pointer>& scales, const std::vector
   }
 }
 
-void QuantisedTile::expand_panel(const Operands& at) {
+void QuantisedTile::expand_panel(const QuantisedOperands& at) {
   const auto scales = panels(at.w[1], 1, 1);
   const auto factors = panels(at.w[2], 2, 1);
   const Pointer to = b_.copy(at.expanded);

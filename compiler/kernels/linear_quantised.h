@@ -1,5 +1,5 @@
 // linear with block-quantised weights: x quantised to q8_0 once, products of codes exact in
-// integers, each block's scaled and added up in f32.
+// integers, each block's scaled and added up in f32. And what linear_int8.h shares with it.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@ namespace lathe::compiler::kernels {
 
 SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& target);
 
-/// How x lies in scratch. Codes: k of each row, i8 or, for q8_0 without vnni, i16 (as
-/// BlockQuantizer's pairs). Factors: for each block of 32 its scale (a
-/// value of f16, as f32) and, where the weight's codes are not centred, what that costs: for q4_0
-/// and q8_0 as i32, -offset · sum of codes; for q4_K as f32, -scale · sum of codes.
+/// How x lies in scratch. Codes: k of each row, i8 or, for q8_0 and i8 without vnni, i16 (as
+/// CodeWriter's pairs). Factors: for each block of 32 its scale (a value of f16, as f32) and, where
+/// the weight's codes are not centred, what that costs: for q4_0 and q8_0 as i32, -offset · sum of
+/// codes; for q4_K as f32, -scale · sum of codes. For an i8 weight the whole row is one block.
 struct QuantisedRows {
   QuantisedRows(const Linear& linear, const ir::Target& target);
 
@@ -28,6 +28,22 @@ struct QuantisedRows {
   int64_t factor_bytes;  ///< from row to row
 };
 
+/// Where a tile's operands begin.
+struct QuantisedOperands {
+  ir::program::Pointer codes, factors;  ///< of x's first row
+  ir::program::Count code_bytes = 0;    ///< from row to row of x's codes
+  std::vector<ir::program::Pointer> w;  ///< the weight's parts, of the first panel
+  ir::program::Pointer expanded{};      ///< scratch for what a panel's tiles share
+  int streams = 1;                      ///< panels side by side
+  int part = 0;                         ///< which vectors of their width
+};
+
+/// The same place as a row of 32-bit words.
+inline ir::program::Pointer as_words(ir::program::Pointer p) {
+  p.type = ir::Type::i32;
+  return p;
+}
+
 /// Quantises rows of x.
 ir::program::Program linear_quantise_program(const Linear& linear, const ir::Target& target);
 
@@ -36,21 +52,12 @@ class QuantisedTile {
  public:
   QuantisedTile(ir::program::Builder& b, const Linear& linear, const LinearBlocking& blocking);
 
-  /// Where a tile's operands begin.
-  struct Operands {
-    ir::program::Pointer codes, factors;  ///< of x's first row
-    ir::program::Count code_bytes = 0;    ///< from row to row of x's codes
-    std::vector<ir::program::Pointer> w;  ///< the weight's parts, of the first panel
-    ir::program::Pointer expanded{};      ///< scratch for q4_K's scales
-    int streams = 1;                      ///< panels side by side
-    int part = 0;                         ///< which vectors of their width
-  };
   /// The sums of `rows` rows over all of k. `every_block` writes code that runs once in every
   /// block.
-  RegisterTile multiply(int rows, const Operands& at, const std::function<void()>& every_block);
+  RegisterTile multiply(int rows, const QuantisedOperands& at, const std::function<void()>& every_block);
 
   /// Multiplies out q4_K's scales and minima of a whole panel, where all tiles share them.
-  void expand_panel(const Operands& at);
+  void expand_panel(const QuantisedOperands& at);
 
  private:
   struct Block;

@@ -21,6 +21,11 @@ RegisterTile::RegisterTile(Builder& b, int rows, int vectors, int chains)
 
 void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
                         const std::function<Vec(int)>& x) {
+  step(chain, w, x, [&](Vec value, Vec other, Vec sum) { return b_.fma(value, other, sum); });
+}
+
+void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
+                        const std::function<Vec(int)>& x, const Add& add) {
   std::vector<Vec> column(static_cast<size_t>(vectors_));
   for (int v = 0; rows_ > 1 && v < vectors_; ++v) column[static_cast<size_t>(v)] = w(v);
   for (int row = 0; row < rows_; ++row) {
@@ -29,7 +34,7 @@ void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
       // A single row needs no vector of w twice: it may stay in memory.
       const Vec other = rows_ > 1 ? column[static_cast<size_t>(v)] : w(v);
       const Vec sum = at(row, v, chain);
-      b_.set(sum, b_.fma(value, other, sum));
+      b_.set(sum, add(value, other, sum));
     }
   }
 }

@@ -89,6 +89,10 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
   }
   int64_t n = w.shape[0].number(), k = w.shape[1].number();
   if (transposed) std::swap(n, k);
+  if (!ir::info(w.element).is_float) {
+    reason = "kernels' integer weights come with scales, which this op has not";
+    return false;
+  }
   if (ir::info(w.element).block_elements != 1) {
     reason = "kernels round x to q8_0 for a quantised weight, which the graph does not ask for";
     return false;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,12 @@ struct PackOptions {
   /// Two weights of one shape in one, [2n, k]: gate over up. Their kernels have both products.
   bool pair = false;
   int panel = 0;  ///< columns side by side; 0: what suits the library's target
+  /// The type to pack it in, its own where unset. i8 quantises an f32, f16 or bf16 weight: each row
+  /// to codes x / scale rounded to nearest even, its scale being max|x| / 127.
+  std::optional<DataType> as{};
+  /// Of a weight that is i8 already: f32 [n] (with `pair` [2n]), what one step of each row's codes
+  /// is worth.
+  TensorView scales{};
 };
 
 struct MapOptions {

@@ -13,7 +13,7 @@ void add_norm_ops(std::vector<Op>& table);
 void add_activation_ops(std::vector<Op>& table);
 void add_position_ops(std::vector<Op>& table);
 void add_arithmetic_ops(std::vector<Op>& table);  // elementwise: arithmetic, where, comparisons
-void add_conversion_ops(std::vector<Op>& table);  // elementwise: cast, quantize, dequantize
+void add_conversion_ops(std::vector<Op>& table);  // cast, quantize, quantize_rows, dequantize
 void add_data_ops(std::vector<Op>& table);        // data: look-ups and scatters
 void add_shape_ops(std::vector<Op>& table);       // data: concat, slice, transpose, reshape
 

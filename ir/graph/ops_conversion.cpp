@@ -1,8 +1,9 @@
-// Elementwise conversions: cast, quantize, dequantize. Here the oracle rounds.
+// Conversions: cast, quantize, quantize_rows, dequantize. Here the oracle rounds.
 #include <cmath>
 
 #include "ir/gguf_blocks.h"
 #include "ir/graph/op_families.h"
+#include "ir/row_codes.h"
 
 namespace lathe::ir::graph {
 namespace {
@@ -96,6 +97,29 @@ Result<std::vector<Array>> eval_quantize(const EvalContext& c) {
   return std::vector<Array>{std::move(y)};
 }
 
+Result<Types> infer_quantize_rows(const InferContext& c) {
+  const TensorType& x = c.operand(0);
+  if (x.rank() == 0)
+    return fail(ErrorCode::invalid_argument, "operand 'x': found a scalar, expected rows");
+  TensorType scale{Type::f32, x.shape};
+  scale.shape.back() = 1;
+  return Types{{Type::i8, x.shape}, std::move(scale)};
+}
+
+Result<std::vector<Array>> eval_quantize_rows(const EvalContext& c) {
+  Array codes = c.make_result(0);
+  Array scales = c.make_result(1);
+  const std::vector<float> x(c.operand(0).reals.begin(), c.operand(0).reals.end());
+  const auto width = static_cast<size_t>(codes.shape.back());
+  std::vector<int8_t> row(width);
+  for (size_t i = 0; i < scales.reals.size(); ++i) {
+    scales.reals[i] = quantize_row(std::span(x).subspan(i * width, width), row.data());
+    std::copy(row.begin(), row.end(),
+              codes.integers.begin() + static_cast<std::ptrdiff_t>(i * width));
+  }
+  return std::vector<Array>{std::move(codes), std::move(scales)};
+}
+
 Result<Types> infer_dequantize(const InferContext& c) {
   const Type to = c.attributes.type("type");
   if (!contains(TypeClass::real, to)) {
@@ -134,6 +158,16 @@ void add_conversion_ops(std::vector<Op>& table) {
        .results = {{"y"}},
        .infer = infer_quantize,
        .eval = eval_quantize});
+  table.push_back({.name = "quantize_rows",
+                   .family = Family::elementwise,
+                   .doc = "x rounded to f32, each row along the last dimension to 8-bit codes: "
+                          "scale = max|x| / 127, codes x * (1/scale) rounded to nearest even; a "
+                          "row with a NaN or an infinity has the scale NaN",
+                   .operands = {{"x", TypeClass::real}},
+                   .attributes = {},
+                   .results = {{"codes"}, {"scale"}},
+                   .infer = infer_quantize_rows,
+                   .eval = eval_quantize_rows});
   table.push_back(
       {.name = "dequantize",
        .family = Family::elementwise,

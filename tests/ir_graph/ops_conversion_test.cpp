@@ -67,6 +67,24 @@ TEST(Quantize, BlocksAreThoseOfTheFormat) {
   }
 }
 
+TEST(QuantizeRows, CodesAreNearestAndRowsHaveOneScale) {
+  const Graph graph = parse_valid(
+      "graph g(%x: f32[rows, 5]) -> (%c, %s) { %c, %s = quantize_rows(%x) }");
+  const Tensor x = f32({4, 5}, {127, 0.5, -1.5, 2.5, -126.6,  //
+                                0, 0, -0.0, 0, 0,             //
+                                1, kNan, 2, 3, 4,             //
+                                0x1p-149, 0, 0, 0, 0});
+  const auto outputs = evaluate(graph, std::vector<Tensor>{x}).value();
+  ASSERT_EQ(outputs[0].type(), Type::i8);
+  ASSERT_EQ(outputs[1].shape(), (std::vector<int64_t>{4, 1}));
+  const std::vector<double> codes = {127, 0, -2, 2, -127};
+  for (int64_t i = 0; i < 20; ++i)
+    EXPECT_EQ(outputs[0].at(i), i < 5 ? codes[static_cast<size_t>(i)] : 0) << i;
+  EXPECT_EQ(outputs[1].at(0), 1);
+  EXPECT_EQ(outputs[1].at(1), 0);
+  EXPECT_TRUE(std::isnan(outputs[1].at(2)));
+}
+
 TEST(Dequantize, RoundsToTheTypeAskedFor) {
   Tensor x(Type::q8_0, {32});
   quantize(Type::q8_0, random_f32({32}, 6).as<float>(), x.data());

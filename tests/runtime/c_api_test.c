@@ -37,6 +37,22 @@ static void packed_weights(lathe_library* library) {
   expect(y[0] == 20 && y[1] == 60 && y[2] == 100, "product");
   lathe_kernel_release(kernel);
 
+  lathe_weight* codes = NULL;
+  expect(lathe_weight_pack_i8(library, &matrix, NULL, 0, 16, &codes) == LATHE_OK, "quantise");
+  expect(strcmp(lathe_weight_layout(codes), "panels16 i8 3x4") == 0, "layout of codes");
+  lathe_weight_release(codes);
+  int8_t small[3 * 4] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
+  float scales[3] = {1, 2, 4};
+  lathe_view matrix_i8 = {small, LATHE_I8, 2, shape, NULL};
+  lathe_view scales_view = {scales, LATHE_F32, 1, shape, NULL};
+  expect(lathe_weight_pack_i8(library, &matrix_i8, &scales_view, 0, 16, &codes) == LATHE_OK,
+         "pack codes");
+  lathe_weight_release(codes);
+  expect(lathe_weight_pack_i8(library, &matrix_i8, NULL, 0, 16, &codes) ==
+                 LATHE_INVALID_ARGUMENT &&
+             codes == NULL,
+         "codes without scales");
+
   lathe_weight* none = weight;
   expect(lathe_weight_save(weight, "/nonexistent/w") == LATHE_IO_ERROR, "save nowhere");
   expect(lathe_weight_map(library, "/nonexistent/w", 1, &none) == LATHE_NOT_FOUND && none == NULL,

@@ -90,6 +90,25 @@ TEST_F(PackedFile, ComesBackAsItWas) {
   }
 }
 
+TEST_F(PackedFile, CodesComeBackWithTheirScales) {
+  const auto packed = library_->pack_weight({weight_.data(), {30, 20}}, {.as = DataType::i8});
+  ASSERT_TRUE(packed.has_value()) << packed.error().message;
+  ASSERT_TRUE(packed->save(path()).has_value());
+  const auto mapped = library_->map_weight(path());
+  ASSERT_TRUE(mapped.has_value()) << mapped.error().message;
+  EXPECT_EQ(mapped->layout(), "panels16 i8 30x20");
+  ASSERT_EQ(mapped->parts().size(), 2U);
+  for (size_t part = 0; part < 2; ++part) {
+    const size_t bytes = part == 0 ? 32 * 32 : 32 * sizeof(float);
+    EXPECT_EQ(std::memcmp(mapped->parts()[part].data, packed->parts()[part].data, bytes), 0);
+  }
+  const auto kernel = library_->fetch(mapped->linear());
+  ASSERT_TRUE(kernel.has_value());
+  std::vector<float> x(20, 1), y(30);
+  ASSERT_TRUE((*kernel)({x.data(), {1, 20}}, *mapped, {}, {y.data(), {1, 30}}).has_value());
+  EXPECT_NEAR(y[29], std::accumulate(weight_.end() - 20, weight_.end(), 0.0F), 50);
+}
+
 TEST_F(PackedFile, AMappedWeightIsSavedAgainAsTheSameBytes) {
   const auto mapped = library_->map_weight(path());
   ASSERT_TRUE(mapped.has_value());

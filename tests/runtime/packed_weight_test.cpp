@@ -118,6 +118,75 @@ TEST(PackedWeight, HoldsBlocksOfQuantisedWeights) {
   }
 }
 
+TEST(PackedWeight, BecomesEightBitCodesOfOneScaleARow) {
+  const Library library = open();
+  constexpr int64_t kN = 37, kK = 50, kRows = 5;
+  for (const ir::Type type : {ir::Type::f32, ir::Type::f16, ir::Type::bf16}) {
+    ir::Tensor weight = filled(type, {kN, kK}), x = filled(ir::Type::f32, {kRows, kK});
+    const auto packed = library.pack_weight(view(weight), {.as = DataType::i8});
+    ASSERT_TRUE(packed.has_value()) << packed.error().message;
+    EXPECT_EQ(packed->layout(), "panels16 i8 37x50");
+    EXPECT_EQ(packed->parameters(), "n=37 k=50 weight=i8 panel=16");
+    ir::Tensor y(ir::Type::f32, {kRows, kN});
+    const auto kernel = library.fetch(packed->linear());
+    ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+    ASSERT_TRUE((*kernel)(view(x), *packed, {}, view(y)).has_value());
+    for (int64_t r = 0; r < kRows; ++r) {
+      for (int64_t c = 0; c < kN; ++c) {
+        double sum = 0;
+        for (int64_t j = 0; j < kK; ++j) sum += x.at(r * kK + j) * weight.at(c * kK + j);
+        // Each factor is off by at most half a step of 1/127.
+        ASSERT_NEAR(y.at(r * kN + c), sum, kK / 127.0);
+      }
+    }
+  }
+}
+
+// The largest sums there can be, and the code that has no opposite.
+TEST(PackedWeight, SumsOfCodesStayIn32Bits) {
+  const Library library = open();
+  constexpr int64_t kK = 132104;
+  ir::Tensor weight(ir::Type::i8, {2, kK}), x(ir::Type::f32, {1, kK}), y(ir::Type::f32, {1, 2});
+  for (int64_t i = 0; i < kK; ++i) {
+    weight.set(i, -128);
+    weight.set(kK + i, 127);
+    x.set(i, 127);
+  }
+  const std::vector<float> scales = {1, 0.5};
+  const auto packed = library.pack_weight(view(weight), {.scales = {scales.data(), {2}}});
+  ASSERT_TRUE(packed.has_value()) << packed.error().message;
+  const auto kernel = library.fetch(packed->linear());
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  ASSERT_TRUE((*kernel)(view(x), *packed, {}, view(y)).has_value());
+  EXPECT_EQ(y.at(0), static_cast<double>(-128.0F * 127 * kK));
+  EXPECT_EQ(y.at(1), static_cast<double>(127.0F * 127 * kK / 2));
+}
+
+TEST(PackedWeightErrors, ScalesBelongToEightBitCodes) {
+  const Library library = open();
+  ir::Tensor weight = filled(ir::Type::f32, {6, 8});
+  ir::Tensor codes(ir::Type::i8, {6, 8});
+  const std::vector<float> scales(6, 1);
+  const std::vector<int32_t> integers(6, 1);
+  const auto says = [&](const TensorView& of, const PackOptions& options, std::string_view text) {
+    const auto packed = library.pack_weight(of, options);
+    ASSERT_FALSE(packed.has_value());
+    EXPECT_EQ(packed.error().code, ErrorCode::invalid_argument);
+    EXPECT_NE(packed.error().message.find(text), std::string::npos) << packed.error().message;
+  };
+  says(view(codes), {}, "i8 without scales, expected scales f32 [6]");
+  says(view(codes), {.scales = {scales.data(), {5}}}, "f32 of rank 1 with 5 elements");
+  says(view(codes), {.scales = {scales.data(), {6, 1}}}, "rank 2");
+  says(view(codes), {.scales = {integers.data(), {6}}}, "found i32");
+  says(view(weight), {.as = DataType::i8, .scales = {scales.data(), {6}}},
+       "found scales beside a weight of type f32");
+  says(view(weight), {.as = DataType::bf16}, "found bf16 for a weight of f32");
+  says(view(codes), {.as = DataType::f32, .scales = {scales.data(), {6}}}, "found f32");
+  says(view(weight), {.as = static_cast<DataType>(99)}, "an unknown type");
+  weight.set(17, std::nan(""));
+  says(view(weight), {.as = DataType::i8}, "row 2: found a NaN or an infinity");
+}
+
 TEST(PackedWeightErrors, ABlockThatNoQuantiserWritesIsRefused) {
   const Library library = open(3);
   ir::Tensor weight = quantised(ir::Type::q8_0, {70, 64});

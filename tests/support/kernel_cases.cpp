@@ -392,8 +392,11 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   linear("panel=32 weight=bf16 out=f32 epilogue=add(y,vec(b))", std::min<int64_t>(width, 51));
   linear("weight=f16 epilogue=add(gelu_tanh(add(y,vec(b))),mul(r,col(s)))", 17);
   linear("pair=true epilogue=mul(silu(y),z)", std::min<int64_t>(width, 19));
-  // Block-quantised weights have tests of their own; here one stands for them.
-  if (type == "f32") lines.push_back("linear rows=8 n=9 k=64 weight=q4_0 epilogue=add(y,vec(b))");
+  // Weights of codes have tests of their own; here one of blocks and one of channels stand for them.
+  if (type == "f32") {
+    lines.push_back("linear rows=8 n=9 k=64 weight=q4_0 epilogue=add(y,vec(b))");
+    lines.push_back("linear rows=8 n=9 k=35 weight=i8 epilogue=add(y,vec(b))");
+  }
   const auto rope = [&](std::string_view parameters, int64_t heads, int64_t dim) {
     lines.push_back(
         fmt::format("rope rows=8 heads={} dim={} type={} {}", heads, dim, type, parameters));
