@@ -123,7 +123,8 @@ Status pack_blocks(const WeightLayout& layout, const WeightRows& rows, int64_t p
   for (int64_t column = 0; column < layout.panel; ++column) {
     const int64_t row = row_of(layout, panel, column);
     for (int64_t index = 0; index < blocks; ++index) {
-      const std::byte* block = row < 0 ? none.data() : rows.data + row * rows.row_bytes + index * bytes;
+      const std::byte* block =
+          row < 0 ? none.data() : rows.data + row * rows.row_bytes + index * bytes;
       if (layout.type == Type::q8_0) LATHE_CHECK(check_codes(block, row, index));
       pack_block(layout, block, index, column, to);
     }
@@ -172,10 +173,10 @@ Status pack_channels(const WeightLayout& layout, const WeightRows& rows, int64_t
       scale = ir::quantize_row(values, codes.data());
     }
     if (!std::isfinite(scale)) {
-      return fail(ErrorCode::invalid_argument, "weight row {}: found {}, expected finite {}", row,
-                  rows.type == Type::i8 ? "the scale " + std::to_string(scale)
-                                        : "a NaN or an infinity",
-                  rows.type == Type::i8 ? "scales" : "values");
+      return fail(
+          ErrorCode::invalid_argument, "weight row {}: found {}, expected finite {}", row,
+          rows.type == Type::i8 ? "the scale " + std::to_string(scale) : "a NaN or an infinity",
+          rows.type == Type::i8 ? "scales" : "values");
     }
     pack_codes(layout, codes.data(), column, to.codes);
     std::memcpy(to.scales + column * static_cast<int64_t>(sizeof(scale)), &scale, sizeof(scale));

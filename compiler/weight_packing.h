@@ -9,7 +9,8 @@
 // A weight of codes has several tensors, its parts. Codes lie in groups of four consecutive
 // k, the four bytes of each column side by side, so that one vector holds four k of as many columns
 // as it has lanes:
-//   i8    w         i8  [panels, k/4, panel, 4], k rounded up to 16 with zeros: byte i of group g is
+//   i8    w         i8  [panels, k/4, panel, 4], k rounded up to 16 with zeros: byte i of group g
+//   is
 //                       the code of element 4g + i
 //         w_scales  f32 [panels, panel]: what one step of a row's codes is worth
 //   q8_0  w         i8  [panels, k/32, 8, panel, 4]: byte i of group g is the code of element 4g +

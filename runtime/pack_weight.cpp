@@ -46,13 +46,13 @@ Status check_scales(const TensorView& weight, const PackOptions& options) {
   }
   if (scales.type != DataType::f32 || scales.rank != 1 || scales.shape[0] != weight.shape[0] ||
       (scales.shape[0] > 1 && scales.strides[0] != 1)) {
-    return refuse(fmt::format("scales: found {} of rank {} with {} elements, expected contiguous "
-                              "f32 [{}], one for each row of the weight",
-                              static_cast<unsigned>(scales.type) <= kLastType
-                                  ? ir::name(static_cast<ir::Type>(scales.type))
-                                  : "an unknown type",
-                              scales.rank, scales.rank > 0 ? scales.shape[0] : 0,
-                              weight.shape[0]));
+    return refuse(
+        fmt::format("scales: found {} of rank {} with {} elements, expected contiguous "
+                    "f32 [{}], one for each row of the weight",
+                    static_cast<unsigned>(scales.type) <= kLastType
+                        ? ir::name(static_cast<ir::Type>(scales.type))
+                        : "an unknown type",
+                    scales.rank, scales.rank > 0 ? scales.shape[0] : 0, weight.shape[0]));
   }
   if (reinterpret_cast<uintptr_t>(scales.data) % alignof(float) != 0)
     return refuse("scales: the pointer is not aligned to 4 bytes");
@@ -65,12 +65,12 @@ Result<ir::Type> packed_type(const TensorView& weight, const PackOptions& option
   if (!options.as || *options.as == weight.type) return given;
   const bool plain_float = ir::info(given).is_float && ir::info(given).block_elements == 1;
   if (*options.as == DataType::i8 && plain_float) return ir::Type::i8;
-  return refuse(fmt::format("as: found {} for a weight of {}, expected its own type, or i8 for f32, "
-                            "f16 or bf16",
-                            static_cast<unsigned>(*options.as) <= kLastType
-                                ? ir::name(static_cast<ir::Type>(*options.as))
-                                : "an unknown type",
-                            ir::name(given)));
+  return refuse(fmt::format(
+      "as: found {} for a weight of {}, expected its own type, or i8 for f32, "
+      "f16 or bf16",
+      static_cast<unsigned>(*options.as) <= kLastType ? ir::name(static_cast<ir::Type>(*options.as))
+                                                      : "an unknown type",
+      ir::name(given)));
 }
 
 Status check_view(const TensorView& weight, bool pair) {
@@ -136,8 +136,7 @@ Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRo
   if (sources.size() == 1 && !sources[0].transposed) {
     pool.parallel_for(layout.panels(), [&](int64_t panel, int worker) {
       Status& status = failures[static_cast<size_t>(worker)];
-      if (status)
-        status = compiler::pack_panels(layout, sources[0], panel, panel + 1, parts);
+      if (status) status = compiler::pack_panels(layout, sources[0], panel, panel + 1, parts);
     });
     return first_failure();
   }

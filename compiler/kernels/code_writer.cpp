@@ -19,9 +19,7 @@ constexpr uint32_t kMagnitude = 0x7fffffffU;
 constexpr uint32_t kInfinityBits = 0x7f800000U;
 }  // namespace
 
-Vec magnitude_bits(Builder& b, Vec value) {
-  return b.bit_and(value, b.constant_bits(kMagnitude));
-}
+Vec magnitude_bits(Builder& b, Vec value) { return b.bit_and(value, b.constant_bits(kMagnitude)); }
 
 // Bounded first: the reduction is one of f32, which would lose a NaN.
 Vec largest_lane(Builder& b, Vec bits) {

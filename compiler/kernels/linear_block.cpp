@@ -187,8 +187,7 @@ class BlockWriter {
 
   // Widens the panel's block of k to f32 once for all tiles.
   void expand_panel() {
-    if (linear_.by_channel())
-      return Int8Tile(b_, linear_, s_).expand_panel(quantised_operands({}));
+    if (linear_.by_channel()) return Int8Tile(b_, linear_, s_).expand_panel(quantised_operands({}));
     const Pointer from = b_.copy(w_here_);
     const Pointer to = b_.copy(expanded_);
     const int64_t width = linear_.panel;

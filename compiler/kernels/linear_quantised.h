@@ -54,7 +54,8 @@ class QuantisedTile {
 
   /// The sums of `rows` rows over all of k. `every_block` writes code that runs once in every
   /// block.
-  RegisterTile multiply(int rows, const QuantisedOperands& at, const std::function<void()>& every_block);
+  RegisterTile multiply(int rows, const QuantisedOperands& at,
+                        const std::function<void()>& every_block);
 
   /// Multiplies out q4_K's scales and minima of a whole panel, where all tiles share them.
   void expand_panel(const QuantisedOperands& at);

@@ -18,8 +18,8 @@ class RegisterTile {
   void step(int chain, const std::function<ir::program::Vec(int)>& w,
             const std::function<ir::program::Vec(int)>& x);
   /// Likewise, with `add` for what makes a new sum of x, w and a sum.
-  using Add = std::function<ir::program::Vec(ir::program::Vec x, ir::program::Vec w,
-                                             ir::program::Vec sum)>;
+  using Add =
+      std::function<ir::program::Vec(ir::program::Vec x, ir::program::Vec w, ir::program::Vec sum)>;
   void step(int chain, const std::function<ir::program::Vec(int)>& w,
             const std::function<ir::program::Vec(int)>& x, const Add& add);
   void fold_chains();

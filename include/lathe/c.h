@@ -96,9 +96,9 @@ const char* lathe_kernel_problem(const lathe_kernel* kernel);
    view's memory is not needed afterwards; the weight outlives its library. */
 lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix, int32_t pair,
                                int32_t panel, lathe_weight** weight);
-/* Likewise, packed in 8-bit codes of one scale a row. scales: NULL for a matrix of f32, f16 or bf16,
-   which is quantised (each row to codes x / scale rounded to nearest even, its scale being max|x| /
-   127); for one of i8 its scales, f32 [n] or with pair != 0 [2n]. */
+/* Likewise, packed in 8-bit codes of one scale a row. scales: NULL for a matrix of f32, f16 or
+   bf16, which is quantised (each row to codes x / scale rounded to nearest even, its scale being
+   max|x| / 127); for one of i8 its scales, f32 [n] or with pair != 0 [2n]. */
 lathe_status lathe_weight_pack_i8(lathe_library* library, const lathe_view* matrix,
                                   const lathe_view* scales, int32_t pair, int32_t panel,
                                   lathe_weight** weight);

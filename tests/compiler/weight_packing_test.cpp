@@ -50,8 +50,7 @@ Packed pack(const WeightLayout& layout, const Tensor& rows, const std::vector<fl
   // In two pieces, as threads would.
   const int64_t middle = layout.panels() / 2;
   packed.status = pack_panels(layout, source, 0, middle, storage);
-  if (packed.status)
-    packed.status = pack_panels(layout, source, middle, layout.panels(), storage);
+  if (packed.status) packed.status = pack_panels(layout, source, middle, layout.panels(), storage);
   return packed;
 }
 

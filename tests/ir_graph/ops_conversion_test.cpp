@@ -68,12 +68,12 @@ TEST(Quantize, BlocksAreThoseOfTheFormat) {
 }
 
 TEST(QuantizeRows, CodesAreNearestAndRowsHaveOneScale) {
-  const Graph graph = parse_valid(
-      "graph g(%x: f32[rows, 5]) -> (%c, %s) { %c, %s = quantize_rows(%x) }");
-  const Tensor x = f32({4, 5}, {127, 0.5, -1.5, 2.5, -126.6,  //
-                                0, 0, -0.0, 0, 0,             //
-                                1, kNan, 2, 3, 4,             //
-                                0x1p-149, 0, 0, 0, 0});
+  const Graph graph =
+      parse_valid("graph g(%x: f32[rows, 5]) -> (%c, %s) { %c, %s = quantize_rows(%x) }");
+  const Tensor x = f32({4, 5}, {127,      0.5,  -1.5, 2.5, -126.6,  //
+                                0,        0,    -0.0, 0,   0,       //
+                                1,        kNan, 2,    3,   4,       //
+                                0x1p-149, 0,    0,    0,   0});
   const auto outputs = evaluate(graph, std::vector<Tensor>{x}).value();
   ASSERT_EQ(outputs[0].type(), Type::i8);
   ASSERT_EQ(outputs[1].shape(), (std::vector<int64_t>{4, 1}));

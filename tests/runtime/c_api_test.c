@@ -48,8 +48,7 @@ static void packed_weights(lathe_library* library) {
   expect(lathe_weight_pack_i8(library, &matrix_i8, &scales_view, 0, 16, &codes) == LATHE_OK,
          "pack codes");
   lathe_weight_release(codes);
-  expect(lathe_weight_pack_i8(library, &matrix_i8, NULL, 0, 16, &codes) ==
-                 LATHE_INVALID_ARGUMENT &&
+  expect(lathe_weight_pack_i8(library, &matrix_i8, NULL, 0, 16, &codes) == LATHE_INVALID_ARGUMENT &&
              codes == NULL,
          "codes without scales");
 

@@ -392,7 +392,8 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   linear("panel=32 weight=bf16 out=f32 epilogue=add(y,vec(b))", std::min<int64_t>(width, 51));
   linear("weight=f16 epilogue=add(gelu_tanh(add(y,vec(b))),mul(r,col(s)))", 17);
   linear("pair=true epilogue=mul(silu(y),z)", std::min<int64_t>(width, 19));
-  // Weights of codes have tests of their own; here one of blocks and one of channels stand for them.
+  // Weights of codes have tests of their own; here one of blocks and one of channels stand for
+  // them.
   if (type == "f32") {
     lines.push_back("linear rows=8 n=9 k=64 weight=q4_0 epilogue=add(y,vec(b))");
     lines.push_back("linear rows=8 n=9 k=35 weight=i8 epilogue=add(y,vec(b))");
