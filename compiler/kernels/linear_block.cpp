@@ -33,24 +33,25 @@ class BlockWriter {
       x_ = b_.buffer("x", QuantisedRows(linear, target).codes, BufferAccess::read, -127, 127);
       factors_ = b_.buffer("x_factors", ir::Type::f32, BufferAccess::read);
     } else {
-      x_ = b_.buffer("x", s_.pack ? ir::Type::f32 : linear.type, BufferAccess::read);
+      x_ = b_.buffer(linear.signature.front().name, s_.pack ? ir::Type::f32 : linear.type,
+                     BufferAccess::read);
     }
-    for (const Port& port : linear.signature) {
-      if (!is_weight_part(port.name)) continue;
+    for (size_t i = 1; i < linear.first_input(); ++i) {
+      const Port& port = linear.signature[i];
       w_parts_.push_back(port.type == ir::Type::i8
                              ? b_.buffer(port.name, port.type, BufferAccess::read, -127, 127)
                              : b_.buffer(port.name, port.type, BufferAccess::read));
     }
     w_ = w_parts_.front();
-    for (const Port& port : linear.signature) {
-      if (!is_epilogue_input(port)) continue;
+    for (size_t i = linear.first_input(); i + 1 < linear.signature.size(); ++i) {
+      const Port& port = linear.signature[i];
       inputs_.push_back({&port, b_.buffer(port.name, port.type, BufferAccess::read), {}});
     }
     const bool partial = s_.has_outer_blocks(linear);
     y_ = b_.buffer("y", linear.out, partial ? BufferAccess::read_write : BufferAccess::write);
     if (s_.expanded_bytes(linear) > 0)
       expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
-    if (s_.keeps_sums(linear)) tile_ = b_.buffer("tile", ir::Type::f32, BufferAccess::read_write);
+    if (s_.keeps_sums(linear)) tile_ = b_.buffer("y.sums", ir::Type::f32, BufferAccess::read_write);
     rows_ = b_.parameter("rows");
     panels_ = b_.parameter("panels");
     if (s_.has_outer_blocks(linear)) {
@@ -121,9 +122,6 @@ class BlockWriter {
     }
   }
 
-  bool is_epilogue_input(const Port& port) const {
-    return !port.output && port.name != "x" && !is_weight_part(port.name);
-  }
   int64_t panel_bytes() const { return linear_.part_bytes.front(); }
   // Between packed rows.
   int64_t x_row_bytes() const {
