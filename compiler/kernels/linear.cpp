@@ -333,6 +333,7 @@ const Family& linear() {
     linear.name = "linear";
     linear.summary = "y = epilogue(x * transpose(w)), w a packed constant weight";
     linear.example = "linear rows=512..2047 n=6144 k=2048 weight=bf16";
+    linear.revision = 2;
     linear.parameters = {
         rows_parameter(),
         integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),

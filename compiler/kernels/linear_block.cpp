@@ -210,8 +210,9 @@ class BlockWriter {
   }
 
   void tile(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
-    // What y holds is needed at the end only.
-    if (depth_.reg.valid()) prefetch_rows(y_row, rows);
+    // y is written, and between blocks of k read, at the end only. Where rows are many, it is far
+    // away: unless asked for, its lines would hold up the tiles that follow.
+    if (s_.pack) prefetch_rows(y_row, rows);
     if (linear_.has_plain_epilogue() || !s_.has_blocks(linear_)) {
       for (part_ = 0; part_ < s_.parts; ++part_)
         if (stored_vectors() > 0 || linear_.pair) multiply(rows, x_row, y_row, at);
@@ -293,8 +294,9 @@ class BlockWriter {
 
   void prefetch_rows(Pointer y_row, int rows) {
     const Pointer y = b_.copy(y_row);
+    const int64_t bytes = columns() * ir::size_of(linear_.out);
     for (int row = 0; row < rows; ++row) {
-      b_.prefetch(y, 0);
+      for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(y, at);
       if (row + 1 < rows) b_.advance(y, y_stride_);
     }
   }
