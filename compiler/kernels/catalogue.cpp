@@ -39,6 +39,7 @@ const std::vector<const Family*>& catalogue() {
       &embedding(),  // data
       &quantize(),
       &linear(),  // matrix products
+      &batched_matmul(),
   };
   return families;
 }
