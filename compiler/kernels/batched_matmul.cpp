@@ -87,22 +87,33 @@ SearchSpace space(const Problem& p, const Target& target) {
              "rows of the register tile");
   space.knob("vectors", vectors, best.vectors,
              "vectors of the register tile's columns, which are a panel of b");
-  // y keeps the sums between blocks.
+  // y keeps the sums between blocks. A panel of the first depth stays in the first cache; all of a
+  // large k took a fifth longer.
+  const bool few = matmul.rows.low < 8;
   std::vector<int64_t> depths;
-  constexpr int64_t kDepth = 512;
-  if (matmul.out == Type::f32 && kDepth < matmul.k) depths.push_back(kDepth);
-  depths.push_back(0);
-  space.knob("depth", depths, depths.front(), "steps of k in a block; 0: all of k");
+  for (const int64_t depth : {256, 512})
+    if (matmul.out == Type::f32 && depth < matmul.k) depths.push_back(depth);
+  if (depths.size() < 2 || few) depths.push_back(0);
+  space.knob("depth", depths, few ? 0 : depths.front(), "steps of k in a block; 0: all of k");
   space.knob("rows",
              matmul.rows.high > 96 ? std::vector<int64_t>{96, 192} : std::vector<int64_t>{96}, 96,
              "rows of a in a block");
-  space.knob("columns", matmul.n > 128 ? std::vector<int64_t>{128, 512} : std::vector<int64_t>{128},
-             128, "columns of b in a block, which are packed together");
+  space.knob("columns", matmul.n > 128 ? std::vector<int64_t>{128, 512} : std::vector<int64_t>{512},
+             512, "columns of b in a block, which are packed together");
+  if (!matmul.must_pack_rows()) {
+    space.choice("pack", {"off", "on"}, "off",
+                 "whether the rows of a are first copied to one place");
+  }
   space.require([=](const Schedule& s) { return registers.fit(s["tile"], s["vectors"], 1, 1); },
                 "the tile's sums and a step's operands must fit the vector registers");
-  if (matmul.rows.low >= 8) {
-    space.require([=](const Schedule& s) { return 2 * s["tile"] * s["vectors"] > best.sums(); },
+  if (!few) {
+    space.require([=](const Schedule& s) { return 4 * s["tile"] * s["vectors"] > 3 * best.sums(); },
                   "a tile of many rows must reuse what it loads");
+  }
+  if (!few && vectors.size() > 1) {
+    space.require(
+        [=](const Schedule& s) { return s["tile"] + s["vectors"] <= s["tile"] * s["vectors"]; },
+        "a tile of many rows must not load more than it multiplies");
   }
   return space;
 }
@@ -211,6 +222,7 @@ BatchedMatmulBlocking::BatchedMatmulBlocking(const BatchedMatmul& matmul, const 
   block.tile = static_cast<int>(s["tile"]);
   block.vectors = static_cast<int>(s["vectors"]);
   block.depth = s["depth"] == 0 ? matmul.k : s["depth"];
+  block.pack = matmul.must_pack_rows() || s["pack"] == 1;
   block.rows = std::max<int64_t>(s["rows"] / block.tile, 1) * block.tile;
   product.name = "batched_matmul";
   product.rows = matmul.rows;
@@ -231,7 +243,9 @@ BatchedMatmulBlocking::BatchedMatmulBlocking(const BatchedMatmul& matmul, const 
       std::min(s["columns"], std::max<int64_t>(kPanelBytes / 4 / block.depth, 1));
   block.panels = std::max<int64_t>(columns / product.panel, 1);
   const int64_t row_bytes = block.packed_stride(product) * 4 * matmul.group;
-  packed_rows = std::max(kPackedBytes / row_bytes / block.tile * block.tile, block.rows);
+  unit_rows = !block.pack
+                  ? INT32_MAX / block.tile * block.tile
+                  : std::max(kPackedBytes / row_bytes / block.tile * block.tile, block.rows);
 }
 
 const Family& batched_matmul() {

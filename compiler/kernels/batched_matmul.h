@@ -21,6 +21,9 @@ struct BatchedMatmul {
   ir::Type type, b_type, out;
   Fragment epilogue;
   Signature signature;  ///< a, b, the epilogue's inputs; y
+
+  /// Whether tiles cannot read a where it lies.
+  bool must_pack_rows() const { return transpose_a || type != ir::Type::f32; }
 };
 
 /// A schedule's numbers for one problem.
@@ -28,9 +31,9 @@ struct BatchedMatmulBlocking {
   BatchedMatmulBlocking(const BatchedMatmul& matmul, const Schedule& schedule,
                         const ir::Target& target);
 
-  Linear product;           ///< what the block program multiplies: packed rows of a, panels of b
-  LinearBlocking block;     ///< its numbers; the depth also of what is packed at once
-  int64_t packed_rows = 1;  ///< rows of a batch whose copy is kept, a multiple of the tile
+  Linear product;         ///< what the block program multiplies: rows of a, packed panels of b
+  LinearBlocking block;   ///< its numbers; the depth also of what is packed at once
+  int64_t unit_rows = 1;  ///< the most rows of a unit, a multiple of the tile: their copy is kept
 };
 
 /// Copies rows of a, a block of k deep, to where a tile reads them: f32, k side by side.

@@ -39,13 +39,15 @@ class PlanWriter {
       plan_.operands.push_back(
           {port.name, port.type, port.output ? written : BufferAccess::read, false, -1});
     }
-    const Expr kept = min(round_up(rows_, Expr(s_.block.tile)), Expr(s_.packed_rows));
-    rows_kept_ = kept;
-    packed_ = scratch("a.packed", kept * Expr(matmul_.group * packed_row_bytes()));
+    if (s_.block.pack) {
+      rows_kept_ = min(round_up(rows_, Expr(s_.block.tile)), Expr(s_.unit_rows));
+      packed_ = scratch("a.packed", rows_kept_ * Expr(matmul_.group * packed_row_bytes()));
+      pack_rows_ = static_cast<int>(plan_.programs.size());
+      plan_.programs.push_back(pack_rows_program(matmul_, s_, target_));
+    }
     panels_ = scratch("b.packed", s_.block.panels * s_.product.part_bytes.front());
     if (s_.block.keeps_sums(s_.product))
       sums_ = scratch("y.sums", int64_t{s_.block.tile} * s_.product.panel * 4);
-    plan_.programs.push_back(pack_rows_program(matmul_, s_, target_));
     const int64_t whole = matmul_.n / s_.product.panel, rest = matmul_.n % s_.product.panel;
     if (whole > 0) whole_ = programs(s_.product.panel);
     if (rest > 0) rest_ = programs(rest);
@@ -61,7 +63,7 @@ class PlanWriter {
     const Expr parts = ceil_div(threads * Expr(2) - Expr(1), batches);
     const Expr row_block =
         min(round_up(max(ceil_div(rows_, parts), Expr(kLeastRows)), Expr(s_.block.tile)),
-            Expr(s_.packed_rows));
+            Expr(s_.unit_rows));
     const Expr row_parts = ceil_div(rows_, row_block);
     const int64_t all = whole + (rest > 0 ? 1 : 0);
     const Expr panel_block = ceil_div(Expr(all), ceil_div(parts, row_parts));
@@ -69,7 +71,7 @@ class PlanWriter {
 
     Loop rows{row, rows_, row_block, true, {}};
     over_depth(rows.body, [&](Body& body) {
-      pack_rows(body);
+      if (s_.block.pack) pack_rows(body);
       const Expr first = Expr::variable(panel);
       const Expr whole_here = min(panel_block, Expr(whole) - first);
       if (whole > 0) {
@@ -160,7 +162,7 @@ class PlanWriter {
   void pack_rows(Body& body) {
     over_group(body, "packed_member", [&](Body& inner, const Expr& member) {
       Call call{
-          0,
+          pack_rows_,
           {in_matrix(0, batch_of_y(member), row_, k_, matmul_.transpose_a), packed_at(member, 0)},
           {rows_here_}};
       if (matmul_.transpose_a || has_blocks()) call.parameters.push_back(depth_);
@@ -197,7 +199,9 @@ class PlanWriter {
     const auto operands = static_cast<int>(matmul_.signature.size());
     Call call;
     call.program = program;
-    call.buffers = {packed_at(member, row), in_scratch(panels_)};
+    call.buffers = {
+        s_.block.pack ? packed_at(member, row) : in_matrix(0, batch_of_y(member), row_ + row, k_),
+        in_scratch(panels_)};
     for (int i = 2; i < operands; ++i) {
       const Port& port = matmul_.signature[static_cast<size_t>(i)];
       const Expr here = port.shape.back() == ir::graph::Dim(1) ? Expr(0) : column;
@@ -213,6 +217,7 @@ class PlanWriter {
       call.parameters.push_back(k_);
       call.parameters.push_back(Expr(matmul_.k) - k_ - depth_);
     }
+    if (!s_.block.pack) call.parameters.push_back(stride(matmul_.signature.front(), 1));
     call.parameters.push_back(stride(matmul_.signature.back(), 1));
     for (int i = 2; i + 1 < operands; ++i) {
       const Port& port = matmul_.signature[static_cast<size_t>(i)];
@@ -226,6 +231,7 @@ class PlanWriter {
   const ir::Target& target_;
   Plan plan_;
   int packed_ = 0, panels_ = 0, sums_ = 0;  ///< scratch
+  int pack_rows_ = -1;
   Programs whole_, rest_;
   Expr rows_, rows_kept_, batch_, row_;
   Expr rows_here_;      ///< of the unit, in each batch

@@ -318,6 +318,7 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
                                    linear.rows.low >= kLeastBlockedRows),
       prefetch(s.has("prefetch") ? s["prefetch"] : 0),
       next_panel(s.has("next") && s["next"] == 1),
+      prefetch_y(pack),
       shares_scales(linear.weight == Type::q4_K && linear.rows.low >= kLeastBlockedRows) {}
 
 int64_t LinearBlocking::expanded_bytes(const Linear& linear) const {

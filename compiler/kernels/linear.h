@@ -65,6 +65,7 @@ struct LinearBlocking {
   bool expand = false;         ///< whether a 16-bit panel is widened once for the block's rows
   int64_t prefetch = 0;        ///< bytes of w asked for ahead of their use
   bool next_panel = false;     ///< whether a panel's tiles ask for the next panel
+  bool prefetch_y = true;      ///< whether a tile asks for the lines of y that it will write
   bool shares_scales = false;  ///< whether q4_K's scales are multiplied out once for the block
 
   /// Blocks of k in order: between them y holds the sums.

@@ -59,7 +59,7 @@ class BlockWriter {
       before_ = b_.parameter("before");
       after_ = b_.parameter("after");
     }
-    if (!s_.pack) x_stride_ = b_.parameter("x.stride0");
+    if (!s_.pack) x_stride_ = b_.parameter(linear.signature.front().name + ".stride0");
     y_stride_ = b_.parameter("y.stride0");
     for (Input& input : inputs_)
       if (input.port->row_dimension() >= 0)
@@ -212,7 +212,7 @@ class BlockWriter {
   void tile(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
     // y is written, and between blocks of k read, at the end only. Where rows are many, it is far
     // away: unless asked for, its lines would hold up the tiles that follow.
-    if (s_.pack) prefetch_rows(y_row, rows);
+    if (s_.prefetch_y) prefetch_rows(y_row, rows);
     if (linear_.has_plain_epilogue() || !s_.has_blocks(linear_)) {
       for (part_ = 0; part_ < s_.parts; ++part_)
         if (stored_vectors() > 0 || linear_.pair) multiply(rows, x_row, y_row, at);

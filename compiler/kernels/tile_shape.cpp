@@ -7,6 +7,9 @@
 namespace lathe::compiler::kernels {
 namespace {
 
+// Products for each load that leave loads idle: cores start as many of either in a cycle.
+constexpr double kEnoughForLoads = 1.5;
+
 constexpr std::array<int64_t, 10> kTiles = {1, 2, 3, 4, 5, 6, 7, 9, 12, 14};
 
 }  // namespace
@@ -27,10 +30,12 @@ TileShape best_shape(const TileRegisters& registers, const std::vector<int64_t>&
                                   static_cast<double>((columns + width - 1) / width * width);
     for (const int64_t tile : kTiles) {
       if (tile > most_rows || !registers.fit(tile, v, 1, 1)) continue;
-      const double ratio = used * static_cast<double>(tile * v) / static_cast<double>(tile + v);
-      if (ratio > most) {
-        most = ratio;
-        best = {tile, v};
+      const double ratio = static_cast<double>(tile * v) / static_cast<double>(tile + v);
+      const double worth = used * std::min(ratio, kEnoughForLoads);
+      const TileShape shape{tile, v};
+      if (worth > most || (worth == most && shape.sums() > best.sums())) {
+        most = worth;
+        best = shape;
       }
     }
   }

@@ -31,8 +31,9 @@ struct TileShape {
 /// tiles would be long code.
 int64_t most_tile_rows(const ir::Target& target);
 
-/// The shape that multiplies most for what it loads, of `vectors` and at most `most_rows` rows.
-/// `columns` that fill no whole number of vectors count as what they cost; 0: they always do.
+/// The shape that multiplies most for what it loads, as far as loads are what limits it, of
+/// `vectors` and at most `most_rows` rows; of equals the one with most sums. `columns` that fill no
+/// whole number of vectors count as what they cost; 0: they always do.
 TileShape best_shape(const TileRegisters& registers, const std::vector<int64_t>& vectors,
                      int64_t most_rows, int64_t columns, int lanes);
 

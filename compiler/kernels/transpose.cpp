@@ -89,10 +89,14 @@ std::vector<Vec> transposed(Builder& b, std::vector<Vec> rows) {
 void copy_transposed(Builder& b, Pointer from, Scalar stride, int rows, Scalar length, Pointer to,
                      int64_t step) {
   const int lanes = b.lanes();
+  const Scalar strip = b.mul(stride, lanes);
   const auto square = [&](Pointer source, Pointer target) {
     const Pointer row = b.copy(source);
+    const Pointer ahead = b.offset(source, strip);
     std::vector<Vec> vectors;
     for (int i = 0; i < lanes; ++i) {
+      b.prefetch(ahead, 0);  // the next strip, whose rows are far apart
+      b.advance(ahead, stride);
       vectors.push_back(i < rows ? b.load(row, Span{0, {}, lanes, true}) : b.constant(0));
       if (i + 1 < rows) b.advance(row, stride);
     }

@@ -31,7 +31,7 @@ TEST(Knobs, EveryKnobChangesThePlan) {
         "embedding rows=8192 width=1024", "rope rows=8192 heads=8 dim=128",
         "quantize rows=8192 width=1024", "linear rows=1 n=64 k=64",
         "linear rows=1 n=64 k=64 weight=q8_0", "linear rows=512 n=600 k=2500",
-        "linear rows=512 n=600 k=2560 weight=q4_0",
+        "linear rows=512 n=600 k=2560 weight=q4_0", "batched_matmul batch=1 rows=1 n=64 k=64",
         "batched_matmul batch=1 rows=512 n=600 k=700"}) {
     lines.emplace_back(line);
   }
