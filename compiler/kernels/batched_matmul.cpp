@@ -143,7 +143,7 @@ Result<Problem> resized(const Problem& p, int64_t n, int64_t k) {
 }
 
 // Two blocks of columns, the last with a panel that is not full; two blocks of k, the last short;
-// two blocks of rows, the last with rows that fill no tile.
+// rows that fill no tile. Blocks of rows differ in the number of their tiles alone.
 Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& target) {
   const BatchedMatmul matmul(p);
   const BatchedMatmulBlocking blocking(matmul, s, target);
@@ -153,9 +153,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   const int64_t k =
       blocking.block.has_blocks(blocking.product) ? blocking.block.depth + steps : steps;
   LATHE_TRY(Problem small, resized(p, n, std::min(k, matmul.k)));
-  const int64_t rows = matmul.rows.high == 1 ? 1
-                                             : std::min<int64_t>(blocking.block.rows, 32) +
-                                                   2 * blocking.block.tile - 1;
+  const int64_t rows = matmul.rows.high == 1 ? 1 : 3 * blocking.block.tile - 1;
   return Miniature{std::move(small), {{"batch", 2}, {"rows", rows}}};
 }
 
