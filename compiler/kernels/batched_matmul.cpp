@@ -87,21 +87,23 @@ SearchSpace space(const Problem& p, const Target& target) {
              "rows of the register tile");
   space.knob("vectors", vectors, best.vectors,
              "vectors of the register tile's columns, which are a panel of b");
-  // y keeps the sums between blocks. A panel of the first depth stays in the first cache; all of a
-  // large k took a fifth longer.
+  // y keeps the sums between blocks. All of a large k took a fifth longer.
+  constexpr int64_t kDepth = 512;
   const bool few = matmul.rows.low < 8;
+  const bool deep = !few && kDepth < matmul.k;
   std::vector<int64_t> depths;
-  for (const int64_t depth : {256, 512})
-    if (matmul.out == Type::f32 && depth < matmul.k) depths.push_back(depth);
-  if (depths.size() < 2 || few) depths.push_back(0);
-  space.knob("depth", depths, few ? 0 : depths.front(), "steps of k in a block; 0: all of k");
+  for (const int64_t depth : {kDepth / 2, kDepth})
+    if (!few && matmul.out == Type::f32 && depth < matmul.k) depths.push_back(depth);
+  if (depths.size() < 2) depths.push_back(0);
+  space.knob("depth", depths, deep ? depths.back() : 0, "steps of k in a block; 0: all of k");
   space.knob("rows",
              matmul.rows.high > 96 ? std::vector<int64_t>{96, 192} : std::vector<int64_t>{96}, 96,
              "rows of a in a block");
   space.knob("columns", matmul.n > 128 ? std::vector<int64_t>{128, 512} : std::vector<int64_t>{512},
              512, "columns of b in a block, which are packed together");
   if (!matmul.must_pack_rows()) {
-    space.choice("pack", {"off", "on"}, "off",
+    // Rows that lie far apart are read from many pages.
+    space.choice("pack", {"off", "on"}, deep ? "on" : "off",
                  "whether the rows of a are first copied to one place");
   }
   space.require([=](const Schedule& s) { return registers.fit(s["tile"], s["vectors"], 1, 1); },

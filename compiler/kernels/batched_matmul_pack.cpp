@@ -10,7 +10,6 @@ namespace {
 using ir::program::BufferAccess;
 using ir::program::Builder;
 using ir::program::Compare;
-using ir::program::Count;
 using ir::program::Pointer;
 using ir::program::Program;
 using ir::program::Scalar;
