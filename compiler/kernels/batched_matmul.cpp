@@ -102,8 +102,8 @@ SearchSpace space(const Problem& p, const Target& target) {
   space.knob("columns", matmul.n > 128 ? std::vector<int64_t>{128, 512} : std::vector<int64_t>{512},
              512, "columns of b in a block, which are packed together");
   if (!matmul.must_pack_rows()) {
-    // Rows that lie far apart are read from many pages.
-    space.choice("pack", {"off", "on"}, deep ? "on" : "off",
+    // A few rows gain nothing by it.
+    space.choice("pack", {"off", "on"}, matmul.rows.low >= kLeastBlockedRows ? "on" : "off",
                  "whether the rows of a are first copied to one place");
   }
   space.require([=](const Schedule& s) { return registers.fit(s["tile"], s["vectors"], 1, 1); },

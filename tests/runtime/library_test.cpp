@@ -89,6 +89,30 @@ TEST(Library, MultipliesHeadsWhereTheyLie) {
   }
 }
 
+// As many operands as a call may have, each with strides of its own.
+TEST(Library, MultipliesWithTheLongestEpilogue) {
+  constexpr int kInputs = 12;
+  constexpr int64_t kDepth = 600;
+  std::string epilogue = "y";
+  for (int i = 0; i < kInputs; ++i) epilogue = fmt::format("add({},r{})", epilogue, i);
+  const Library library = open();
+  const auto kernel =
+      library.fetch(BatchedMatmul{.n = 3, .k = kDepth, .epilogue = epilogue, .rows = 40});
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  std::vector<float> a(40 * kDepth, 0.5F), b(kDepth * 3, 2), y(40 * 3);
+  std::vector<std::vector<float>> r;
+  std::vector<TensorView> inputs = {TensorView(a.data(), {1, 40, kDepth}),
+                                    TensorView(b.data(), {1, kDepth, 3})};
+  for (int i = 0; i < kInputs; ++i) {
+    r.emplace_back(40 * 3, static_cast<float>(i));
+    inputs.emplace_back(r.back().data(), std::initializer_list<int64_t>{1, 40, 3});
+  }
+  const TensorView result(y.data(), {1, 40, 3});
+  const Status status = (*kernel)(inputs, std::span(&result, 1));
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  for (const float value : y) EXPECT_EQ(value, kDepth + kInputs * (kInputs - 1) / 2);
+}
+
 // A stride of 0 between matrices: all batches multiply one.
 TEST(Library, MultipliesByOneMatrixForAll) {
   std::vector<float> a(2 * 3 * 4), b(4 * 5), y(2 * 3 * 5);
