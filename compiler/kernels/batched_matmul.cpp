@@ -21,6 +21,8 @@ using ir::graph::Dim;
 using ir::graph::GraphBuilder;
 using ir::graph::Var;
 
+// A panel of all k is addressed in 32 bits.
+constexpr int64_t kMostDepth = int64_t{1} << 20;
 // Of the rows of a that a thread keeps packed.
 constexpr int64_t kPackedBytes = int64_t{3} << 19;
 // Of the panels of b that it keeps packed.
@@ -262,7 +264,7 @@ const Family& batched_matmul() {
         std::move(batch),
         rows_parameter(),
         integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),
-        integer_parameter("k", 1, 1, kMaxWidth, "what is summed over: columns of a, rows of b"),
+        integer_parameter("k", 1, 1, kMostDepth, "what is summed over: columns of a, rows of b"),
         integer_parameter("group", 1, 1, 1 << 16,
                           "consecutive matrices of a and y that share one of b"),
         flag_parameter("transpose_a", false, "a lies as [k, rows]"),
