@@ -85,13 +85,26 @@ SearchSpace space(const Problem& p, const Target& target) {
   }
   const int64_t most_rows = std::min(matmul.rows.high, most_tile_rows(target));
   const TileShape best = best_shape(registers, vectors, most_rows, matmul.n, target.lanes);
-  space.knob("tile", tile_rows(registers, vectors.front(), best, matmul.rows, target), best.tile,
-             "rows of the register tile");
+  const bool few = matmul.rows.low < 8;
+  const bool narrow = vectors.size() == 1;
+  const auto fits = [=](int64_t tile, int64_t v) { return registers.fit(tile, v, 1, 1); };
+  const auto reuses = [=](int64_t tile, int64_t v) {
+    return few || (4 * tile * v > 3 * best.sums() && (narrow || tile + v <= tile * v));
+  };
+  std::vector<int64_t> tiles = tile_rows(registers, vectors.front(), best, matmul.rows, target);
+  const auto is_tile = [&](int64_t tile, int64_t v) { return fits(tile, v) && reuses(tile, v); };
+  std::erase_if(tiles, [&](int64_t tile) {
+    return std::none_of(vectors.begin(), vectors.end(),
+                        [&](int64_t v) { return is_tile(tile, v); });
+  });
+  std::erase_if(vectors, [&](int64_t v) {
+    return std::none_of(tiles.begin(), tiles.end(), [&](int64_t tile) { return is_tile(tile, v); });
+  });
+  space.knob("tile", tiles, best.tile, "rows of the register tile");
   space.knob("vectors", vectors, best.vectors,
              "vectors of the register tile's columns, which are a panel of b");
   // y keeps the sums between blocks. All of a large k took a fifth longer.
   constexpr int64_t kDepth = 512;
-  const bool few = matmul.rows.low < 8;
   const bool deep = !few && kDepth < matmul.k;
   std::vector<int64_t> depths;
   for (const int64_t depth : {kDepth / 2, kDepth})
@@ -108,17 +121,11 @@ SearchSpace space(const Problem& p, const Target& target) {
     space.choice("pack", {"off", "on"}, matmul.rows.low >= kLeastBlockedRows ? "on" : "off",
                  "whether the rows of a are first copied to one place");
   }
-  space.require([=](const Schedule& s) { return registers.fit(s["tile"], s["vectors"], 1, 1); },
+  space.require([=](const Schedule& s) { return fits(s["tile"], s["vectors"]); },
                 "the tile's sums and a step's operands must fit the vector registers");
-  if (!few) {
-    space.require([=](const Schedule& s) { return 4 * s["tile"] * s["vectors"] > 3 * best.sums(); },
-                  "a tile of many rows must reuse what it loads");
-  }
-  if (!few && vectors.size() > 1) {
-    space.require(
-        [=](const Schedule& s) { return s["tile"] + s["vectors"] <= s["tile"] * s["vectors"]; },
-        "a tile of many rows must not load more than it multiplies");
-  }
+  space.require(
+      [=](const Schedule& s) { return reuses(s["tile"], s["vectors"]); },
+      "a tile of many rows must reuse what it loads, and load no more than it multiplies");
   return space;
 }
 
