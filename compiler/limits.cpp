@@ -37,6 +37,7 @@ std::vector<LimitRow> make_table() {
   add_rows(table, "elementwise", {1e-6, 1e-5});
   add_rows(table, "embedding", {0, 0});
   add_rows(table, "linear", {4e-6, 4e-6});
+  add_rows(table, "batched_matmul", {1e-5, 4e-6});
   table.push_back({"quantize", Type::q8_0, {0, 0}});
   return table;
 }

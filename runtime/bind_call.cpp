@@ -1,5 +1,6 @@
 // The argument checks of a kernel call. Everything a caller can get wrong is found here, before any
 // generated code runs.
+#include <array>
 #include <string>
 
 #include "runtime/launch.h"
@@ -65,6 +66,27 @@ bool interleaved(const TensorView& a, const TensorView& b) {
       static_cast<int64_t>(reinterpret_cast<intptr_t>(b.data) - reinterpret_cast<intptr_t>(a.data));
   const int64_t shift = ((distance % stride) + stride) % stride;
   return shift >= bytes_below(a, 1) && shift + bytes_below(b, 1) <= stride;
+}
+
+// A dimension whose stride does not pass over all that lies within it: two elements of the view
+// would be one memory. Which dimensions lie within which, their strides say, not their order: heads
+// may lie side by side in a row. -1: there is none.
+int overlapping_dimension(const TensorView& view) {
+  std::array<int, TensorView::kMaxRank> inner{};
+  int count = 0;
+  for (int k = 0; k + 1 < view.rank; ++k) {
+    if (view.shape[k] <= 1) continue;
+    int at = count++;
+    for (; at > 0 && view.strides[inner[at - 1]] > view.strides[k]; --at) inner[at] = inner[at - 1];
+    inner[at] = k;
+  }
+  int64_t within = bytes_below(view, view.rank - 1);
+  for (int i = 0; i < count; ++i) {
+    const int k = inner[i];
+    if (byte_stride(view, k) < within) return k;
+    within += (view.shape[k] - 1) * byte_stride(view, k);
+  }
+  return -1;
 }
 
 bool identical(const TensorView& a, const TensorView& b) {
@@ -150,16 +172,19 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
     if (stride < 0 || stride > (int64_t{1} << 48) || stride % info.block_elements != 0)
       return refuse(kernel, rule,
                     fmt::format("stride {} of dimension {} is not usable", stride, k));
-    if (rule.output && view.shape[k] > 1 && byte_stride(view, k) < bytes_below(view, k + 1)) {
-      return refuse(kernel, rule,
-                    fmt::format("an output's rows overlap: stride {} of dimension {}", stride, k));
-    }
     if (const int variable = rule.stride_variables[k]; variable >= 0) {
       call.variables[variable] = byte_stride(view, k);
     } else if (view.shape[k] > 1 && stride != view.shape[k + 1] * view.strides[k + 1]) {
       return refuse(kernel, rule,
                     fmt::format("found stride {} of dimension {}, expected {}: it must be dense",
                                 stride, k, view.shape[k + 1] * view.strides[k + 1]));
+    }
+  }
+  if (rule.output && view.rank > 1) {
+    if (const int k = overlapping_dimension(view); k >= 0) {
+      return refuse(
+          kernel, rule,
+          fmt::format("an output's rows overlap: stride {} of dimension {}", view.strides[k], k));
     }
   }
   return {};

@@ -62,6 +62,7 @@ struct Executor::Prepared {
     std::shared_ptr<const FetchedKernel> kernel;  // of a kernel call
     std::vector<ValueId> operands;
     std::vector<std::vector<int64_t>> shapes;  // as the kernel's signature has them
+    bool shares_first = false;                 // the first operand's first stride is 0
     Graph host;                                // of a host call
     std::vector<ValueId> host_inputs;
   };
@@ -99,6 +100,7 @@ Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
       LATHE_TRY(lowering::BoundProblem problem, lowering::problem_of(call, prepared->lowered));
       LATHE_TRY(launch.kernel, library_->fetch(problem.problem));
       launch.operands = std::move(problem.operands);
+      launch.shares_first = problem.shares_first;
       for (const OperandRule& rule : launch.kernel->kernel->operands) {
         std::vector<int64_t> shape;
         for (const auto& dim : rule.shape) {
@@ -193,6 +195,7 @@ Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs
                            static_cast<DataType>(graph.type(step.operands[k]).element),
                            step.shapes[k].data(), static_cast<int>(step.shapes[k].size()));
       }
+      if (step.shares_first) views.front().strides[0] = 0;
       if (execution_ == Execution::interpreted) {
         LATHE_CHECK(launch_interpreted(*step.kernel->kernel, views, step.kernel->pool->threads()));
       } else {

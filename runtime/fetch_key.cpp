@@ -25,6 +25,7 @@ enum class Tag : uint64_t {
   embedding,
   quantize,
   linear,
+  batched_matmul,
   elementwise,
   line,
 };
@@ -75,6 +76,16 @@ Result<ProblemBuilder> start(std::string_view family, int64_t rows, DataType typ
   return builder;
 }
 
+// One more type, whose parameter is `name`.
+Status set_type(ProblemBuilder& builder, std::string_view family, std::string_view name,
+                DataType type) {
+  if (!is_known(type))
+    return fail(ErrorCode::invalid_argument, "{}: {} number {} is unknown", family, name,
+                static_cast<int>(type));
+  builder.set(name, static_cast<ir::Type>(type));
+  return {};
+}
+
 Result<Problem> row_problem(std::string_view family, int64_t rows, int64_t width, DataType type) {
   LATHE_TRY(ProblemBuilder builder, start(family, rows, type));
   return builder.set("width", width).build();
@@ -107,6 +118,11 @@ FetchKey fetch_key(const Quantize& op) { return pack(Tag::quantize, op.rows, op.
 FetchKey fetch_key(const Linear& op) {
   return pack_text(Tag::linear, op.epilogue, op.rows, op.n, op.k, op.weight, op.pair,
                    int64_t{op.panel}, op.type, op.out);
+}
+FetchKey fetch_key(const BatchedMatmul& op) {
+  const int64_t ways = (op.transpose_a ? 1 : 0) + (op.transpose_b ? 2 : 0);
+  return pack_text(Tag::batched_matmul, op.epilogue, op.batch, op.rows, op.n, op.k, op.group, ways,
+                   op.type, op.b_type, op.out);
 }
 FetchKey fetch_key(const Elementwise& op) {
   return pack_text(Tag::elementwise, op.expression, op.rows, op.width, op.type, op.out);
@@ -169,22 +185,26 @@ Result<Problem> make_problem(const Quantize& op) {
 }
 Result<Problem> make_problem(const Linear& op) {
   LATHE_TRY(ProblemBuilder builder, start("linear", op.rows, op.type));
-  for (const auto& [name, type] : {std::pair{"out", op.out}, std::pair{"weight", op.weight}}) {
-    if (!is_known(type))
-      return fail(ErrorCode::invalid_argument, "linear: {} number {} is unknown", name,
-                  static_cast<int>(type));
-    builder.set(name, static_cast<ir::Type>(type));
-  }
+  LATHE_CHECK(set_type(builder, "linear", "out", op.out));
+  LATHE_CHECK(set_type(builder, "linear", "weight", op.weight));
   builder.set("n", op.n).set("k", op.k).set("panel", int64_t{op.panel}).set("pair", op.pair);
   return builder.set_text("epilogue", op.epilogue).build();
 }
+Result<Problem> make_problem(const BatchedMatmul& op) {
+  LATHE_TRY(ProblemBuilder builder, start("batched_matmul", op.rows, op.type));
+  if (op.batch < 1)
+    return fail(ErrorCode::invalid_argument, "batched_matmul: batch is {}, expected at least 1",
+                op.batch);
+  LATHE_CHECK(set_type(builder, "batched_matmul", "out", op.out));
+  LATHE_CHECK(set_type(builder, "batched_matmul", "b_type", op.b_type));
+  builder.set("batch", compiler::bucket_of(op.batch)).set("n", op.n).set("k", op.k);
+  builder.set("group", op.group).set("transpose_a", op.transpose_a);
+  return builder.set("transpose_b", op.transpose_b).set_text("epilogue", op.epilogue).build();
+}
 Result<Problem> make_problem(const Elementwise& op) {
   LATHE_TRY(ProblemBuilder builder, start("elementwise", op.rows, op.type));
-  if (!is_known(op.out))
-    return fail(ErrorCode::invalid_argument, "elementwise: out number {} is unknown",
-                static_cast<int>(op.out));
-  builder.set("width", op.width).set_text("expr", op.expression);
-  return builder.set("out", static_cast<ir::Type>(op.out)).build();
+  LATHE_CHECK(set_type(builder, "elementwise", "out", op.out));
+  return builder.set("width", op.width).set_text("expr", op.expression).build();
 }
 
 }  // namespace lathe::runtime

@@ -24,6 +24,7 @@ FetchKey fetch_key(const Rope& op);
 FetchKey fetch_key(const Embedding& op);
 FetchKey fetch_key(const Quantize& op);
 FetchKey fetch_key(const Linear& op);
+FetchKey fetch_key(const BatchedMatmul& op);
 FetchKey fetch_key(const Elementwise& op);
 /// A problem line of any length, by a 128-bit hash.
 FetchKey fetch_key(std::string_view problem_line);
@@ -40,6 +41,7 @@ Result<compiler::Problem> make_problem(const Rope& op);
 Result<compiler::Problem> make_problem(const Embedding& op);
 Result<compiler::Problem> make_problem(const Quantize& op);
 Result<compiler::Problem> make_problem(const Linear& op);
+Result<compiler::Problem> make_problem(const BatchedMatmul& op);
 Result<compiler::Problem> make_problem(const Elementwise& op);
 
 }  // namespace lathe::runtime

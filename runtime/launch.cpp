@@ -11,7 +11,8 @@ namespace {
 
 namespace plan = ir::plan;
 
-constexpr int kMaxSlots = 32;
+// Of a program: each operand and its strides, scratch, and what blocks of rows, columns and k need.
+constexpr int kMaxSlots = 4 * BoundCall::kMaxOperands;
 constexpr int kMaxNest = 4;
 
 // Working memory of one thread, kept between launches.

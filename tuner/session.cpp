@@ -50,7 +50,8 @@ class Session {
     }
     for (TaskSearch& search : searches_) {
       if (stop()) break;
-      if (!search.has_baseline() && search.problem_note.empty()) LATHE_CHECK(race(search, search.baseline_job(), false));
+      if (!search.has_baseline() && search.problem_note.empty())
+        LATHE_CHECK(race(search, search.baseline_job(), false));
     }
     while (!stop()) {
       TaskSearch* next = neediest();

@@ -31,14 +31,15 @@ const std::vector<const Family*>& catalogue() {
   using namespace kernels;
   static const std::vector<const Family*> families = {
       &rms_norm(),  // norms
-      &layer_norm(),  &normalize(), &softmax(),
+      &layer_norm(),     &normalize(), &softmax(),
       &gelu(),  // activations
-      &silu(),        &relu(),      &swiglu(),
+      &silu(),           &relu(),      &swiglu(),
       &rope(),  // position
       &elementwise(),
       &embedding(),  // data
       &quantize(),
       &linear(),  // matrix products
+      &batched_matmul(),
   };
   return families;
 }

@@ -18,5 +18,6 @@ const Family& elementwise();
 const Family& embedding();
 const Family& quantize();
 const Family& linear();
+const Family& batched_matmul();
 
 }  // namespace lathe::compiler::kernels

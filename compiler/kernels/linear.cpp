@@ -5,10 +5,11 @@
 #include "compiler/kernels/linear.h"
 
 #include <algorithm>
-#include <array>
 
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/linear_int8.h"
+#include "compiler/kernels/linear_quantised.h"
+#include "compiler/kernels/tile_shape.h"
 #include "compiler/weight_packing.h"
 
 namespace lathe::compiler::kernels {
@@ -85,41 +86,6 @@ Result<ir::graph::Graph> reference(const Problem& p) {
   return graph.finish({fragment_graph(graph, linear.epilogue, operands, linear.out)});
 }
 
-// Registers of a tile: its sums, a step's vectors of w, one of x, the product where it is rounded
-// before it is added. A single row takes its vectors of w as memory operands.
-struct TileRegisters {
-  int64_t available;
-  bool fused;
-  bool fit(int64_t tile, int64_t vectors, int64_t streams, int64_t chains) const {
-    const int64_t wide = vectors * streams;
-    const int64_t loaded = tile == 1 ? 1 : wide;
-    return tile * wide * chains + loaded + 1 + (fused ? 0 : 1) <= available;
-  }
-};
-
-constexpr std::array<int64_t, 10> kTiles = {1, 2, 3, 4, 5, 6, 7, 9, 12, 14};
-
-/// Tile and vectors that multiply most for what they load.
-struct TileShape {
-  int64_t tile = 1, vectors = 1;
-};
-TileShape best_shape(const TileRegisters& registers, const std::vector<int64_t>& vectors,
-                     int64_t most_rows) {
-  TileShape best;
-  double most = 0;
-  for (const int64_t v : vectors) {
-    for (const int64_t tile : kTiles) {
-      if (tile > most_rows || !registers.fit(tile, v, 1, 1)) continue;
-      const double ratio = static_cast<double>(tile * v) / static_cast<double>(tile + v);
-      if (ratio > most) {
-        most = ratio;
-        best = {tile, v};
-      }
-    }
-  }
-  return best;
-}
-
 SearchSpace space(const Problem& p, const Target& target) {
   const Linear linear(p);
   if (linear.by_channel()) return int8_linear_space(linear, target);
@@ -133,17 +99,10 @@ SearchSpace space(const Problem& p, const Target& target) {
   std::vector<int64_t> vectors;
   for (int64_t v = 1; v <= panel_vectors; ++v)
     if (panel_vectors % v == 0 && registers.fit(1, v, 1, 1)) vectors.push_back(v);
-  // Narrow lanes need many instructions for each row of a panel: large tiles would be long code.
-  const int64_t most_rows = target.lanes >= 8 ? kTiles.back() : target.lanes >= 4 ? 6 : 2;
-  const TileShape best = best_shape(registers, vectors, std::min(linear.rows.high, most_rows));
-  // Tiles that reuse what they load, or that a few rows fill.
+  const int64_t most_rows = std::min(linear.rows.high, most_tile_rows(target));
+  const TileShape best = best_shape(registers, vectors, most_rows, /*columns=*/0, target.lanes);
   const bool few = linear.rows.low < 8;
-  std::vector<int64_t> tiles;
-  for (const int64_t tile : kTiles) {
-    if (tile > std::min(linear.rows.high, most_rows)) continue;
-    if (!registers.fit(tile, vectors.front(), 1, 1)) continue;
-    if (few || 2 * tile >= best.tile) tiles.push_back(tile);
-  }
+  const auto tiles = tile_rows(registers, vectors.front(), best, linear.rows, target);
   const int64_t tile = best.tile;
   space.knob("tile", tiles, tile, "rows of the register tile");
   space.knob("vectors", vectors, best.vectors, "vectors of a panel that a tile multiplies at once");
@@ -216,9 +175,8 @@ SearchSpace space(const Problem& p, const Target& target) {
       [=](const Schedule& s) { return s["streams"] == 1 || s["vectors"] == panel_vectors; },
       "panels are read side by side only as a whole");
   if (!few) {
-    space.require(
-        [=](const Schedule& s) { return 2 * s["tile"] * s["vectors"] > best.tile * best.vectors; },
-        "a tile of many rows must reuse what it loads");
+    space.require([=](const Schedule& s) { return 2 * s["tile"] * s["vectors"] > best.sums(); },
+                  "a tile of many rows must reuse what it loads");
   }
   return space;
 }
@@ -304,7 +262,7 @@ Result<Sample> sample(const Problem& p) {
   for (size_t i = 1; i < linear.signature.size(); ++i) {
     const Port& port = linear.signature[i];
     const auto last = static_cast<int>(port.shape.size()) - 1;
-    if (is_weight_part(port.name)) {
+    if (i < linear.first_input()) {
       sample.takes.push_back({static_cast<int>(i), 0, panels});
     } else if (port.shape.back() == ir::graph::Dim(linear.n)) {
       sample.takes.push_back({static_cast<int>(i), last, columns});
@@ -314,10 +272,6 @@ Result<Sample> sample(const Problem& p) {
 }
 
 }  // namespace
-
-bool is_weight_part(std::string_view operand) {
-  return operand == "w" || operand == "w_scales" || operand == "w_factors";
-}
 
 Linear::Linear(const Problem& p)
     : name(p.family().name),
@@ -379,6 +333,7 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
                              : linear.rows.low >= kLeastBlockedRows && linear.widens(target)),
       prefetch(s.has("prefetch") ? s["prefetch"] : 0),
       next_panel(s.has("next") && s["next"] == 1),
+      prefetch_y(pack),
       shares_scales(linear.weight == Type::q4_K && linear.rows.low >= kLeastBlockedRows) {}
 
 int64_t LinearBlocking::expanded_bytes(const Linear& linear) const {
@@ -395,6 +350,7 @@ const Family& linear() {
     linear.name = "linear";
     linear.summary = "y = epilogue(x * transpose(w)), w a packed constant weight";
     linear.example = "linear rows=512..2047 n=6144 k=2048 weight=bf16";
+    linear.revision = 2;
     linear.parameters = {
         rows_parameter(),
         integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),

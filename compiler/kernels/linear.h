@@ -14,19 +14,21 @@
 
 namespace lathe::compiler::kernels {
 
-/// y = epilogue(x · wᵀ), w a constant [n, k] in panels (compiler/weight_packing.h).
+/// y = epilogue(x · wᵀ), w [n, k] in panels (compiler/weight_packing.h): a constant of `linear`, or
+/// what another family has packed.
 struct Linear {
+  Linear() = default;
   explicit Linear(const Problem& problem);
 
   std::string name;
   Bucket rows;
-  int64_t n, k;
-  int64_t panel;  ///< columns of w that lie side by side
-  bool pair;      ///< a panel is half of w's first n rows (y) and half of its last n (z)
-  ir::Type type, out, weight;
+  int64_t n = 1, k = 1;
+  int64_t panel = 1;  ///< columns of w that lie side by side
+  bool pair = false;  ///< a panel is half of w's first n rows (y) and half of its last n (z)
+  ir::Type type = ir::Type::f32, out = ir::Type::f32, weight = ir::Type::f32;
   Fragment epilogue;
   Signature signature;              ///< x, w's parts, the epilogue's inputs; y
-  std::vector<int64_t> part_bytes;  ///< of one panel, for each part of w
+  std::vector<int64_t> part_bytes;  ///< from panel to panel, for each part of w
 
   /// Whether w is of codes, and x is quantised to meet it.
   bool quantised() const { return ir::info(weight).block_elements > 1 || by_channel(); }
@@ -50,28 +52,27 @@ struct Linear {
 constexpr int64_t kLeastBlockedRows = 32;  ///< fewer rows than this pass over w once
 constexpr int64_t kLeastExpandedRows = 8;  ///< fewer are not worth widening a panel ahead of them
 
-/// Whether an operand is a part of the packed weight.
-bool is_weight_part(std::string_view operand);
-
 /// A schedule's numbers for one problem.
 struct LinearBlocking {
+  LinearBlocking() = default;
   LinearBlocking(const Linear& linear, const Schedule& schedule, const ir::Target& target);
 
-  int tile;            ///< rows of the register tile
-  int vectors;         ///< vectors of its columns
-  int parts;           ///< tiles that a panel's width takes, one after the other
-  int streams;         ///< panels side by side in a tile, each a stream of memory of its own
-  int chains;          ///< sums that an accumulator is split into, so that no FMA waits for another
-  int unroll;          ///< steps of k in one trip
-  int64_t depth;       ///< steps of k in a block
-  bool depth_inside;   ///< whether a panel is finished before the next begins
-  int64_t rows;        ///< rows of x in a block, a multiple of the tile
-  int64_t panels;      ///< panels of w in a block; 0: all
-  bool pack;           ///< whether the rows of x are first copied to one place, as f32
-  bool expand;         ///< whether a panel is widened once for all rows of the block
-  int64_t prefetch;    ///< bytes of w asked for ahead of their use
-  bool next_panel;     ///< whether a panel's tiles ask for the next panel
-  bool shares_scales;  ///< whether q4_K's scales are multiplied out once for all rows of the block
+  int tile = 1;       ///< rows of the register tile
+  int vectors = 1;    ///< vectors of its columns
+  int parts = 1;      ///< tiles that a panel's width takes, one after the other
+  int streams = 1;    ///< panels side by side in a tile, each a stream of memory of its own
+  int chains = 1;     ///< sums that an accumulator is split into, so that no FMA waits for another
+  int unroll = 4;     ///< steps of k in one trip
+  int64_t depth = 1;  ///< steps of k in a block
+  bool depth_inside = false;   ///< whether a panel is finished before the next begins
+  int64_t rows = 1;            ///< rows of x in a block, a multiple of the tile
+  int64_t panels = 0;          ///< panels of w in a block; 0: all
+  bool pack = true;            ///< whether the rows of x are first copied to one place, as f32
+  bool expand = false;         ///< whether a panel is widened once for all rows of the block
+  int64_t prefetch = 0;        ///< bytes of w asked for ahead of their use
+  bool next_panel = false;     ///< whether a panel's tiles ask for the next panel
+  bool prefetch_y = true;      ///< whether a tile asks for the lines of y that it will write
+  bool shares_scales = false;  ///< whether q4_K's scales are multiplied out once for the block
 
   /// Blocks of k in order: between them y holds the sums.
   bool has_blocks(const Linear& linear) const { return depth < linear.k; }

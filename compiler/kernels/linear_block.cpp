@@ -33,24 +33,25 @@ class BlockWriter {
       x_ = b_.buffer("x", QuantisedRows(linear, target).codes, BufferAccess::read, -127, 127);
       factors_ = b_.buffer("x_factors", ir::Type::f32, BufferAccess::read);
     } else {
-      x_ = b_.buffer("x", s_.pack ? ir::Type::f32 : linear.type, BufferAccess::read);
+      x_ = b_.buffer(linear.signature.front().name, s_.pack ? ir::Type::f32 : linear.type,
+                     BufferAccess::read);
     }
-    for (const Port& port : linear.signature) {
-      if (!is_weight_part(port.name)) continue;
+    for (size_t i = 1; i < linear.first_input(); ++i) {
+      const Port& port = linear.signature[i];
       w_parts_.push_back(linear.weight == ir::Type::q8_0 && port.type == ir::Type::i8
                              ? b_.buffer(port.name, port.type, BufferAccess::read, -127, 127)
                              : b_.buffer(port.name, port.type, BufferAccess::read));
     }
     w_ = w_parts_.front();
-    for (const Port& port : linear.signature) {
-      if (!is_epilogue_input(port)) continue;
+    for (size_t i = linear.first_input(); i + 1 < linear.signature.size(); ++i) {
+      const Port& port = linear.signature[i];
       inputs_.push_back({&port, b_.buffer(port.name, port.type, BufferAccess::read), {}});
     }
     const bool partial = s_.has_outer_blocks(linear);
     y_ = b_.buffer("y", linear.out, partial ? BufferAccess::read_write : BufferAccess::write);
     if (s_.expanded_bytes(linear) > 0)
       expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
-    if (s_.keeps_sums(linear)) tile_ = b_.buffer("tile", ir::Type::f32, BufferAccess::read_write);
+    if (s_.keeps_sums(linear)) tile_ = b_.buffer("y.sums", ir::Type::f32, BufferAccess::read_write);
     rows_ = b_.parameter("rows");
     panels_ = b_.parameter("panels");
     if (s_.has_outer_blocks(linear)) {
@@ -58,7 +59,7 @@ class BlockWriter {
       before_ = b_.parameter("before");
       after_ = b_.parameter("after");
     }
-    if (!s_.pack) x_stride_ = b_.parameter("x.stride0");
+    if (!s_.pack) x_stride_ = b_.parameter(linear.signature.front().name + ".stride0");
     y_stride_ = b_.parameter("y.stride0");
     for (Input& input : inputs_)
       if (input.port->row_dimension() >= 0)
@@ -121,9 +122,6 @@ class BlockWriter {
     }
   }
 
-  bool is_epilogue_input(const Port& port) const {
-    return !port.output && port.name != "x" && !is_weight_part(port.name);
-  }
   int64_t panel_bytes() const { return linear_.part_bytes.front(); }
   // Between packed rows.
   int64_t x_row_bytes() const {
@@ -213,8 +211,9 @@ class BlockWriter {
   }
 
   void tile(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
-    // What y holds is needed at the end only.
-    if (depth_.reg.valid()) prefetch_rows(y_row, rows);
+    // y is written, and between blocks of k read, at the end only. Where rows are many, it is far
+    // away: unless asked for, its lines would hold up the tiles that follow.
+    if (s_.prefetch_y) prefetch_rows(y_row, rows);
     if (linear_.has_plain_epilogue() || !s_.has_blocks(linear_)) {
       for (part_ = 0; part_ < s_.parts; ++part_)
         if (stored_vectors() > 0 || linear_.pair) multiply(rows, x_row, y_row, at);
@@ -299,8 +298,9 @@ class BlockWriter {
 
   void prefetch_rows(Pointer y_row, int rows) {
     const Pointer y = b_.copy(y_row);
+    const int64_t bytes = columns() * ir::size_of(linear_.out);
     for (int row = 0; row < rows; ++row) {
-      b_.prefetch(y, 0);
+      for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(y, at);
       if (row + 1 < rows) b_.advance(y, y_stride_);
     }
   }

@@ -39,7 +39,7 @@ int only_product(const LoweredGraph& lowered, const Call& consumer, ValueId valu
   const int p = lowered.producer(value);
   if (p < 0 || !is_full_reader(consumer.prologue, value) || lowered.uses(value) != 1) return -1;
   const Call& product = lowered.calls[static_cast<size_t>(p)];
-  return product.is("linear") && same_rows(product, consumer) ? p : -1;
+  return product.is_product() && same_rows(product, consumer) ? p : -1;
 }
 
 // What packs the weight of a product.
@@ -64,6 +64,7 @@ std::optional<Pair> find_pair(const LoweredGraph& lowered) {
     if (products.size() != 2) continue;
     const Call& a = lowered.calls[static_cast<size_t>(products[0].first)];
     const Call& b = lowered.calls[static_cast<size_t>(products[1].first)];
+    if (!a.is("linear") || !b.is("linear")) continue;
     if (a.values != b.values || a.inputs.front() != b.inputs.front() ||
         value_or(a, "pair", "false") == "true") {
       continue;

@@ -91,6 +91,8 @@ bool Call::is_norm() const {
   return is("rms_norm") || is("layer_norm") || is("normalize") || is("softmax");
 }
 
+bool Call::is_product() const { return is("linear") || is("batched_matmul"); }
+
 std::vector<ValueId> Call::reads() const {
   std::vector<ValueId> list;
   const auto add = [&](ValueId value) {
@@ -140,7 +142,7 @@ std::string print(const LoweredGraph& lowered) {
           text += " prologue=" + text_of(call.prologue, lowered.graph);
           text += " epilogue=" + text_of(call.epilogue, lowered.graph);
         }
-        if (call.is("linear")) text += " epilogue=" + text_of(call.epilogue, lowered.graph);
+        if (call.is_product()) text += " epilogue=" + text_of(call.epilogue, lowered.graph);
         break;
       }
       case CallKind::view: text += "view"; break;

@@ -54,9 +54,11 @@ struct Call {
   CallKind kind = CallKind::host;
   std::string family;                         ///< of a kernel
   std::map<std::string, std::string> values;  ///< the problem's parameters but fragments and rows
-  /// Of norms; an elementwise kernel's is in prologue, that of linear in epilogue.
+  /// Of norms; an elementwise kernel's is in prologue, that of a product in epilogue.
   Chain prologue, epilogue;
   int64_t rows = 1, width = 1;  ///< what the operands flatten to
+  int64_t batch = 1;            ///< of batched_matmul: of how many matrices the rows are
+  bool shares_first = false;    ///< of batched_matmul: all multiply the one matrix that a is
   std::vector<ValueId> inputs;  ///< further operands: weight, tables, positions, …
   std::vector<ValueId> outputs;
   WeightLayout layout{};    ///< of a pack
@@ -66,6 +68,7 @@ struct Call {
 
   bool is(std::string_view name) const { return kind == CallKind::kernel && family == name; }
   bool is_norm() const;
+  bool is_product() const;  ///< linear or batched_matmul
   /// All graph values it reads.
   std::vector<ValueId> reads() const;
 };
@@ -92,6 +95,7 @@ struct BoundProblem {
   Problem problem;
   Sizes sizes;
   std::vector<ValueId> operands;
+  bool shares_first = false;  ///< the first operand's first stride is 0
 };
 /// Fragment inputs are named x, r, s, t, … in order of appearance, so that equal chains of
 /// different graphs are one problem; chains that a family of their own computes (silu, gelu,

@@ -13,23 +13,28 @@ namespace {
 // operand that families name themselves.
 constexpr std::array<std::string_view, 16> kNames = {"x", "r", "s", "t", "u", "v", "w", "a",
                                                      "b", "c", "d", "e", "f", "g", "i", "j"};
-// For linear, whose operands are x and the parts of w: a bias is called b, a residual r.
-constexpr std::array<std::string_view, 6> kVectors = {"b", "c", "e", "f", "g", "h"};
-constexpr std::array<std::string_view, 6> kMatrices = {"r", "s", "t", "u", "v", "a"};
+// For products, whose operands are x and the parts of w, or a and b: a bias is called b (with a
+// variable b: c), a residual r.
+constexpr std::array<std::string_view, 7> kVectors = {"b", "c", "e", "f", "g", "h", "k"};
+constexpr std::array<std::string_view, 7> kMatrices = {"r", "s", "t", "u", "v", "a", "d"};
 constexpr std::array<std::string_view, 6> kColumns = {"i", "j", "l", "n", "o", "p"};
 
 class Namer {
  public:
-  explicit Namer(bool by_kind) : by_kind_(by_kind) {}
+  explicit Namer(const Call& call)
+      : by_kind_(call.is_product()), two_sides_(call.is("batched_matmul")) {}
 
   std::string name(const std::pair<ValueId, std::string>& leaf) {
     for (size_t i = 0; i < leaves_.size(); ++i)
       if (leaves_[i] == leaf) return names_[i];
     using Names = std::span<const std::string_view>;
-    const Names list = !by_kind_              ? Names(kNames)
-                       : leaf.second == "vec" ? Names(kVectors)
-                       : leaf.second == "col" ? Names(kColumns)
-                                              : Names(kMatrices);
+    const Names all = !by_kind_              ? Names(kNames)
+                      : leaf.second == "vec" ? Names(kVectors)
+                      : leaf.second == "col" ? Names(kColumns)
+                                             : Names(kMatrices);
+    std::vector<std::string_view> list;
+    for (const std::string_view name : all)
+      if (!two_sides_ || (name != "a" && name != "b")) list.push_back(name);
     const auto same_kind =
         static_cast<size_t>(std::count_if(leaves_.begin(), leaves_.end(), [&](const auto& other) {
           return !by_kind_ || other.second == leaf.second;
@@ -49,6 +54,7 @@ class Namer {
 
  private:
   bool by_kind_;
+  bool two_sides_;  ///< the family has operands a and b
   bool complete_ = true;
   std::vector<std::pair<ValueId, std::string>> leaves_;
   std::vector<std::string> names_;
@@ -88,8 +94,8 @@ const std::vector<NamedChain>& named_chains() {
 
 Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   std::string family = call.family;
-  Namer names(call.is("linear"));
-  std::string line = fmt::format(" rows={}", call.rows);
+  Namer names(call);
+  std::string line = fmt::format(" rows={}", call.rows / call.batch);
   std::map<std::string, ValueId, std::less<>> operands;
   const auto add_width = [&] { line += fmt::format(" width={}", call.width); };
   const NamedChain* named = nullptr;
@@ -108,7 +114,7 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
     line += " prologue=" + text_of(call.prologue, names);
     line += " epilogue=" + text_of(call.epilogue, names);
     add_width();
-  } else if (call.is("linear")) {
+  } else if (call.is_product()) {
     line += " epilogue=" + text_of(call.epilogue, names);
   } else if (!call.is("rope")) {
     add_width();
@@ -121,7 +127,9 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   BoundProblem bound;
   LATHE_TRY(bound.problem, parse_problem(family + line));
   LATHE_TRY(const ir::graph::Graph reference, bound.problem.family().reference(bound.problem));
-  bound.sizes["rows"] = call.rows;
+  bound.sizes["rows"] = call.rows / call.batch;
+  if (call.is("batched_matmul")) bound.sizes["batch"] = call.batch;
+  bound.shares_first = call.shares_first;
   size_t next = 0;
   for (ValueId id : reference.inputs) {
     std::string_view name = reference.value(id).name;
@@ -142,7 +150,7 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
     const auto& shape = reference.type(id).shape;
     const auto& actual = lowered.graph.type(value).shape;
     for (size_t k = 0; k < shape.size() && shape.size() == actual.size(); ++k) {
-      if (!shape[k].is_number() && shape[k].symbol != "rows")
+      if (!shape[k].is_number() && bound.sizes.count(shape[k].symbol) == 0)
         bound.sizes[shape[k].symbol] = actual[k].number() / shape[k].factor;
     }
   }

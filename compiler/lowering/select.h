@@ -14,6 +14,15 @@ namespace lathe::compiler::lowering {
 bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                    std::string& reason);
 
+/// A `matmul` node of which neither side is a matrix that can be packed once, as the call that
+/// multiplies. False, with the reason, for what batched_matmul does not compute.
+bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                           std::string& reason);
+
+/// Where `value` is a transpose of just the last two dimensions of another: that other; else -1.
+/// Products read it the other way about, and the transpose is dropped if nothing else reads it.
+ValueId untransposed(const LoweredGraph& lowered, ValueId value);
+
 /// Values for the parts of a packing step's layout, as its outputs.
 void add_parts(LoweredGraph& lowered, Call& pack);
 

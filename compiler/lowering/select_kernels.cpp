@@ -47,7 +47,7 @@ class Selector {
     mark_live();
     for (size_t i = 0; i < lowered_.graph.nodes.size(); ++i)
       if (live_[i]) select(static_cast<int32_t>(i));
-    drop_inlined_constants();
+    drop_unread();
     return std::move(lowered_);
   }
 
@@ -91,8 +91,10 @@ class Selector {
       done = embedding(node, call, reason);
     } else if (op == "quantize") {
       done = quantize(node, call, reason);
-    } else if (op == "linear" || op == "matmul") {
+    } else if (op == "linear" || (op == "matmul" && type(node.operands[1]).shape.size() == 2)) {
       done = select_linear(lowered_, node, call, reason);
+    } else if (op == "matmul") {
+      done = select_batched_matmul(lowered_, node, call, reason);
     }
     if (!done) {
       call = Call{};
@@ -309,12 +311,14 @@ class Selector {
     return true;
   }
 
-  // Constants that every reader has taken in as a number need no call.
-  void drop_inlined_constants() {
+  // Constants that every reader has taken in as a number, and transposes that every reader has
+  // taken in as the other way to read, need no call.
+  void drop_unread() {
     for (size_t i = lowered_.calls.size(); i-- > 0;) {
       const Call& call = lowered_.calls[i];
       if (call.kind != CallKind::host || call.node < 0) continue;
-      if (graph().nodes[static_cast<size_t>(call.node)].op->name != "constant") continue;
+      const std::string_view op = graph().nodes[static_cast<size_t>(call.node)].op->name;
+      if (op != "constant" && op != "transpose") continue;
       if (lowered_.uses(call.outputs.front()) == 0)
         lowered_.calls.erase(lowered_.calls.begin() + static_cast<ptrdiff_t>(i));
     }

@@ -78,11 +78,15 @@ void add_parts(LoweredGraph& lowered, Call& pack) {
 }
 
 bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::string& reason) {
-  const ValueId weight = node.operands[1];
+  ValueId weight = node.operands[1];
+  bool transposed = node.op->name == "matmul";  // its second operand is [k, n]
+  if (const ValueId source = untransposed(lowered, weight); source >= 0) {
+    weight = source;
+    transposed = !transposed;
+  }
   const TensorType x = lowered.graph.type(node.operands[0]);
   const TensorType w = lowered.graph.type(weight);
   const TensorType y = lowered.graph.type(node.results.front());
-  const bool transposed = node.op->name == "matmul";  // its second operand is [k, n]
   if (w.shape.size() != 2 || elements(x) == 0 || elements(y) == 0) {
     reason = "the second operand is no matrix, or nothing is computed";
     return false;

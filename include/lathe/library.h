@@ -92,6 +92,7 @@ class Library {
   Result<Kernel> fetch(const Embedding& op) const;
   Result<Kernel> fetch(const Quantize& op) const;
   Result<Kernel> fetch(const Linear& op) const;
+  Result<Kernel> fetch(const BatchedMatmul& op) const;
   Result<Kernel> fetch(const Elementwise& op) const;
   /// By problem line: "rms_norm rows=512..2047 width=2048".
   Result<Kernel> fetch_problem(std::string_view line) const;

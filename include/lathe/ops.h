@@ -120,6 +120,26 @@ struct Linear {
   int64_t rows = 512;
 };
 
+/// y = epilogue(a * b), matrix by matrix. a [group * batch, rows, k], b [batch, k, n], the
+/// epilogue's inputs in order of their first appearance -> y [group * batch, rows, n]; a transposed
+/// a lies as [group * batch, k, rows], a transposed b as [batch, n, k]. Views may have any strides
+/// between matrices and rows: 0 between matrices of an input is one matrix for all. The epilogue is
+/// a text such as "mul(y,0.125)"; its inputs [group * batch, rows, n] have a's type, its vec()
+/// inputs [n] and col() inputs [group * batch, rows, 1] are f32.
+struct BatchedMatmul {
+  int64_t batch = 1;  ///< matrices b that the kernel will mostly see, as `rows`
+  int64_t n = 0;      ///< columns of y
+  int64_t k = 0;
+  int64_t group = 1;  ///< consecutive matrices of a and y that share one of b
+  bool transpose_a = false;
+  bool transpose_b = false;
+  std::string_view epilogue = "y";
+  DataType type = DataType::f32;  ///< of a
+  DataType b_type = DataType::f32;
+  DataType out = DataType::f32;
+  int64_t rows = 512;
+};
+
 /// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)";
 /// docs/kernels.md has its grammar. Inputs in order of their first appearance -> y.
 struct Elementwise {

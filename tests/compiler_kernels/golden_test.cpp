@@ -37,12 +37,13 @@ INSTANTIATE_TEST_SUITE_P(
                     "silu rows=1 width=8", "relu rows=1 width=11", "swiglu rows=1 width=8",
                     "rope rows=1 heads=2 dim=16", "elementwise rows=1 width=11 expr=add(x,r)",
                     "embedding rows=1 width=11", "quantize rows=1 width=32",
-                    "linear rows=2 n=8 k=5 panel=8 epilogue=add(y,vec(b))"),
+                    "linear rows=2 n=8 k=5 panel=8 epilogue=add(y,vec(b))",
+                    "batched_matmul batch=1 rows=1 n=8 k=3 epilogue=mul(y,0.125)"),
     [](const auto& info) { return info.param.substr(0, info.param.find(' ')); });
 
 TEST(Golden, EveryFamilyHasAText) {
   // A family without a line above would not be noticed otherwise.
-  EXPECT_EQ(compiler::catalogue().size(), 13U);
+  EXPECT_EQ(compiler::catalogue().size(), 14U);
 }
 
 TEST(Golden, SkeletonIsAsCommitted) {

@@ -40,6 +40,17 @@ TEST_P(Schedules, EveryKnobValueOfALargeBucketAgreesWithTheOracle) {
   }
 }
 
+// Tiles, panels and blocks of a product: whole ones and what is left of each.
+TEST_P(Schedules, EveryKnobValueOfAProductAgreesWithTheOracle) {
+  const ir::Target target = *ir::parse_target(GetParam());
+  for (const char* parameters :
+       {"n=67 k=37 transpose_a=true", "n=140 k=19 transpose_b=true group=2",
+        "n=17 k=519 transpose_a=true transpose_b=true type=bf16 out=f32"}) {
+    check_every_knob_value(fmt::format("batched_matmul batch=2 rows=32 {}", parameters), 33,
+                           target);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kernels, Schedules, testing::Values("scalar", "sse", "avx2", "avx512"));
 
 }  // namespace

@@ -58,6 +58,20 @@ graph products(%x: f32[8, 64], %w: f32[96, 64], %m: f32[64, 5], %i: i32[8, 8], %
 }
 )";
 
+constexpr std::string_view kBatched = R"(
+graph batched(%q: f32[2, 4, 9, 16], %k: f32[2, 4, 21, 16], %v: f32[2, 1, 21, 8], %m: f32[8, 21], %e: f32[2, 1, 4, 9, 16], %f: f32[1, 3, 1, 16, 2]) -> (%o, %p, %d) {
+  %t = transpose(%k) {perm = [0, 1, 3, 2]}
+  %s = matmul(%q, %t)
+  %scale = constant() {value = 0.25, type = f32, shape = []}
+  %w = mul(%s, %scale)
+  %u = softmax(%w)
+  %o = matmul(%u, %v)
+  %n = transpose(%m) {perm = [1, 0]}
+  %p = matmul(%u, %n)
+  %d = matmul(%e, %f)
+}
+)";
+
 std::string after(std::string_view text, std::string_view pass) {
   const auto graph = ir::graph::parse(text);
   EXPECT_TRUE(graph.has_value()) << graph.error().message;
@@ -84,6 +98,11 @@ TEST(Passes, AGatedMlpIsTwoProducts) {
 // A product that two calls read keeps its own call; a weight that two products read is packed once.
 TEST(Passes, ProductsThatOthersReadStayAlone) {
   EXPECT_TRUE(tests::matches_golden("lowering/products.txt", after(kProducts, "")));
+}
+
+// Transposes become the other way to read, a scale the epilogue, shared matrices more rows.
+TEST(Passes, ProductsOfTwoVariableSides) {
+  EXPECT_TRUE(tests::matches_golden("lowering/batched.txt", after(kBatched, "")));
 }
 
 TEST(Passes, HeadNormJoinsItsRotation) {

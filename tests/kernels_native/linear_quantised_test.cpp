@@ -1,13 +1,15 @@
 // Products with block-quantised weights as machine code.
 #include <gtest/gtest.h>
 
-#include "tests/kernels_native/linear_checks.h"
+#include "tests/kernels_native/product_checks.h"
 
 namespace lathe::tests {
 namespace {
 
-class NativeLinearQuantised : public LinearChecks {
+class NativeLinearQuantised : public ProductChecks {
  protected:
+  NativeLinearQuantised() : ProductChecks("linear") {}
+
   // Whether emitting takes long: a panel is sixteen columns of code, or goes through LLVM.
   static bool is_slow() {
     return GetParam() == std::string("scalar") || GetParam() == std::string("llvm");

@@ -2,12 +2,15 @@
 // weight type, every epilogue.
 #include <gtest/gtest.h>
 
-#include "tests/kernels_native/linear_checks.h"
+#include "tests/kernels_native/product_checks.h"
 
 namespace lathe::tests {
 namespace {
 
-class NativeLinear : public LinearChecks {};
+class NativeLinear : public ProductChecks {
+ protected:
+  NativeLinear() : ProductChecks("linear") {}
+};
 
 TEST_P(NativeLinear, AgreesForEveryNumberOfRows) {
   std::vector<int64_t> counts = {127, 128, 129};

@@ -138,11 +138,55 @@ TEST_P(ExecutorRuns, WeightsOfSixteenBits) {
   }
 }
 
+// Batches that are equal, shared from the right or from the left; vectors on either side.
+TEST_P(ExecutorRuns, ProductsOfTwoVariableSides) {
+  using Sizes = std::vector<int64_t>;
+  struct Sides {
+    Sizes a, b;
+  };
+  for (const Sides& sides :
+       {Sides{{2, 3, 8}, {2, 8, 3}}, Sides{{2, 5, 3, 8}, {2, 5, 8, 17}},
+        Sides{{2, 5, 3, 8}, {2, 1, 8, 17}}, Sides{{2, 5, 3, 8}, {1, 1, 8, 17}},
+        Sides{{3, 8}, {4, 8, 9}}, Sides{{1, 3, 8}, {2, 2, 8, 9}}, Sides{{8}, {8}},
+        Sides{{8}, {3, 8, 5}}, Sides{{2, 5, 3, 8}, {8}}, Sides{{4, 8}, {8}}}) {
+    compare(fmt::format("graph g(%a: f32[{}], %b: f32[{}]) -> (%y) {{\n  %y = matmul(%a, %b)\n}}\n",
+                        fmt::join(sides.a, ", "), fmt::join(sides.b, ", ")),
+            {filled(ir::Type::f32, sides.a, 1), filled(ir::Type::f32, sides.b, 2)}, GetParam(), 1);
+  }
+}
+
+// Transposes are read in place; a scale, a bias for all rows and a residual follow in the kernel.
+TEST_P(ExecutorRuns, ProductsOfTransposedSides) {
+  constexpr std::string_view kText = R"(
+graph g(%q: f32[4, tokens, 16], %k: f32[4, 21, 16], %r: f32[4, tokens, 21], %c: f32[21], %v: f32[21, 9], %m: f32[9, 21]) -> (%y, %o, %p) {
+  %t = transpose(%k) {perm = [0, 2, 1]}
+  %s = matmul(%q, %t)
+  %scale = constant() {value = 0.25, type = f32, shape = []}
+  %scaled = mul(%s, %scale)
+  %biased = add(%scaled, %c)
+  %y = add(%r, %biased)
+  %u = transpose(%r) {perm = [0, 2, 1]}
+  %o = matmul(%u, %q)
+  %w = transpose(%m) {perm = [1, 0]}
+  %p = matmul(%y, %w)
+}
+)";
+  for (const int64_t tokens : {1, 19}) {
+    compare(kText,
+            {filled(ir::Type::f32, {4, tokens, 16}, 1), filled(ir::Type::f32, {4, 21, 16}, 2),
+             filled(ir::Type::f32, {4, tokens, 21}, 3), filled(ir::Type::f32, {21}, 4),
+             filled(ir::Type::f32, {21, 9}, 5), filled(ir::Type::f32, {9, 21}, 6)},
+            GetParam(), 3);
+  }
+}
+
 // What the family does not compute stays with the reference interpreter.
 TEST_P(ExecutorRuns, ProductsThatNoKernelComputes) {
-  compare("graph g(%a: f32[2, tokens, 8], %b: f32[2, 8, 3]) -> (%y) {\n  %y = matmul(%a, %b)\n}\n",
-          {filled(ir::Type::f32, {2, 3, 8}, 1), filled(ir::Type::f32, {2, 8, 3}, 2)}, GetParam(),
-          0);
+  compare(
+      "graph g(%a: f32[2, 1, tokens, 8], %b: f32[1, 3, 8, 3]) -> (%y) {\n"
+      "  %y = matmul(%a, %b)\n}\n",
+      {filled(ir::Type::f32, {2, 1, 3, 8}, 1), filled(ir::Type::f32, {1, 3, 8, 3}, 2)}, GetParam(),
+      0);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ExecutorRuns,

@@ -49,6 +49,99 @@ TEST(Library, RunsANorm) {
   }
 }
 
+// Heads side by side in the rows of one tensor, two heads of a to each of b, and the other way
+// about without a copy of either.
+TEST(Library, MultipliesHeadsWhereTheyLie) {
+  constexpr int64_t kHeads = 4, kGroup = 2, kRows = 7, kContext = 19, kSize = 5;
+  std::vector<float> q(kRows * kHeads * kSize), k(kContext * kHeads / kGroup * kSize),
+      y(kRows * kHeads * kContext);
+  for (size_t i = 0; i < q.size(); ++i) q[i] = std::sin(0.3F * static_cast<float>(i));
+  for (size_t i = 0; i < k.size(); ++i) k[i] = std::cos(0.7F * static_cast<float>(i));
+  const auto heads = [](std::vector<float>& data, int64_t count, int64_t rows, int64_t width) {
+    TensorView view(data.data(), {count, rows, width});
+    view.strides[0] = width;
+    view.strides[1] = count * width;
+    return view;
+  };
+  const Library library = open();
+  const auto kernel = library.fetch(BatchedMatmul{.batch = kHeads / kGroup,
+                                                  .n = kContext,
+                                                  .k = kSize,
+                                                  .group = kGroup,
+                                                  .transpose_b = true,
+                                                  .epilogue = "mul(y,0.5)",
+                                                  .rows = kRows});
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  const Status status =
+      (*kernel)({heads(q, kHeads, kRows, kSize), heads(k, kHeads / kGroup, kContext, kSize)},
+                {heads(y, kHeads, kRows, kContext)});
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  for (int64_t head = 0; head < kHeads; ++head) {
+    for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t c = 0; c < kContext; ++c) {
+        double sum = 0;
+        for (int64_t i = 0; i < kSize; ++i)
+          sum += double{q[static_cast<size_t>((row * kHeads + head) * kSize + i)]} *
+                 k[static_cast<size_t>((c * kHeads / kGroup + head / kGroup) * kSize + i)];
+        EXPECT_NEAR(y[static_cast<size_t>((row * kHeads + head) * kContext + c)], 0.5 * sum, 1e-5);
+      }
+    }
+  }
+}
+
+// As many operands as a call may have, each with strides of its own.
+TEST(Library, MultipliesWithTheLongestEpilogue) {
+  constexpr int kInputs = 12;
+  constexpr int64_t kDepth = 600;
+  std::string epilogue = "y";
+  for (int i = 0; i < kInputs; ++i) epilogue = fmt::format("add({},r{})", epilogue, i);
+  const Library library = open();
+  const auto kernel =
+      library.fetch(BatchedMatmul{.n = 3, .k = kDepth, .epilogue = epilogue, .rows = 40});
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  std::vector<float> a(40 * kDepth, 0.5F), b(kDepth * 3, 2), y(40 * 3);
+  std::vector<std::vector<float>> r;
+  std::vector<TensorView> inputs = {TensorView(a.data(), {1, 40, kDepth}),
+                                    TensorView(b.data(), {1, kDepth, 3})};
+  for (int i = 0; i < kInputs; ++i) {
+    r.emplace_back(40 * 3, static_cast<float>(i));
+    inputs.emplace_back(r.back().data(), std::initializer_list<int64_t>{1, 40, 3});
+  }
+  const TensorView result(y.data(), {1, 40, 3});
+  const Status status = (*kernel)(inputs, std::span(&result, 1));
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  for (const float value : y) EXPECT_EQ(value, kDepth + kInputs * (kInputs - 1) / 2);
+}
+
+// A stride of 0 between matrices: all batches multiply one.
+TEST(Library, MultipliesByOneMatrixForAll) {
+  std::vector<float> a(2 * 3 * 4), b(4 * 5), y(2 * 3 * 5);
+  for (size_t i = 0; i < a.size(); ++i) a[i] = static_cast<float>(i % 7);
+  for (size_t i = 0; i < b.size(); ++i) b[i] = static_cast<float>(i % 5);
+  const Library library = open();
+  const auto kernel = library.fetch(BatchedMatmul{.batch = 2, .n = 5, .k = 4, .rows = 3});
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  TensorView shared(b.data(), {2, 4, 5});
+  shared.strides[0] = 0;
+  const Status status =
+      (*kernel)({TensorView(a.data(), {2, 3, 4}), shared}, {TensorView(y.data(), {2, 3, 5})});
+  ASSERT_TRUE(status.has_value()) << status.error().message;
+  for (size_t row = 0; row < 6; ++row) {
+    for (size_t c = 0; c < 5; ++c) {
+      float sum = 0;
+      for (size_t i = 0; i < 4; ++i) sum += a[row * 4 + i] * b[i * 5 + c];
+      EXPECT_EQ(y[row * 5 + c], sum);
+    }
+  }
+  TensorView folded(y.data(), {2, 3, 5});
+  folded.strides[0] = 0;
+  const Status refused = (*kernel)({TensorView(a.data(), {2, 3, 4}), shared}, {folded});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_NE(refused.error().message.find("rows overlap: stride 0 of dimension 0"),
+            std::string::npos)
+      << refused.error().message;
+}
+
 TEST(Library, EveryOperationFetches) {
   const Library library = open();
   const auto good = [](const Result<Kernel>& kernel, std::string_view family) {
@@ -73,6 +166,8 @@ TEST(Library, EveryOperationFetches) {
     good(library.fetch(Rope{.heads = 2, .dim = 64, .kind = Rope::Kind::plain, .type = type}),
          "rope");
     good(library.fetch(Embedding{.width = 64, .type = type}), "embedding");
+    good(library.fetch(BatchedMatmul{.n = 8, .k = 8, .type = type, .b_type = type, .out = type}),
+         "batched_matmul");
     good(library.fetch(Quantize{.width = 64, .type = type}), "quantize");
     good(library.fetch(Elementwise{
              .expression = "add(mul(x,r),0.5)", .width = 64, .type = type, .out = type}),
@@ -93,6 +188,12 @@ TEST(Library, BadOperationsAreNamed) {
   says(library.fetch(Quantize{.width = 33}), "32");
   says(library.fetch(Rope{.dim = 127}), "dim");
   says(library.fetch(Elementwise{.expression = "add(x", .width = 8}), "expected");
+  says(library.fetch(BatchedMatmul{.batch = 0, .n = 8, .k = 8}), "batch is 0");
+  says(library.fetch(BatchedMatmul{.n = 8, .k = 0}), "k");
+  says(library.fetch(BatchedMatmul{.n = 8, .k = 8, .b_type = static_cast<DataType>(99)}),
+       "b_type number 99");
+  says(library.fetch(BatchedMatmul{.n = 8, .k = 8, .epilogue = "add(y,a)"}), "choose another");
+  says(library.fetch(BatchedMatmul{.n = 8, .k = 8, .epilogue = "relu(r)"}), "expression of y");
   says(library.fetch_problem("rms_nrm width=64"), "rms_norm");
 }
 

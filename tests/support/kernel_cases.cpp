@@ -18,6 +18,7 @@ using ir::Tensor;
 using ir::Type;
 
 constexpr int64_t kTableEntries = 11;
+constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
@@ -65,10 +66,12 @@ double activation(InputKind kind, int64_t row, Random& random) {
   return value;
 }
 
-// A packed weight stays ordinary: a NaN in it would hide whole columns.
+// A packed weight stays ordinary, and so does the right side of a product: a NaN in it would hide
+// whole columns.
 bool is_activation(const ir::graph::Value& input) {
   return input.type.rank() >= 2 && input.name != "cos" && input.name != "sin" &&
-         input.name != "w" && input.name != "w_scales" && input.type.shape.back() != 1;
+         input.name != "w" && input.name != "w_scales" && input.name != "b" &&
+         input.type.shape.back() != 1;
 }
 
 // Codes and words of packed weights: any bits, but q8_0's are never -128.
@@ -256,7 +259,7 @@ Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, Inpu
                     .rounded = {}};
   ir::graph::DimBindings bindings;
   for (const std::string& name : graph.dim_names())
-    bindings[name] = name == "rows" ? rows : kTableEntries;
+    bindings[name] = name == "rows" ? rows : name == "batch" ? kBatches : kTableEntries;
   result.sizes.insert(bindings.begin(), bindings.end());
   Random random(1234 + static_cast<uint64_t>(kind));
   LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));
@@ -326,9 +329,10 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
     const bool ordinary =
         kernel_case.kind == InputKind::normal ||
         (kernel_case.kind == InputKind::offset && family.name == "layer_norm" && name == "y");
+    const bool is_product = family.name == "linear" || family.name == "batched_matmul";
     LATHE_CHECK(compare(name, found, kernel_case.expected[output],
                         compiler::limit_of(kernel_case.problem, found.type()),
-                        ordinary && found.type() == Type::f32 && family.name != "linear"));
+                        ordinary && found.type() == Type::f32 && !is_product));
   }
   for (size_t i = 0; i < inputs; ++i) {
     if (std::find(memory.begin() + static_cast<std::ptrdiff_t>(inputs), memory.end(), i) !=
@@ -398,6 +402,14 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
     lines.push_back("linear rows=8 n=9 k=64 weight=q4_0 epilogue=add(y,vec(b))");
     lines.push_back("linear rows=8 n=9 k=35 weight=i8 epilogue=add(y,vec(b))");
   }
+  const auto matmul = [&](std::string_view parameters, int64_t n) {
+    lines.push_back(fmt::format("batched_matmul batch=3 rows=8 n={} k={} type={} {}", n,
+                                std::min<int64_t>(width, 75), type, parameters));
+  };
+  matmul("", std::min<int64_t>(width, 37));
+  matmul("transpose_a=true b_type=bf16 out=f32 epilogue=mul(y,0.125)",
+         std::min<int64_t>(width, 29));
+  matmul("transpose_b=true group=2 b_type=f16 epilogue=add(mul(y,col(s)),add(r,vec(c)))", 17);
   const auto rope = [&](std::string_view parameters, int64_t heads, int64_t dim) {
     lines.push_back(
         fmt::format("rope rows=8 heads={} dim={} type={} {}", heads, dim, type, parameters));

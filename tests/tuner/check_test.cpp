@@ -65,6 +65,21 @@ TEST(Checker, ChecksALargeProductByItsMiniatureAndASample) {
   EXPECT_NE(checked->find("on 280 outputs of 8 rows"), std::string::npos) << *checked;
 }
 
+TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
+  const auto kernel = compile(
+      "batched_matmul batch=4 rows=40 n=700 k=300 group=2 transpose_a=true transpose_b=true "
+      "epilogue=add(mul(y,col(s)),vec(c))");
+  Checker checker(kernel->problem, {{"batch", 5}, {"rows", 40}});
+  const Status interpreted = checker.check_interpreted(*kernel, backend());
+  EXPECT_TRUE(interpreted) << interpreted.error().message;
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  ASSERT_TRUE(checked) << checked.error().message;
+  // Both members of the first and second group, 48 columns.
+  EXPECT_NE(checked->find("on 1536 outputs of 8 rows"), std::string::npos) << *checked;
+}
+
 // The oracle sees the entries that are named alone; the result is the same.
 TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
   const auto kernel = compile("embedding rows=40 width=8");

@@ -1,4 +1,4 @@
-// Running linear problems natively against the oracle.
+// Running matrix products natively against the oracle.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,11 @@
 namespace lathe::tests {
 
 /// Takes the name of a target; skips where this machine cannot run it.
-class LinearChecks : public testing::TestWithParam<const char*> {
+class ProductChecks : public testing::TestWithParam<const char*> {
  protected:
+  /// `family` with the parameters that all its checks have.
+  explicit ProductChecks(std::string family) : family_(std::move(family)) {}
+
   void SetUp() override {
     for (runtime::SelectedTarget& selected : runtime::runnable_targets(backends()))
       if (selected.target.name == GetParam()) executor_.emplace(std::move(selected));
@@ -43,10 +46,11 @@ class LinearChecks : public testing::TestWithParam<const char*> {
     const auto wanted = [&] { return checks_++ % stride() == 0; };
     // Before the case is made: its oracle takes time, too.
     if (!every_knob && !wanted()) return;
-    check_native(*executor_, fmt::format("linear rows={} {}", rows, parameters), rows, kind,
+    check_native(*executor_, fmt::format("{} rows={} {}", family_, rows, parameters), rows, kind,
                  every_knob, options, [&] { return !every_knob || wanted(); });
   }
 
+  std::string family_;
   std::optional<NativeExecutor> executor_;
   int checks_ = 0;
 };
