@@ -2,13 +2,15 @@
 // group of four and a unit of sixteen k, every number of rows about a tile and a block.
 #include <gtest/gtest.h>
 
-#include "tests/kernels_native/linear_checks.h"
+#include "tests/kernels_native/product_checks.h"
 
 namespace lathe::tests {
 namespace {
 
-class NativeLinearInt8 : public LinearChecks {
+class NativeLinearInt8 : public ProductChecks {
  protected:
+  NativeLinearInt8() : ProductChecks("linear") {}
+
   // Whether emitting takes long: a panel is sixteen columns of code, or goes through LLVM.
   static bool is_slow() {
     return GetParam() == std::string("scalar") || GetParam() == std::string("llvm");
