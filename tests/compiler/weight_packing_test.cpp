@@ -25,6 +25,7 @@ Tensor random_rows(Type type, int64_t rows, int64_t k) {
     if (type == Type::q8_0 && tensor.data()[i] == std::byte{0x80}) tensor.data()[i] = std::byte{1};
   }
   const ir::TypeInfo& info = ir::info(type);
+  if (info.block_elements == 1) return tensor;  // codes alone: their scales are no part of the rows
   for (int64_t block = 0; block < rows * k / info.block_elements; ++block) {
     for (int64_t scale = 0; scale < (type == Type::q4_K ? 2 : 1); ++scale) {
       std::byte& high = tensor.data()[block * info.block_bytes + 2 * scale + 1];

@@ -31,7 +31,7 @@ class Tune(ProgramTest):
         budget = 8 * SLOWDOWN
         begin = time.monotonic()
         document = self.run_json(*self.arguments(f"{budget:g}s"), LATHE_TARGET="sse")
-        self.assertLess(time.monotonic() - begin, budget + 5)  # the promise about budgets
+        self.assertLess(time.monotonic() - begin, budget + 5 * SLOWDOWN)  # the promise about budgets
         for field in HOST_FIELDS:
             self.assertIn(field, document)
         self.assertGreater(len(document["kernels"]), 5)
@@ -83,8 +83,10 @@ class Tune(ProgramTest):
         self.assertIn("XDG_CACHE_HOME", document["error"]["message"])
 
     def test_a_kernel_too_large_for_this_machine_is_told_and_the_others_are_tuned(self):
-        model = self.arguments("3s")
-        document = self.run_json(*model[:2], "--tokens", "1,100000000000", *model[4:], status=1)
+        model = self.arguments("120s")
+        process = self.start("--json", *model[:2], "--tokens", "1,100000000000", *model[4:])
+        self.wait_for_winners([process], 0)
+        document, _ = self.interrupt(process)
         errors = [kernel["error"] for kernel in document["kernels"] if "error" in kernel]
         self.assertTrue(any("free memory" in error for error in errors), errors)
         self.assertTrue(any("tuned_ns" in kernel for kernel in document["kernels"]))
