@@ -46,9 +46,11 @@ class Collector {
   std::vector<ModelKernel> kernels_;
 };
 
-bool is_quantised(const std::string& weights) {
+bool in_blocks(const std::string& weights) {
   return weights == "q8_0" || weights == "q4_0" || weights == "q4_K";
 }
+
+bool is_quantised(const std::string& weights) { return weights == "i8" || in_blocks(weights); }
 
 // A linear layer with a constant weight [n, k]; what it multiplies with is read from memory.
 void add_linear(Collector& kernels, std::string_view where, int64_t launches, int64_t rows,
@@ -138,7 +140,7 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
   }
   kernels.add("text: SwiGLU", text.layers,
               fmt::format("swiglu rows={} width={}", tokens, text.intermediate_size), rows);
-  if (is_quantised(workload.weights)) {
+  if (in_blocks(workload.weights)) {
     for (const auto& [where, width, count] :
          {std::tuple{"text: quantise norm output", text.hidden_size, 2 * text.layers + 1},
           std::tuple{"text: quantise attention output", text.attention_heads * text.head_dim,
@@ -196,9 +198,9 @@ void add_vision(Collector& kernels, const ModelConfig& model, int64_t patches) {
 Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const Workload& workload) {
   const auto weights = ir::parse_type(workload.weights);
   if (!weights) return fail_with_context("weights", weights.error());
-  if (!ir::info(*weights).is_float) {
+  if (!ir::info(*weights).is_float && !is_quantised(workload.weights)) {
     return fail(ErrorCode::invalid_argument,
-                "weights '{}': expected f32, f16, bf16, q8_0, q4_0 or q4_K", workload.weights);
+                "weights '{}': expected f32, f16, bf16, i8, q8_0, q4_0 or q4_K", workload.weights);
   }
   const int64_t unit = model.vision.patch_size * model.vision.spatial_merge_size;
   if (workload.image_height < 0 || workload.image_width < 0 || workload.image_height % unit != 0 ||

@@ -11,7 +11,7 @@ namespace lathe::compiler::models {
 
 /// Which of a model's workloads to tune for.
 struct Workload {
-  std::string weights = "bf16";  ///< f32 f16 bf16 q8_0 q4_0 q4_K
+  std::string weights = "bf16";  ///< f32 f16 bf16 i8 q8_0 q4_0 q4_K
   std::vector<int64_t> tokens = {1, 16, 128, 512};
   std::vector<int64_t> context = {512, 4096};  ///< position tables are as long as the longest
   int64_t image_height = 448, image_width = 448;

@@ -16,7 +16,7 @@ TEST(ModelKernels, EveryBuiltInModelInEveryWeightType) {
   for (const std::string& name : builtin_models()) {
     const auto model = load_model(name);
     ASSERT_TRUE(model.has_value());
-    for (const std::string weights : {"f32", "f16", "bf16", "q8_0", "q4_0", "q4_K"}) {
+    for (const std::string weights : {"f32", "f16", "bf16", "i8", "q8_0", "q4_0", "q4_K"}) {
       Workload workload;
       workload.weights = weights;
       const auto kernels = model_kernels(*model, workload);

@@ -57,7 +57,7 @@ int run(int argc, char** argv) {
 
   app.add_option("--model", tune.model,
                  "qwen3-vl-2b, -4b, -8b, -32b, or a folder with a Hugging Face config.json");
-  app.add_option("--weights", tune.weights, "f32, f16, bf16, q8_0, q4_0 or q4_K")
+  app.add_option("--weights", tune.weights, "f32, f16, bf16, i8, q8_0, q4_0 or q4_K")
       ->capture_default_str();
   app.add_option("--tokens", tune.tokens, "token counts to tune for")->capture_default_str();
   app.add_option("--context", tune.context, "context lengths to tune for")->capture_default_str();
