@@ -28,8 +28,8 @@ struct Machine {
 };
 
 // Sources: Intel's optimisation manual and uops.info for Intel; AMD's software optimisation guides
-// for zen2 and zen3; zen4 as measured by loops of pairs of instructions (a division with four
-// multiplications takes 3 cycles, with six 4: it takes two turns of their ports).
+// for zen2 and zen3; zen4 and zen5 as measured by loops of pairs of instructions (a division with
+// four multiplications takes 3 cycles, with six 4: it takes two turns of their ports).
 constexpr unsigned p0 = 1, p1 = 2, p2 = 4, p3 = 8, p5 = 32;
 constexpr unsigned p01 = p0 | p1, p23 = p2 | p3, p12 = p1 | p2, p0123 = p01 | p23;
 constexpr unsigned p15 = p1 | p5, p015 = p01 | p5;
@@ -40,6 +40,7 @@ constexpr Machine kAlderlake = {{{{p01}, {p01}, {p15}, {p01}, {p01}, {p015}, {p5
 constexpr Machine kZen2 = {{{{p01}, {p01}, {p23}, {p01}, {p2}, {p01 | p3}, {p12, 2}, {p01}}}, 6};
 constexpr Machine kZen3 = {{{{p01}, {p01}, {p23}, {p23}, {p12}, {p0123}, {p12, 2}, {p01}}}, 5};
 constexpr Machine kZen4 = {{{{p01}, {p01}, {p23}, {p23}, {p23}, {p0123}, {p12}, {p01, 2}}}, 3};
+constexpr Machine kZen5 = {kZen4.use, 2.5};
 
 struct Named {
   std::string_view name;
@@ -65,6 +66,7 @@ constexpr std::array kMachines = {
     Named{"zen2", kZen2},
     Named{"zen3", kZen3},
     Named{"zen4", kZen4},
+    Named{"zen5", kZen5},
 };
 
 std::string_view trimmed(std::string_view text) {
