@@ -3,7 +3,7 @@
 import ctypes
 import pathlib
 
-F32, F16, BF16, I32, I64, Q8_0 = 0, 1, 2, 8, 10, 12
+F32, F16, BF16, I32, I64, Q8_0, Q4_0, Q4_K = 0, 1, 2, 8, 10, 12, 13, 14
 
 
 class View(ctypes.Structure):
@@ -50,6 +50,15 @@ class Library:
         handle = ctypes.c_void_p()
         self._check(self._c.lathe_weight_pack(
             self._handle, ctypes.byref(view), int(pair), panel, ctypes.byref(handle)))
+        return Weight(self, handle)
+
+    def pack_i8(self, pointer: int, kind: int, shape, pair: bool = False, panel: int = 0) -> "Weight":
+        """Likewise, a matrix of floats quantised to 8-bit codes with one scale a row."""
+        sizes = (ctypes.c_int64 * len(shape))(*shape)
+        view = View(pointer, kind, len(shape), sizes, None)
+        handle = ctypes.c_void_p()
+        self._check(self._c.lathe_weight_pack_i8(
+            self._handle, ctypes.byref(view), None, int(pair), panel, ctypes.byref(handle)))
         return Weight(self, handle)
 
     def map(self, path: pathlib.Path, verify: bool = True) -> "Weight":
