@@ -29,7 +29,9 @@ struct Lane {
   int64_t repeats = 1;
 };
 
-Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& pool) {
+Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& pool,
+           const StandIn& stand_in) {
+  if (stand_in) return stand_in(racer, count);
   for (int64_t i = 0; i < count; ++i) {
     LATHE_CHECK(runtime::run_call(*racer.kernel, lane.calls[lane.next], pool));
     lane.next = (lane.next + 1) % lane.calls.size();
@@ -107,7 +109,7 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::Thr
     // Repeats are doubled until a batch is long enough; this is the warm-up, too.
     for (double time = 0;; lanes[i].repeats *= 2) {
       const auto start = Clock::now();
-      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool));
+      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool, options.stand_in));
       time = since(start);
       if (time >= options.batch_seconds) break;
     }
@@ -120,7 +122,7 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::Thr
       const size_t i = (k + static_cast<size_t>(round)) % racers.size();
       if (racers[i].dropped) continue;
       const auto start = Clock::now();
-      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool));
+      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool, options.stand_in));
       racers[i].batches_ns.push_back(since(start) * 1e9 / static_cast<double>(lanes[i].repeats));
     }
     if (round + 1 < options.rounds_before_dropping) continue;

@@ -1,6 +1,7 @@
 // Racing candidates: timed in turn, batch after batch, the slow dropped early.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,12 +38,16 @@ struct Racer {
   bool dropped = false;
 };
 
+/// Takes the place of `repeats` calls of a racer's kernel.
+using StandIn = std::function<Status(const Racer& racer, int64_t repeats)>;
+
 struct RaceOptions {
   double seconds = 0.5;
   int max_rounds = 31;
   int rounds_before_dropping = 5;
   bool stop_when_decided = true;  ///< end when one racer is left; false: rounds and time decide
   double batch_seconds = 200e-6;  ///< least length of a batch: long against the clock and a wake-up
+  StandIn stand_in{};             ///< where set, runs in place of the kernels
 };
 
 /// Times the racers until rounds or time are over or one is left; calls `dropped` with its index

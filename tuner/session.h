@@ -11,6 +11,8 @@
 #include "runtime/record_key.h"
 #include "runtime/target_selection.h"
 #include "store/store.h"
+#include "tuner/race.h"
+#include "tuner/worker_protocol.h"
 
 namespace lathe::tuner {
 
@@ -75,8 +77,11 @@ Result<SessionResult> run_session(const std::vector<Task>& tasks, const SessionO
                                   store::Store& store,
                                   const std::function<void(const Progress&)>& progress = nullptr);
 
+/// Takes the place of `repeats` calls of a job's kernel: a replay waits as long as they once took.
+using JobStandIn = std::function<Status(const Job& job, const Racer& racer, int64_t repeats)>;
+
 /// The worker's side: reads jobs from standard input, writes results to standard output, until the
 /// end of input. Returns the exit status.
-int worker_main(const runtime::Backends& backends);
+int worker_main(const runtime::Backends& backends, const JobStandIn& stand_in = nullptr);
 
 }  // namespace lathe::tuner

@@ -21,7 +21,8 @@ namespace {
 
 class Worker {
  public:
-  explicit Worker(const runtime::Backends& backends) : backends_(backends) {}
+  Worker(const runtime::Backends& backends, const JobStandIn& stand_in)
+      : backends_(backends), stand_in_(stand_in) {}
 
   void run(const Job& job) {
     const Status status = [&]() -> Status {
@@ -143,6 +144,11 @@ class Worker {
     RaceOptions options;
     options.seconds = job.seconds;
     options.max_rounds = job.max_rounds;
+    if (stand_in_) {
+      options.stand_in = [&](const Racer& racer, int64_t repeats) {
+        return stand_in_(job, racer, repeats);
+      };
+    }
     LATHE_CHECK(race(racers, *buffers_, *pool_, options, [&](size_t i) {
       report(i, store::TrialState::abandoned, "slower than the leader beyond doubt");
     }));
@@ -173,6 +179,7 @@ class Worker {
   static constexpr double kRoofSeconds = 0.08;
 
   const runtime::Backends& backends_;
+  const JobStandIn& stand_in_;
   std::string key_;  ///< of the problem that the members below belong to
   compiler::Problem problem_;
   compiler::Sizes at_;
@@ -183,8 +190,8 @@ class Worker {
 
 }  // namespace
 
-int worker_main(const runtime::Backends& backends) {
-  Worker worker(backends);
+int worker_main(const runtime::Backends& backends, const JobStandIn& stand_in) {
+  Worker worker(backends, stand_in);
   std::string line;
   while (!support::interrupted() && std::getline(std::cin, line)) {
     auto job = decode_job(line);

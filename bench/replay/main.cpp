@@ -1,0 +1,194 @@
+// How near does a tuning session of limited time come to a full search?
+//
+//   qwen3vl-tune --model qwen3-vl-2b --effort full --db full.db     times every schedule, once
+//   replay collect --db full.db -o records.tsv                      keeps what it found
+//   replay run records.tsv --budget 60s                             a session on those times
+//
+// A replayed session is a real one: it chooses, compiles and checks candidates here, in real time.
+// Only in place of a kernel's calls it waits as long as the records say that they took, so that
+// what it ends with can be held against every other schedule. Exits 1 where it is more than 5 %
+// behind.
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include <CLI/CLI.hpp>
+#include <unistd.h>
+
+#include <lathe/backends.h>
+
+#include "bench/replay/records.h"
+#include "compiler/family.h"
+#include "compiler/models/model_kernels.h"
+#include "compiler/sizes.h"
+#include "support/interrupt.h"
+#include "tuner/session.h"
+
+namespace lathe::bench {
+namespace {
+
+namespace models = compiler::models;
+using Clock = std::chrono::steady_clock;
+
+constexpr double kAllowed = 1.05;
+
+void wait(double seconds) {
+  const auto end = Clock::now() + std::chrono::duration<double>(seconds);
+  while (Clock::now() < end) {
+  }
+}
+
+/// A worker whose kernels take the recorded time: batch after batch of the schedule's own.
+class RecordedTimes {
+ public:
+  explicit RecordedTimes(const Records& records) : records_(records) {}
+
+  Status operator()(const tuner::Job& job, const tuner::Racer& racer, int64_t repeats) {
+    const auto kernel = records_.find(job.problem + " at " + job.at + " " + job.cache);
+    if (kernel == records_.end())
+      return fail(ErrorCode::not_found, "{} at {}: not in the records", job.problem, job.at);
+    const auto space =
+        racer.kernel->problem.family().space(racer.kernel->problem, racer.kernel->target);
+    const std::string schedule = space.print(racer.kernel->schedule);
+    const auto found = kernel->second.schedules.find(schedule);
+    if (found == kernel->second.schedules.end() || found->second.relative.empty())
+      return fail(ErrorCode::not_found, "{}: '{}' has no times in the records", job.problem,
+                  schedule);
+    const std::vector<double>& batches = found->second.relative;
+    const double batch = batches[next_[&found->second]++ % batches.size()];
+    wait(batch * kernel->second.default_ns * 1e-9 * static_cast<double>(repeats));
+    return {};
+  }
+
+ private:
+  const Records& records_;
+  std::map<const Recorded*, size_t> next_;
+};
+
+struct RunOptions {
+  std::string records, model = "qwen3-vl-2b", weights = "bf16";
+  double budget_s = 60;
+};
+
+Result<std::vector<tuner::Task>> tasks_of(const RunOptions& options, const Records& records) {
+  LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
+  models::Workload workload;
+  workload.weights = options.weights;
+  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
+  std::vector<tuner::Task> tasks;
+  for (const models::ModelKernel& kernel : kernels) {
+    tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
+                     static_cast<double>(kernel.launches)});
+    RecordedKernel named;
+    named.problem = kernel.problem.line();
+    named.at = compiler::print(kernel.at);
+    named.cache = kernel.cache;
+    if (records.count(named.name()) == 0) {
+      return fail(ErrorCode::not_found, "{}: no record of {}; run the full search on this model",
+                  options.records, named.name());
+    }
+  }
+  return tasks;
+}
+
+Result<int> run(const RunOptions& options, const std::string& program) {
+  LATHE_TRY(const Records records, load(options.records));
+  if (records.empty())
+    return fail(ErrorCode::invalid_argument, "{}: holds no kernel", options.records);
+  LATHE_TRY(const std::vector<tuner::Task> tasks, tasks_of(options, records));
+  const runtime::Backends backends = default_backends();
+  tuner::SessionOptions session;
+  session.threads = records.begin()->second.threads;
+  LATHE_TRY(session.target, runtime::select_target(backends, records.begin()->second.target));
+  session.budget = std::chrono::duration<double>(options.budget_s);
+  session.worker_command = {program, "worker", options.records};
+
+  const std::filesystem::path path =
+      std::filesystem::temp_directory_path() / fmt::format("lathe-replay-{}.db", ::getpid());
+  Result<tuner::SessionResult> result = [&]() -> Result<tuner::SessionResult> {
+    LATHE_TRY(store::Store store, store::Store::open(path));
+    return tuner::run_session(tasks, session, store, [](const tuner::Progress& progress) {
+      std::fprintf(stderr, "\r%zu/%zu kernels, %zu trials, %.0f s ", progress.tasks_done,
+                   progress.tasks, progress.trials_done, progress.elapsed_s);
+    });
+  }();
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path.string() + suffix);
+  if (!result) return tl::unexpected(std::move(result).error());
+
+  fmt::print("\n{:>8} {:>8} {:>8} {:>7}  {}\n", "default", "session", "full", "points", "kernel");
+  double sums[3] = {};
+  for (const tuner::TaskResult& task : result->tasks) {
+    RecordedKernel named;
+    named.problem = task.task.problem.line();
+    named.at = compiler::print(task.task.at);
+    named.cache = task.task.cache;
+    const RecordedKernel& kernel = records.at(named.name());
+    const std::string chosen = task.winner ? task.winner->schedule : kernel.default_schedule;
+    const double scale = kernel.default_ns * task.task.weight;
+    const double times[3] = {kernel.schedules.at(kernel.default_schedule).median,
+                             kernel.schedules.at(chosen).median,
+                             kernel.schedules.at(kernel.winner).median};
+    for (int i = 0; i < 3; ++i) sums[i] += times[i] * scale;
+    fmt::print("{:>8.3f} {:>8.3f} {:>8.3f} {:>7}  {}\n", times[0], times[1], times[2],
+               kernel.schedules.size(), named.name());
+  }
+  const double behind = sums[1] / sums[2];
+  fmt::print(
+      "{:.1f} s for {} kernels: all launches take {:.3f} of the full search's time "
+      "(defaults {:.3f})\n",
+      result->elapsed_s, tasks.size(), behind, sums[0] / sums[2]);
+  return behind <= kAllowed ? 0 : 1;
+}
+
+Result<int> collect_command(const std::string& db, const std::string& out) {
+  store::StoreOptions options;
+  options.mode = store::OpenMode::read_only;
+  LATHE_TRY(store::Store store, store::Store::open(db, options));
+  LATHE_TRY(const Records records, collect(store));
+  LATHE_CHECK(save(records, out));
+  size_t schedules = 0;
+  for (const auto& [name, kernel] : records) schedules += kernel.schedules.size();
+  fmt::print("{}: {} kernels, {} schedules\n", out, records.size(), schedules);
+  return 0;
+}
+
+int main_of(int argc, char** argv) {
+  CLI::App app("Replays a tuning session on the records of a full search.", "replay");
+  RunOptions options;
+  std::string db, out;
+  CLI::App* collect_app = app.add_subcommand("collect", "writes a store's trials as records");
+  collect_app->add_option("--db", db, "the store of a full search")->required();
+  collect_app->add_option("-o", out, "the records")->required();
+  CLI::App* run_app = app.add_subcommand("run", "a session on recorded times");
+  run_app->add_option("records", options.records, "what collect wrote")->required();
+  run_app->add_option("--model", options.model, "as for qwen3vl-tune")->capture_default_str();
+  run_app->add_option("--weights", options.weights, "as for qwen3vl-tune")->capture_default_str();
+  run_app->add_option("--budget", options.budget_s, "seconds")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  CLI::App* worker = app.add_subcommand("worker", "how the program starts its own workers");
+  worker->group("");
+  worker->add_option("records", options.records)->required();
+  app.require_subcommand(1, 1);
+  CLI11_PARSE(app, argc, argv);
+
+  Result<int> result = 0;
+  if (worker->parsed()) {
+    const auto records = load(options.records);
+    if (records) return tuner::worker_main(default_backends(), RecordedTimes(*records));
+    result = tl::unexpected(records.error());
+  } else if (collect_app->parsed()) {
+    result = collect_command(db, out);
+  } else {
+    support::install_interrupt_handlers();
+    result = run(options, std::filesystem::read_symlink("/proc/self/exe").string());
+  }
+  if (result) return *result;
+  std::fprintf(stderr, "replay: %s\n", result.error().message.c_str());
+  return 2;
+}
+
+}  // namespace
+}  // namespace lathe::bench
+
+int main(int argc, char** argv) { return lathe::bench::main_of(argc, argv); }

@@ -1,0 +1,161 @@
+#include "bench/replay/records.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+
+#include "tuner/statistics.h"
+
+namespace lathe::bench {
+namespace {
+
+constexpr std::string_view kHeader =
+    "problem\tat\tcache\ttarget\tthreads\tdefault_ns\tschedule\trole\tstate\tcount\trelative\n";
+
+/// Gives the trials of one race, which the default of that race scales.
+void take_race(RecordedKernel& kernel, const std::vector<const store::Trial*>& trials) {
+  double reference = 0;
+  for (const store::Trial* trial : trials)
+    if (trial->schedule == kernel.default_schedule && trial->state == store::TrialState::timed)
+      reference = trial->median_ns;
+  for (const store::Trial* trial : trials) {
+    Recorded& recorded = kernel.schedules[trial->schedule];
+    if (recorded.relative.empty()) recorded.state = trial->state;
+    if (trial->state == store::TrialState::timed) recorded.state = trial->state;
+    if (reference <= 0) continue;
+    for (const float batch : trial->batches_ns)
+      recorded.relative.push_back(static_cast<double>(batch) / reference);
+  }
+}
+
+// The worker reports a race's losers as they fall out, then the others from the default on: a loser
+// or a default after such reports begins the next race.
+void take_trials(RecordedKernel& kernel, const std::vector<store::Trial>& trials) {
+  std::vector<const store::Trial*> race;
+  std::vector<double> defaults;
+  bool reporting = false;
+  for (const store::Trial& trial : trials) {
+    const bool timed = trial.state == store::TrialState::timed;
+    const bool is_default = timed && trial.schedule == kernel.default_schedule;
+    if (reporting && (!timed || is_default)) {
+      take_race(kernel, race);
+      race.clear();
+      reporting = false;
+    }
+    race.push_back(&trial);
+    reporting = reporting || is_default;
+    if (is_default) defaults.push_back(trial.median_ns);
+  }
+  take_race(kernel, race);
+  kernel.default_ns = tuner::median(defaults);
+  for (auto& [schedule, recorded] : kernel.schedules)
+    recorded.median = tuner::median(recorded.relative);
+}
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+template <typename Number>
+bool parse(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace
+
+Result<Records> collect(store::Store& store) {
+  Records records;
+  LATHE_TRY(const std::vector<store::KeyedWinner> winners, store.winners());
+  for (const store::KeyedWinner& found : winners) {
+    LATHE_TRY(const std::vector<store::Trial> trials, store.trials(found.key));
+    if (trials.empty()) continue;
+    RecordedKernel kernel;
+    kernel.problem = found.key.problem;
+    kernel.at = found.key.at;
+    kernel.cache = found.key.cache;
+    kernel.target = found.key.target;
+    kernel.threads = found.key.threads;
+    kernel.default_schedule = trials.front().schedule;  // a session begins with it
+    kernel.winner = found.winner.schedule;
+    take_trials(kernel, trials);
+    records.emplace(kernel.name(), std::move(kernel));
+  }
+  return records;
+}
+
+Status save(const Records& records, const std::filesystem::path& path) {
+  std::ofstream file(path);
+  file << kHeader;
+  for (const auto& [name, kernel] : records) {
+    for (const auto& [schedule, recorded] : kernel.schedules) {
+      const char* role = schedule == kernel.winner             ? "winner"
+                         : schedule == kernel.default_schedule ? "default"
+                                                               : "other";
+      file << fmt::format("{}\t{}\t{}\t{}\t{}\t{:.6g}\t{}\t{}\t{}\t{}\t", kernel.problem, kernel.at,
+                          kernel.cache, kernel.target, kernel.threads, kernel.default_ns, schedule,
+                          schedule == kernel.default_schedule && schedule == kernel.winner
+                              ? "default winner"
+                              : role,
+                          store::to_string(recorded.state), recorded.relative.size());
+      for (size_t i = 0; i < recorded.relative.size(); ++i)
+        file << fmt::format("{}{:.4g}", i == 0 ? "" : " ", recorded.relative[i]);
+      file << '\n';
+    }
+  }
+  file.close();
+  if (!file) return fail(ErrorCode::io_error, "{}: cannot be written", path.string());
+  return {};
+}
+
+Result<Records> load(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  if (!file) return fail(ErrorCode::io_error, "{}: cannot be read", path.string());
+  Records records;
+  std::string line;
+  std::getline(file, line);
+  if (line + "\n" != kHeader) {
+    return fail(ErrorCode::parse_error, "{}:1: found '{}', expected the columns of a full search",
+                path.string(), line);
+  }
+  for (int number = 2; std::getline(file, line); ++number) {
+    const std::vector<std::string_view> parts = split(line, '\t');
+    RecordedKernel kernel;
+    size_t count = 0;
+    Recorded recorded;
+    bool good = parts.size() == 11 && parse(parts[4], kernel.threads) &&
+                parse(parts[5], kernel.default_ns) && parse(parts[9], count);
+    const auto state = good ? store::parse_trial_state(parts[8]) : std::nullopt;
+    good = good && state;
+    if (good && count > 0) {
+      for (const std::string_view text : split(parts[10], ' '))
+        good = good && parse(text, recorded.relative.emplace_back());
+    }
+    if (!good || recorded.relative.size() != count) {
+      return fail(
+          ErrorCode::parse_error,
+          "{}:{}: expected 11 columns, the last with as many batches as the one before says",
+          path.string(), number);
+    }
+    recorded.state = *state;
+    recorded.median = tuner::median(recorded.relative);
+    kernel.problem = parts[0];
+    kernel.at = parts[1];
+    kernel.cache = parts[2];
+    kernel.target = parts[3];
+    RecordedKernel& known = records.emplace(kernel.name(), kernel).first->second;
+    const std::string schedule(parts[6]);
+    if (parts[7].find("default") != std::string_view::npos) known.default_schedule = schedule;
+    if (parts[7].find("winner") != std::string_view::npos) known.winner = schedule;
+    known.schedules.emplace(schedule, std::move(recorded));
+  }
+  return records;
+}
+
+}  // namespace lathe::bench

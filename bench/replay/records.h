@@ -1,0 +1,44 @@
+// The records of a full search as text: every schedule of every kernel, timed beside the default.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "store/store.h"
+
+namespace lathe::bench {
+
+/// A schedule's batches as multiples of what the default took in the same race (the median of its
+/// batches there), so that races of different moments can be compared. Empty where it was not
+/// timed.
+struct Recorded {
+  store::TrialState state = store::TrialState::timed;
+  std::vector<double> relative;
+  double median = 0;  ///< 0 without batches
+};
+
+struct RecordedKernel {
+  std::string problem, at, cache, target;
+  int threads = 1;
+  double default_ns = 0;  ///< a call with the default schedule: median over all races
+  std::string default_schedule;
+  std::string winner;  ///< of the full search, after its finals
+  std::map<std::string, Recorded> schedules;
+
+  /// What tells kernels apart.
+  std::string name() const { return problem + " at " + at + " " + cache; }
+};
+
+using Records = std::map<std::string, RecordedKernel>;  ///< by name()
+
+/// The store's kernels that have a winner.
+Result<Records> collect(store::Store& store);
+
+/// One line a schedule, tab-separated, batches to four digits.
+Status save(const Records& records, const std::filesystem::path& path);
+/// parse_error with its line for a file that is not one.
+Result<Records> load(const std::filesystem::path& path);
+
+}  // namespace lathe::bench
