@@ -70,10 +70,12 @@ struct RunOptions {
   double budget_s = 60;
 };
 
-Result<std::vector<tuner::Task>> tasks_of(const RunOptions& options, const Records& records) {
+Result<std::vector<tuner::Task>> tasks_of(const RunOptions& options, const Records& records,
+                                          const ir::Target& target) {
   LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
   models::Workload workload;
   workload.weights = options.weights;
+  workload.target = target;
   LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
   std::vector<tuner::Task> tasks;
   for (const models::ModelKernel& kernel : kernels) {
@@ -95,11 +97,12 @@ Result<int> run(const RunOptions& options, const std::string& program) {
   LATHE_TRY(const Records records, load(options.records));
   if (records.empty())
     return fail(ErrorCode::invalid_argument, "{}: holds no kernel", options.records);
-  LATHE_TRY(const std::vector<tuner::Task> tasks, tasks_of(options, records));
   const runtime::Backends backends = default_backends();
   tuner::SessionOptions session;
   session.threads = records.begin()->second.threads;
   LATHE_TRY(session.target, runtime::select_target(backends, records.begin()->second.target));
+  LATHE_TRY(const std::vector<tuner::Task> tasks,
+            tasks_of(options, records, session.target.target));
   session.budget = std::chrono::duration<double>(options.budget_s);
   session.worker_command = {program, "worker", options.records};
 

@@ -111,8 +111,8 @@ SearchSpace space(const Problem& p, const Target& target) {
   constexpr int64_t kEnoughSums = 8;
   std::vector<int64_t> streams = {1}, chains = {1};
   for (const int64_t more : {2, 4}) {
-    if (!few || linear.pair) break;  // larger tiles have sums enough
-    if (registers.fit(1, panel_vectors, more, 1)) streams.push_back(more);
+    if (!few) break;  // larger tiles have sums enough
+    if (!linear.pair && registers.fit(1, panel_vectors, more, 1)) streams.push_back(more);
     if (registers.fit(1, vectors.front(), 1, more)) chains.push_back(more);
   }
   int64_t usual_streams = 1, usual_chains = 1;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "compiler/choose_layout.h"
 #include "compiler/family.h"
 #include "compiler/sizes.h"
 #include "ir/types.h"
@@ -52,13 +53,24 @@ bool in_blocks(const std::string& weights) {
 
 bool is_quantised(const std::string& weights) { return weights == "i8" || in_blocks(weights); }
 
-// A linear layer with a constant weight [n, k]; what it multiplies with is read from memory.
-void add_linear(Collector& kernels, std::string_view where, int64_t launches, int64_t rows,
-                int64_t n, int64_t k, std::string_view weights, std::string_view parameters = {}) {
-  kernels.add(where, launches,
-              fmt::format("linear rows={} n={} k={} weight={}{}", rows, n, k, weights, parameters),
-              {{"rows", rows}}, "cold");
-}
+// Linear layers with constant weights, laid out for one target. What they multiply is read from
+// memory.
+class Linears {
+ public:
+  Linears(Collector& kernels, const ir::Target& target) : kernels_(kernels), target_(target) {}
+
+  void add(std::string_view where, int64_t launches, int64_t rows, int64_t n, int64_t k,
+           std::string_view weights, std::string_view parameters = {}, bool pair = false) {
+    const WeightLayout layout = choose_layout(*ir::parse_type(weights), n, k, pair, target_);
+    kernels_.add(where, launches,
+                 fmt::format("linear rows={} {}{}", rows, layout_parameters(layout), parameters),
+                 {{"rows", rows}}, "cold");
+  }
+
+ private:
+  Collector& kernels_;
+  const ir::Target& target_;
+};
 
 // The type in which the weights of matrices with rows of k are kept: blocks need whole ones.
 std::string stored_type(const std::string& weights, int64_t k) {
@@ -66,25 +78,23 @@ std::string stored_type(const std::string& weights, int64_t k) {
   return type && k % ir::info(*type).block_elements != 0 ? "bf16" : weights;
 }
 
-void add_text_linears(Collector& kernels, const ModelConfig& model, const std::string& weights,
+void add_text_linears(Linears kernels, const ModelConfig& model, const std::string& weights,
                       int64_t tokens) {
   const TextConfig& text = model.text;
   const int64_t hidden = text.hidden_size, inner = text.intermediate_size;
   const int64_t queries = text.attention_heads * text.head_dim;
   const int64_t keys = text.key_value_heads * text.head_dim;
   const auto type = [&](int64_t k) { return stored_type(weights, k); };
-  add_linear(kernels, "text: q, k and v", text.layers, tokens, queries + 2 * keys, hidden,
-             type(hidden));
-  add_linear(kernels, "text: attention output", text.layers, tokens, hidden, queries,
-             type(queries));
-  add_linear(kernels, "text: gate and up, SwiGLU", text.layers, tokens, inner, hidden, type(hidden),
-             " pair=true epilogue=mul(silu(y),z)");
-  add_linear(kernels, "text: down", text.layers, tokens, hidden, inner, type(inner));
+  kernels.add("text: q, k and v", text.layers, tokens, queries + 2 * keys, hidden, type(hidden));
+  kernels.add("text: attention output", text.layers, tokens, hidden, queries, type(queries));
+  kernels.add("text: gate and up, SwiGLU", text.layers, tokens, inner, hidden, type(hidden),
+              " epilogue=mul(silu(y),z)", /*pair=*/true);
+  kernels.add("text: down", text.layers, tokens, hidden, inner, type(inner));
   // Only the last token's logits are asked for.
-  add_linear(kernels, "text: logits", 1, 1, text.vocabulary, hidden, type(hidden));
+  kernels.add("text: logits", 1, 1, text.vocabulary, hidden, type(hidden));
 }
 
-void add_vision_linears(Collector& kernels, const ModelConfig& model, const std::string& weights,
+void add_vision_linears(Linears kernels, const ModelConfig& model, const std::string& weights,
                         int64_t patches) {
   const VisionConfig& vision = model.vision;
   const int64_t width = vision.hidden_size, inner = vision.intermediate_size;
@@ -93,19 +103,19 @@ void add_vision_linears(Collector& kernels, const ModelConfig& model, const std:
   // Vision towers are published in 16 bits beside quantised text.
   const std::string type = is_quantised(weights) ? "bf16" : weights;
   const std::string bias = " epilogue=add(y,vec(b))";
-  add_linear(kernels, "vision: patch embedding", 1, patches, width, pixels, type, bias);
-  add_linear(kernels, "vision: q, k and v", vision.depth, patches, 3 * width, width, type, bias);
-  add_linear(kernels, "vision: attention output", vision.depth, patches, width, width, type, bias);
-  add_linear(kernels, "vision: fc1, GELU", vision.depth, patches, inner, width, type,
-             " epilogue=gelu_tanh(add(y,vec(b)))");
-  add_linear(kernels, "vision: fc2", vision.depth, patches, width, inner, type, bias);
+  kernels.add("vision: patch embedding", 1, patches, width, pixels, type, bias);
+  kernels.add("vision: q, k and v", vision.depth, patches, 3 * width, width, type, bias);
+  kernels.add("vision: attention output", vision.depth, patches, width, width, type, bias);
+  kernels.add("vision: fc1, GELU", vision.depth, patches, inner, width, type,
+              " epilogue=gelu_tanh(add(y,vec(b)))");
+  kernels.add("vision: fc2", vision.depth, patches, width, inner, type, bias);
   const int64_t merged = patches / group;
   if (merged == 0) return;
   const auto mergers = static_cast<int64_t>(1 + vision.deepstack_layers.size());
-  add_linear(kernels, "vision: merger fc1, GELU", mergers, merged, group * width, group * width,
-             type, " epilogue=gelu_erf(add(y,vec(b)))");
-  add_linear(kernels, "vision: merger fc2", mergers, merged, vision.out_hidden_size, group * width,
-             type, bias);
+  kernels.add("vision: merger fc1, GELU", mergers, merged, group * width, group * width, type,
+              " epilogue=gelu_erf(add(y,vec(b)))");
+  kernels.add("vision: merger fc2", mergers, merged, vision.out_hidden_size, group * width, type,
+              bias);
 }
 
 void add_text(Collector& kernels, const ModelConfig& model, const Workload& workload,
@@ -214,13 +224,13 @@ Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const W
     if (tokens < 1)
       return fail(ErrorCode::invalid_argument, "tokens {}: expected at least 1", tokens);
     add_text(kernels, model, workload, tokens);
-    add_text_linears(kernels, model, workload.weights, tokens);
+    add_text_linears({kernels, workload.target}, model, workload.weights, tokens);
   }
   const int64_t patches = workload.image_height / model.vision.patch_size *
                           (workload.image_width / model.vision.patch_size);
   if (patches > 0) {
     add_vision(kernels, model, patches);
-    add_vision_linears(kernels, model, workload.weights, patches);
+    add_vision_linears({kernels, workload.target}, model, workload.weights, patches);
   }
   return kernels.finish();
 }

@@ -6,6 +6,7 @@
 
 #include "compiler/models/model_config.h"
 #include "compiler/problem.h"
+#include "ir/target.h"
 
 namespace lathe::compiler::models {
 
@@ -15,6 +16,7 @@ struct Workload {
   std::vector<int64_t> tokens = {1, 16, 128, 512};
   std::vector<int64_t> context = {512, 4096};  ///< position tables are as long as the longest
   int64_t image_height = 448, image_width = 448;
+  ir::Target target;  ///< for which weights are laid out
 };
 
 /// A problem with the sizes at which to time it, and what it is for.

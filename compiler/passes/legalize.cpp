@@ -165,14 +165,14 @@ class Legalizer {
     return emit(Op::ior, {half, sign});
   }
 
-  // Round to nearest even by the carry; a NaN is cut off and made quiet.
+  // Round to nearest even by the carry, which would make infinities of some NaN and zeros of others.
   Reg f32_to_bf16(Reg value) {
     const Reg high = emit(Op::ishr, {value}, 16);
     const Reg odd = emit(Op::iand, {high, bits(1)});
     const Reg biased = emit(Op::iadd, {value, bits(0x7FFF)});
     const Reg rounded = emit(Op::ishr, {emit(Op::iadd, {biased, odd})}, 16);
-    const Reg quiet = emit(Op::ior, {high, bits(0x40)});
-    return emit(Op::select, {emit_mask(Op::fnan, {value}), quiet, rounded});
+    const Reg is_nan = emit_mask(Op::fnan, {value});
+    return emit(Op::select, {is_nan, bits(0x7FC0), rounded});
   }
 
   Reg constant(float value) { return bits(std::bit_cast<uint32_t>(value)); }

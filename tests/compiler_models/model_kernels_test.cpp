@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -42,9 +43,10 @@ TEST(ModelKernels, DefaultSchedulesBuild) {
   ASSERT_TRUE(model.has_value());
   Workload workload;
   workload.tokens = {1, 512};
+  const auto target = ir::parse_target("avx2");
+  workload.target = *target;
   const auto kernels = model_kernels(*model, workload);
   ASSERT_TRUE(kernels.has_value());
-  const auto target = ir::parse_target("avx2");
   for (const ModelKernel& kernel : *kernels) {
     const Family& family = kernel.problem.family();
     const auto plan = family.build(
@@ -77,6 +79,25 @@ TEST(ModelKernels, LaunchesOfOnePass) {
   EXPECT_EQ(launches("linear rows=512..2047 n=3072 k=1024 weight=bf16 epilogue=add(y,vec(b))"), 24);
 }
 
+TEST(ModelKernels, WeightsAreLaidOutForTheTarget) {
+  const auto model = load_model("qwen3-vl-2b");
+  Workload workload;
+  workload.tokens = {1};
+  for (const auto& [target, weights, panel] :
+       {std::tuple{"avx2", "bf16", 24}, std::tuple{"avx2", "q4_0", 16},
+        std::tuple{"avx512", "bf16", 32}, std::tuple{"sse", "f32", 16}}) {
+    workload.target = *ir::parse_target(target);
+    workload.weights = weights;
+    const auto kernels = model_kernels(*model, workload);
+    ASSERT_TRUE(kernels.has_value()) << kernels.error().message;
+    const auto down = std::find_if(kernels->begin(), kernels->end(), [](const ModelKernel& kernel) {
+      return kernel.where == "text: down";
+    });
+    ASSERT_NE(down, kernels->end());
+    EXPECT_EQ(down->problem.integer("panel"), panel) << target << " " << weights;
+  }
+}
+
 TEST(ModelKernels, WithoutAnImageThereIsNoVision) {
   const auto model = load_model("qwen3-vl-2b");
   Workload workload;
@@ -98,7 +119,7 @@ TEST(ModelKernelsErrors, AreNamed) {
   workload.image_width = 450;
   EXPECT_NE(message(workload).find("multiples of 32"), std::string::npos);
   workload = {};
-  workload.weights = "i8";
+  workload.weights = "i32";
   EXPECT_NE(message(workload).find("expected f32, f16"), std::string::npos);
   workload.weights = "q5_1";
   EXPECT_NE(message(workload).find("q5_1"), std::string::npos);

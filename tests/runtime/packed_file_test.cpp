@@ -91,7 +91,8 @@ TEST_F(PackedFile, ComesBackAsItWas) {
 }
 
 TEST_F(PackedFile, CodesComeBackWithTheirScales) {
-  const auto packed = library_->pack_weight({weight_.data(), {30, 20}}, {.as = DataType::i8});
+  const auto packed =
+      library_->pack_weight({weight_.data(), {30, 20}}, {.panel = 16, .as = DataType::i8});
   ASSERT_TRUE(packed.has_value()) << packed.error().message;
   ASSERT_TRUE(packed->save(path()).has_value());
   const auto mapped = library_->map_weight(path());

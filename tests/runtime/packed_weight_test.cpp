@@ -123,7 +123,7 @@ TEST(PackedWeight, BecomesEightBitCodesOfOneScaleARow) {
   constexpr int64_t kN = 37, kK = 50, kRows = 5;
   for (const ir::Type type : {ir::Type::f32, ir::Type::f16, ir::Type::bf16}) {
     ir::Tensor weight = filled(type, {kN, kK}), x = filled(ir::Type::f32, {kRows, kK});
-    const auto packed = library.pack_weight(view(weight), {.as = DataType::i8});
+    const auto packed = library.pack_weight(view(weight), {.panel = 16, .as = DataType::i8});
     ASSERT_TRUE(packed.has_value()) << packed.error().message;
     EXPECT_EQ(packed->layout(), "panels16 i8 37x50");
     EXPECT_EQ(packed->parameters(), "n=37 k=50 weight=i8 panel=16");
@@ -229,13 +229,19 @@ TEST(PackedWeight, SaysWhatItIs) {
   EXPECT_EQ(none.bytes(), 0);
 }
 
-TEST(PackedWeight, OneLayoutForAllWhoAsk) {
+TEST(PackedWeight, PanelsAreWholeVectorsOfTheTarget) {
   for (const char* name : {"scalar", "sse", "avx2", "avx512"}) {
     const auto target = ir::parse_target(name);
     ASSERT_TRUE(target.has_value());
-    const auto layout = compiler::choose_layout(ir::Type::f32, 100, 64, false, *target);
-    EXPECT_EQ(layout.panel % target->lanes, 0) << name;
-    EXPECT_EQ(layout.panel, 16) << name << ": a packed file serves every target";
+    for (const ir::Type type : {ir::Type::f32, ir::Type::f16, ir::Type::bf16, ir::Type::i8,
+                                ir::Type::q8_0, ir::Type::q4_0, ir::Type::q4_K}) {
+      for (const bool pair : {false, true}) {
+        const auto layout = compiler::choose_layout(type, 100, 256, pair, *target);
+        EXPECT_EQ(layout.panel % target->lanes, 0) << name << " " << ir::name(type);
+        EXPECT_EQ(layout.panel % 8, 0) << name << " " << ir::name(type);
+        EXPECT_GE(layout.panel, 16) << name << " " << ir::name(type);
+      }
+    }
   }
 }
 
@@ -361,7 +367,7 @@ TEST(PackedWeightErrors, AnotherKernelThanItsOwnIsRefused) {
   const Library library = open();
   ir::Tensor weight = filled(ir::Type::f32, {16, 8}), x = filled(ir::Type::f32, {2, 8});
   std::vector<float> y(2 * 16, 7);
-  const auto packed = library.pack_weight(view(weight));
+  const auto packed = library.pack_weight(view(weight), {.panel = 16});
   ASSERT_TRUE(packed.has_value());
   const auto says = [&](const Result<Kernel>& kernel, const PackedWeight& given, ErrorCode code,
                         std::string_view text) {
@@ -372,7 +378,7 @@ TEST(PackedWeightErrors, AnotherKernelThanItsOwnIsRefused) {
     EXPECT_NE(status.error().message.find(text), std::string::npos) << status.error().message;
     EXPECT_EQ(y, std::vector<float>(2 * 16, 7)) << "nothing may be written";
   };
-  says(library.fetch(Linear{.n = 16, .k = 8, .weight = DataType::bf16}), *packed,
+  says(library.fetch(Linear{.n = 16, .k = 8, .weight = DataType::bf16, .panel = 16}), *packed,
        ErrorCode::mismatch, "packed as panels16 f32 16x8, expected panels16 bf16 16x8");
   says(library.fetch(Linear{.n = 16, .k = 8, .panel = 32}), *packed, ErrorCode::mismatch,
        "expected panels32");

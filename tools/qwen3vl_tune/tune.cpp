@@ -114,10 +114,11 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   if (!options.budget.empty()) {
     LATHE_TRY(session.budget, parse_duration(options.budget));
   }
-  LATHE_TRY(const models::Workload workload, parse_workload(options));
+  LATHE_TRY(models::Workload workload, parse_workload(options));
   LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
-  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
   LATHE_TRY(session.target, runtime::select_target(backends, common.target));
+  workload.target = session.target.target;
+  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
   session.threads = common.threads;
   if (session.threads == 0) {
     LATHE_TRY(session.threads, runtime::default_threads());

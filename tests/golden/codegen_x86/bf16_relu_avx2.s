@@ -7,13 +7,12 @@
   vpslld ymm4, ymm4, 16
   vmaxps ymm3, ymm3, ymm4
   vpsrld ymm4, ymm3, 16
-  vandps ymm0, ymm4, ymm0
+  vandps ymm4, ymm4, ymm0
   vpaddd ymm1, ymm3, ymm1
-  vpaddd ymm1, ymm1, ymm0
+  vpaddd ymm1, ymm1, ymm4
   vpsrld ymm1, ymm1, 16
-  vorps ymm4, ymm4, ymm2
   vcmpunordps ymm3, ymm3, ymm3
-  vblendvps ymm3, ymm1, ymm4, ymm3
+  vblendvps ymm3, ymm1, ymm2, ymm3
   vextracti128 xmm0, ymm3, 1
   vpackusdw xmm0, xmm3, xmm0
   vmovups xmmword ptr [rax], xmm0

@@ -7,15 +7,14 @@
   vpslld zmm4, zmm4, 16
   vmaxps zmm3, zmm3, zmm4
   vpsrld zmm4, zmm3, 16
-  vpandd zmm0, zmm4, zmm0
+  vpandd zmm4, zmm4, zmm0
   vpaddd zmm1, zmm3, zmm1
-  vpaddd zmm1, zmm1, zmm0
+  vpaddd zmm1, zmm1, zmm4
   vpsrld zmm1, zmm1, 16
-  vpord zmm4, zmm4, zmm2
   vcmpunordps k1, zmm3, zmm3
-  vblendmps zmm4 {k1}, zmm1, zmm4
+  vblendmps zmm2 {k1}, zmm1, zmm2
   vpxord zmm0, zmm0, zmm0
-  vpmaxsd zmm0, zmm0, zmm4
+  vpmaxsd zmm0, zmm0, zmm2
   vpmovusdw ymmword ptr [rax], zmm0
   vzeroupper
   ret

@@ -8,16 +8,15 @@
   maxps xmm3, xmm4
   movaps xmm4, xmm3
   psrld xmm4, 16
-  andps xmm0, xmm4
+  andps xmm4, xmm0
   paddd xmm1, xmm3
-  paddd xmm1, xmm0
+  paddd xmm1, xmm4
   psrld xmm1, 16
-  orps xmm4, xmm2
   cmpunordps xmm3, xmm3
-  xorps xmm4, xmm1
-  andps xmm4, xmm3
-  xorps xmm4, xmm1
-  movaps xmm0, xmm4
+  xorps xmm2, xmm1
+  andps xmm2, xmm3
+  xorps xmm2, xmm1
+  movaps xmm0, xmm2
   packusdw xmm0, xmm0
   movq qword ptr [rax], xmm0
   ret
