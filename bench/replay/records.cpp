@@ -1,3 +1,4 @@
+// Records of a full search: from a store, to text and back.
 #include "bench/replay/records.h"
 
 #include <algorithm>
