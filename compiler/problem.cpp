@@ -109,6 +109,11 @@ tl::unexpected<Error> unknown_parameter(const Family& family, std::string_view n
                               : fmt::format("did you mean '{}'?", nearest));
 }
 
+bool is_blocks(const Value& value) {
+  const auto* type = std::get_if<ir::Type>(&value);
+  return type != nullptr && ir::info(*type).block_elements > 1;
+}
+
 Error in_parameter(const Family& family, std::string_view name, Error error) {
   error.message = fmt::format("{}: {}: {}", family.name, name, error.message);
   error.code = ErrorCode::invalid_argument;
@@ -162,7 +167,9 @@ Result<Problem> ProblemBuilder::build() {
   problem.line_ = family_->name;
   for (const ParameterSpec& spec : family_->parameters) {
     const Value& fallback =
-        spec.default_of.empty() ? spec.default_value : problem.values_.at(spec.default_of);
+        spec.default_of.empty() || is_blocks(problem.values_.at(spec.default_of))
+            ? spec.default_value
+            : problem.values_.at(spec.default_of);
     const auto given = values_.find(spec.name);
     if (given == values_.end() && spec.required) {
       return fail(ErrorCode::invalid_argument, "{}: {} is missing: {}", family_->name, spec.name,

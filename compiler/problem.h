@@ -28,8 +28,8 @@ struct ParameterSpec {
   bool required = false;                      ///< no default: the line must give it
   std::vector<std::string> choices{};         ///< of a text parameter or the names of types
   int64_t low = INT64_MIN, high = INT64_MAX;  ///< of an integer parameter
-  std::string
-      default_of{};       ///< the default is the value of this earlier parameter, not default_value
+  /// The default is the value of this earlier parameter, unless that is a block-quantised type.
+  std::string default_of{};
   bool fragment = false;  ///< a text parameter that holds a fragment (compiler/fragment.h)
 };
 

@@ -176,7 +176,7 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
       draw_indices(kernel, rule, sizes, random, tensor);
     } else if (ir::info(rule.type).block_elements > 1) {
       ir::Tensor values(ir::Type::f32, shapes[static_cast<size_t>(i)]);
-      fill(values, InputKind::normal, /*is_weight=*/true, random);
+      fill(values, kind, is_weight(rule), random);
       ir::quantize(rule.type, values.as<float>(), tensor.data());
     } else if (!ir::info(rule.type).is_float) {
       draw_codes(tensor, random);

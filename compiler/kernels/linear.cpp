@@ -43,6 +43,12 @@ Status validate(const Problem& p) {
                 "weight's two halves",
                 epilogue.text());
   }
+  if (p.type("type") == Type::q8_0 && ir::info(p.type("weight")).block_elements == 1) {
+    return fail(ErrorCode::invalid_argument,
+                "type: found q8_0 beside weight={}, expected a weight of q8_0, q4_0 or q4_K, whose "
+                "blocks of 32 it meets",
+                ir::name(p.type("weight")));
+  }
   if (p.integer("panel") % 8 != 0) {
     return fail(ErrorCode::invalid_argument, "panel: found {}, expected a multiple of 8",
                 p.integer("panel"));
@@ -58,11 +64,12 @@ Result<ir::graph::Graph> reference(const Problem& p) {
   const auto w =
       unpacked(graph, layout_of(p),
                {inputs.begin() + 1, inputs.begin() + 1 + static_cast<std::ptrdiff_t>(parts)});
-  auto x = cast_to(graph, inputs[0], Type::f32);
+  auto x = linear.type == Type::q8_0 ? graph.op("dequantize", {inputs[0]})
+                                     : cast_to(graph, inputs[0], Type::f32);
   if (linear.by_channel()) {
     const auto rows = graph.op_results("quantize_rows", {x}, 2);
     x = graph.op("mul", {cast_to(graph, rows[0], Type::f32), rows[1]});
-  } else if (linear.quantised()) {
+  } else if (linear.quantised() && linear.type != Type::q8_0) {
     const auto blocks = graph.op("quantize", {x}, {{"type", Type::q8_0}});
     x = graph.op("dequantize", {blocks});
   }
@@ -292,7 +299,7 @@ Linear::Linear(const Problem& p)
     signature.push_back(std::move(port));
   }
   Signature inputs;
-  add_inputs(inputs, epilogue, type, Type::f32, n, "y");
+  add_inputs(inputs, epilogue, type == Type::q8_0 ? Type::f32 : type, Type::f32, n, "y");
   for (Port& port : inputs)
     if (!(pair && port.name == "z")) signature.push_back(std::move(port));
   signature.push_back(output(matrix("y", out, n)));
@@ -355,7 +362,12 @@ const Family& linear() {
         rows_parameter(),
         integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),
         integer_parameter("k", 1, 1, kMaxWidth, "columns of x"),
-        type_parameter(),
+        [] {
+          ParameterSpec spec = float_type_parameter(
+              "type", "element type of x and the epilogue's matrices, f32 those beside q8_0");
+          spec.choices.emplace_back("q8_0");
+          return spec;
+        }(),
         out_parameter(),
         [] {
           ParameterSpec spec = float_type_parameter("weight", "element type of w");

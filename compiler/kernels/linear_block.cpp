@@ -30,7 +30,9 @@ class BlockWriter {
       : linear_(linear), s_(blocking), b_(linear.name, target), columns_(columns) {
     if (columns_ < linear.panel_columns()) s_.streams = 1;  // the last panel is alone
     if (linear.quantised()) {
-      x_ = b_.buffer("x", QuantisedRows(linear, target).codes, BufferAccess::read, -127, 127);
+      // Who quantised x elsewhere may have written -128.
+      const int64_t least = linear.type == ir::Type::q8_0 ? -128 : -127;
+      x_ = b_.buffer("x", QuantisedRows(linear, target).codes, BufferAccess::read, least, 127);
       factors_ = b_.buffer("x_factors", ir::Type::f32, BufferAccess::read);
     } else {
       x_ = b_.buffer(linear.signature.front().name, s_.pack ? ir::Type::f32 : linear.type,
@@ -426,6 +428,7 @@ Program linear_block_program(const Linear& linear, const LinearBlocking& blockin
 Program linear_pack_program(const Linear& linear, const LinearBlocking& blocking,
                             const ir::Target& target) {
   if (linear.by_channel()) return int8_quantise_program(linear, target);
+  if (linear.type == ir::Type::q8_0) return linear_regroup_program(linear, target);
   if (linear.quantised()) return linear_quantise_program(linear, target);
   Builder b(linear.name + "_pack", target);
   const Pointer x = b.buffer("x", linear.type, BufferAccess::read);

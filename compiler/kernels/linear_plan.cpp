@@ -96,6 +96,13 @@ class PlanWriter {
     return offset;
   }
 
+  // Where k of a row of x lies. Only x of plain elements is read in blocks of k.
+  Expr x_at(const Expr& row, const Expr& k) {
+    const Expr offset = row * stride("x");
+    if (!s_.has_outer_blocks(linear_)) return offset;
+    return offset + k * Expr(ir::size_of(linear_.signature.front().type));
+  }
+
   int64_t packed_row_bytes() const {
     return linear_.quantised() ? quantised_.code_bytes : s_.packed_stride(linear_) * 4;
   }
@@ -123,10 +130,8 @@ class PlanWriter {
                            Expr(std::max<int64_t>(kLeastPackedBytes / (4 * linear_.k), 1)));
     Loop rows{row_variable, rows_here_, block, true, {}};
     over_depth(rows.body, "packed_k", [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
-      const Expr offset =
-          (first_row_ + row) * stride("x") + k * Expr(ir::size_of(linear_.signature.front().type));
       Call call{0,
-                {{Argument::Kind::operand, 0, offset}, packed_at(row, k)},
+                {{Argument::Kind::operand, 0, x_at(first_row_ + row, k)}, packed_at(row, k)},
                 {min(block, rows_here_ - row)}};
       if (linear_.quantised()) call.buffers.push_back(factors_at(row));
       if (s_.has_outer_blocks(linear_)) call.parameters.push_back(depth);
@@ -185,14 +190,12 @@ class PlanWriter {
 
   Call block_call(const Place& place, const Expr& k, const Expr& depth) {
     const bool partial = s_.has_outer_blocks(linear_);
-    const Port& x = linear_.signature.front();
     const Expr row = first_row_ + place.row;
     const Expr column = place.panel * Expr(linear_.panel_columns());
     Call call;
     call.program = place.program;
     call.buffers.push_back(s_.pack ? packed_at(place.row, k)
-                                   : Argument{Argument::Kind::operand, 0,
-                                              row * stride("x") + k * Expr(ir::size_of(x.type))});
+                                   : Argument{Argument::Kind::operand, 0, x_at(row, k)});
     if (linear_.quantised()) call.buffers.push_back(factors_at(place.row));
     for (size_t part = 0; part < linear_.part_bytes.size(); ++part) {
       Expr offset = place.panel * Expr(linear_.part_bytes[part]);

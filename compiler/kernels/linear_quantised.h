@@ -47,6 +47,9 @@ inline ir::program::Pointer as_words(ir::program::Pointer p) {
 /// Quantises rows of x.
 ir::program::Program linear_quantise_program(const Linear& linear, const ir::Target& target);
 
+/// The same from rows of x that are q8_0 already.
+ir::program::Program linear_regroup_program(const Linear& linear, const ir::Target& target);
+
 /// Writes the code of register tiles.
 class QuantisedTile {
  public:

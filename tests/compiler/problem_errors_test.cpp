@@ -105,6 +105,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "rope rows=1 heads=1 dim=8 kind=vision interleaved=true",
                 kInvalid,
                 {"interleaved", "kind=rope"}},
+        Mistake{"blocks_beside_floats",
+                "linear rows=1 n=8 k=32 type=q8_0 weight=bf16",
+                kInvalid,
+                {"type", "weight=bf16", "q4_0"}},
         Mistake{
             "quantize_width", "quantize rows=1 width=40", kInvalid, {"width", "found 40", "32"}}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -29,6 +29,13 @@ TEST(Problem, TheDefaultOfOneParameterMayBeAnother) {
             "rms_norm rows=1 width=72 type=bf16 out=f32");
 }
 
+TEST(Problem, BlocksAreNobodysDefault) {
+  const auto problem = parse_problem("linear rows=1 n=8 k=32 type=q8_0 weight=q8_0");
+  ASSERT_TRUE(problem) << problem.error().message;
+  EXPECT_EQ(problem->type("out"), ir::Type::f32);
+  EXPECT_EQ(problem->line(), "linear rows=1 n=8 k=32 type=q8_0 weight=q8_0");
+}
+
 TEST(Problem, FragmentsAreCanonical) {
   EXPECT_EQ(parse_problem("elementwise rows=1 width=8 expr=mul(x,1.50)")->line(),
             "elementwise rows=1 width=8 expr=mul(x,1.5)");

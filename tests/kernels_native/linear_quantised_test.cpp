@@ -1,4 +1,6 @@
 // Products with block-quantised weights as machine code.
+#include <cstring>
+
 #include <gtest/gtest.h>
 
 #include "tests/kernels_native/product_checks.h"
@@ -45,12 +47,64 @@ TEST_P(NativeLinearQuantised, AgreesForOddSizes) {
 
 TEST_P(NativeLinearQuantised, AgreesForEveryTypeOfOperand) {
   for (const Weight& weight : kWeights) {
-    for (const char* type : {"f32", "f16", "bf16"}) {
+    for (const char* type : {"f32", "f16", "bf16", "q8_0"}) {
       for (const char* out : {"f32", "f16", "bf16"}) {
         for (const int64_t rows : {1, 9, 50}) {
           if (is_slow() && rows == 9) continue;
           check(fmt::format("n=21 k=256 type={} weight={} out={}", type, weight.name, out), rows);
         }
+      }
+    }
+  }
+}
+
+TEST_P(NativeLinearQuantised, AgreesForRowsQuantisedBefore) {
+  for (const Weight& weight : kWeights) {
+    for (const int64_t blocks : {1, 2, 3, 5}) {
+      for (const int64_t rows : {1, 2, 7, 33, 130})
+        check(fmt::format("n=37 k={} type=q8_0 weight={}", blocks * weight.block, weight.name),
+              rows);
+    }
+    for (const int64_t rows : {1, 9, 45}) {
+      const std::string line = fmt::format("n=40 k=256 type=q8_0 weight={}", weight.name);
+      check(line + " pair=true epilogue=mul(silu(y),z)", rows);
+      check(line + " out=bf16 epilogue=add(mul(y,col(s)),r)", rows);
+      check(line, rows, false, InputKind::special, {.padding = 3, .threads = 3});
+    }
+  }
+}
+
+// Whoever quantises x, the products are the same bits.
+TEST_P(NativeLinearQuantised, RowsQuantisedBeforeGiveTheSameBits) {
+  const auto run = [&](const KernelCase& kernel_case) {
+    const ir::Target& target = executor_->target();
+    const auto space = kernel_case.problem.family().space(kernel_case.problem, target);
+    return outputs_of(kernel_case, space.default_schedule(), target, executor_->executor());
+  };
+  for (const Weight& weight : kWeights) {
+    for (const char* type : {"f32", "bf16"}) {
+      for (const int64_t rows : {1, 6, 40}) {
+        if (is_slow() && rows == 6) continue;
+        const std::string line =
+            fmt::format("linear rows={} n=37 k=512 weight={} out=f32", rows, weight.name);
+        const auto whole = make_case(fmt::format("{} type={}", line, type), rows);
+        ASSERT_TRUE(whole) << whole.error().message;
+        auto quantize =
+            make_case(fmt::format("quantize rows={} width=512 type={}", rows, type), rows);
+        ASSERT_TRUE(quantize) << quantize.error().message;
+        quantize->inputs = {whole->inputs.front()};
+        const auto blocks = run(*quantize);
+        ASSERT_TRUE(blocks) << blocks.error().message;
+        auto before = make_case(line + " type=q8_0", rows);
+        ASSERT_TRUE(before) << before.error().message;
+        before->inputs = whole->inputs;
+        before->inputs.front() = blocks->front();
+        const auto expected = run(*whole), found = run(*before);
+        ASSERT_TRUE(expected && found);
+        EXPECT_EQ(std::memcmp(found->front().data(), expected->front().data(),
+                              static_cast<size_t>(expected->front().bytes())),
+                  0)
+            << line << " type=" << type << ", " << rows << " rows";
       }
     }
   }

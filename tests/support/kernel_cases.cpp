@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "compiler/limits.h"
+#include "ir/gguf_blocks.h"
 #include "ir/graph/verify.h"
 #include "tests/support/guarded_buffer.h"
 
@@ -89,10 +90,25 @@ bool fill_codes(Tensor& tensor, Random& random) {
   }
 }
 
+// Activations as q8_0, some codes replaced by the one that quantisers never write.
+Tensor make_blocks(const std::vector<int64_t>& shape, InputKind kind, Random& random) {
+  Tensor values(Type::f32, shape);
+  for (int64_t i = 0; i < values.elements(); ++i)
+    values.set(i, activation(kind, i / shape.back(), random));
+  Tensor blocks(Type::q8_0, shape);
+  ir::quantize(Type::q8_0, values.as<float>(), blocks.data());
+  const int64_t bytes = ir::info(Type::q8_0).block_bytes;
+  for (int64_t at = 2; at < blocks.bytes(); at += bytes)
+    if (random.below(4) == 0)
+      blocks.data()[at + static_cast<int64_t>(random.below(32))] = std::byte{0x80};
+  return blocks;
+}
+
 Tensor make_input(const ir::graph::Value& input, std::vector<int64_t> shape, InputKind kind,
                   Random& random) {
   Tensor tensor(input.type.element, std::move(shape));
   if (fill_codes(tensor, random)) return tensor;
+  if (tensor.type() == Type::q8_0) return make_blocks(tensor.shape(), kind, random);
   const int64_t width = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     if (!ir::info(tensor.type()).is_float) {
@@ -283,12 +299,24 @@ Executor interpreted() {
   };
 }
 
-Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedule,
-                const ir::Target& target, const Executor& executor, const CaseOptions& options) {
-  const compiler::Family& family = kernel_case.problem.family();
-  LATHE_TRY(const ir::plan::Plan plan, family.build(kernel_case.problem, schedule, target));
-  LATHE_CHECK(ir::plan::verify(plan));
+namespace {
+
+// Operands after a run.
+struct Ran {
+  std::vector<std::string> names;
   std::vector<Laid> operands;
+  std::vector<size_t> memory;  // which operand's memory each operand has
+};
+
+Result<Ran> run_plan(const KernelCase& kernel_case, const compiler::Schedule& schedule,
+                     const ir::Target& target, const Executor& executor,
+                     const CaseOptions& options) {
+  LATHE_TRY(const ir::plan::Plan plan,
+            kernel_case.problem.family().build(kernel_case.problem, schedule, target));
+  LATHE_CHECK(ir::plan::verify(plan));
+  Ran ran;
+  std::vector<Laid>& operands = ran.operands;
+  std::vector<size_t>& memory = ran.memory;
   // Operands without a stride of their own are dense.
   const auto padding_of = [&](size_t operand) {
     const std::string& name = plan.operands[operand].name;
@@ -300,7 +328,6 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
   for (const Tensor& output : kernel_case.rounded)
     operands.emplace_back(Tensor(output.type(), output.shape()), padding_of(operands.size()));
   std::vector<ir::plan::OperandView> views;
-  std::vector<size_t> memory;  // which operand's memory each operand has
   for (size_t i = 0; i < operands.size(); ++i) {
     memory.push_back(i);
     for (size_t j = 0;
@@ -311,13 +338,35 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
       if (!taken && operands[i].same_layout(operands[j])) memory[i] = j;
     }
     views.push_back(operands[memory[i]].view());
+    ran.names.push_back(plan.operands[i].name);
   }
   LATHE_TRY(const auto variables, bind(plan, kernel_case, operands, options.threads));
   LATHE_CHECK(executor(plan, views, variables));
+  return ran;
+}
+
+}  // namespace
+
+Result<std::vector<Tensor>> outputs_of(const KernelCase& kernel_case,
+                                       const compiler::Schedule& schedule, const ir::Target& target,
+                                       const Executor& executor, const CaseOptions& options) {
+  LATHE_TRY(Ran ran, run_plan(kernel_case, schedule, target, executor, options));
+  std::vector<Tensor> outputs;
+  for (size_t i = kernel_case.inputs.size(); i < ran.operands.size(); ++i)
+    outputs.push_back(ran.operands[ran.memory[i]].tensor());
+  return outputs;
+}
+
+Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedule,
+                const ir::Target& target, const Executor& executor, const CaseOptions& options) {
+  const compiler::Family& family = kernel_case.problem.family();
+  LATHE_TRY(Ran ran, run_plan(kernel_case, schedule, target, executor, options));
+  auto& [names, operands, memory] = ran;
+  const size_t inputs = kernel_case.inputs.size();
   for (size_t i = inputs; i < operands.size(); ++i) {
     const size_t output = i - inputs;
     const Tensor found = operands[memory[i]].tensor();
-    const std::string& name = plan.operands[i].name;
+    const std::string& name = names[i];
     if (!operands[memory[i]].gaps_intact())
       return fail(ErrorCode::mismatch, "{}: bytes between rows were written", name);
     if (ir::info(found.type()).block_elements > 1) {
@@ -341,119 +390,10 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
     const Tensor after = operands[i].tensor();
     if (!operands[i].gaps_intact() || std::memcmp(after.data(), kernel_case.inputs[i].data(),
                                                   static_cast<size_t>(after.bytes())) != 0) {
-      return fail(ErrorCode::mismatch, "{}: the input was written", plan.operands[i].name);
+      return fail(ErrorCode::mismatch, "{}: the input was written", names[i]);
     }
   }
   return {};
-}
-
-std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
-  const auto rounded_up = [&](int64_t multiple) {
-    return (width + multiple - 1) / multiple * multiple;
-  };
-  const std::string row = fmt::format(" rows=8 width={} type={}", width, type);
-  std::vector<std::string> lines;
-  for (const char* text : {"rms_norm",
-                           "rms_norm weight=false eps=0.01",
-                           "rms_norm prologue=add(x,r) keep=true",
-                           "rms_norm prologue=mul(silu(x),u) epilogue=fma(y,vec(scale),g)",
-                           "layer_norm",
-                           "layer_norm bias=false",
-                           "layer_norm weight=false",
-                           "layer_norm weight=false bias=false",
-                           "layer_norm prologue=add(x,r) keep=true epilogue=relu(y)",
-                           "normalize",
-                           "normalize prologue=mul(x,col(s)) keep=true",
-                           "softmax",
-                           "softmax prologue=fma(x,0.125,vec(mask)) epilogue=mul(y,col(s))",
-                           "gelu",
-                           "gelu approximate=none",
-                           "silu",
-                           "relu",
-                           "swiglu",
-                           "elementwise expr=x",
-                           "elementwise expr=add(x,r)",
-                           "elementwise expr=max(x,r)",
-                           "elementwise expr=round_f16(x)",
-                           "elementwise expr=fma(gelu_erf(x),vec(w),mul(sigmoid(col(s)),r))",
-                           "elementwise expr=where(lt(x,0),mul(x,0.01),min(x,6))",
-                           "elementwise expr=div(sub(tanh(x),abs(r)),add(sqrt(abs(x)),1))",
-                           "embedding"}) {
-    lines.push_back(text + row);
-  }
-  for (const char* out : {"f32", "f16", "bf16"}) {
-    if (out == type) continue;
-    lines.push_back(fmt::format("elementwise expr=x out={}", out) + row);
-    lines.push_back(fmt::format("rms_norm out={} weight_type={}", out, out) + row);
-  }
-  lines.push_back(fmt::format("quantize rows=8 width={} type={}", rounded_up(32), type));
-  // Products: as many columns of x as the width, but no more than make several blocks.
-  const auto linear = [&](std::string_view parameters, int64_t n) {
-    lines.push_back(fmt::format("linear rows=8 n={} k={} type={} {}", n,
-                                std::min<int64_t>(width, 523), type, parameters));
-  };
-  linear("", std::min<int64_t>(width, 37));
-  linear("panel=32 weight=bf16 out=f32 epilogue=add(y,vec(b))", std::min<int64_t>(width, 51));
-  linear("weight=f16 epilogue=add(gelu_tanh(add(y,vec(b))),mul(r,col(s)))", 17);
-  linear("pair=true epilogue=mul(silu(y),z)", std::min<int64_t>(width, 19));
-  // Weights of codes have tests of their own; here one of blocks and one of channels stand for
-  // them.
-  if (type == "f32") {
-    lines.push_back("linear rows=8 n=9 k=64 weight=q4_0 epilogue=add(y,vec(b))");
-    lines.push_back("linear rows=8 n=9 k=35 weight=i8 epilogue=add(y,vec(b))");
-  }
-  const auto matmul = [&](std::string_view parameters, int64_t n) {
-    lines.push_back(fmt::format("batched_matmul batch=3 rows=8 n={} k={} type={} {}", n,
-                                std::min<int64_t>(width, 75), type, parameters));
-  };
-  matmul("", std::min<int64_t>(width, 37));
-  matmul("transpose_a=true b_type=bf16 out=f32 epilogue=mul(y,0.125)",
-         std::min<int64_t>(width, 29));
-  matmul("transpose_b=true group=2 b_type=f16 epilogue=add(mul(y,col(s)),add(r,vec(c)))", 17);
-  const auto rope = [&](std::string_view parameters, int64_t heads, int64_t dim) {
-    lines.push_back(
-        fmt::format("rope rows=8 heads={} dim={} type={} {}", heads, dim, type, parameters));
-  };
-  const int64_t even = std::min<int64_t>(rounded_up(2), 256);
-  const int64_t fourth = std::min<int64_t>(rounded_up(4), 256);
-  rope("", 2, even);
-  rope("tables=per_token", 1, even);
-  rope("interleaved=true", 2, even);
-  rope("norm=true", 2, even);
-  rope("norm=true interleaved=true", 1, even);
-  rope(fmt::format("rotary_dim={} norm=true", std::max<int64_t>(even / 2 / 2 * 2, 2)), 2, even);
-  const int64_t pairs = even / 2;
-  const int64_t side = pairs * 5 / 16;
-  rope(fmt::format("kind=mrope section={}:{}:{}", pairs - 2 * side, side, side), 3, even);
-  rope(fmt::format("kind=mrope section={}:{}:{} norm=true", pairs - 2 * side, side, side), 2, even);
-  rope("kind=vision", 2, fourth);
-  rope("kind=vision out=f32", 1, fourth);
-  return lines;
-}
-
-std::vector<compiler::Schedule> every_knob_value(const compiler::SearchSpace& space) {
-  const std::vector<compiler::Schedule> points = space.points();
-  std::vector<compiler::Schedule> chosen = {points.front()};
-  const auto differences = [&](const compiler::Schedule& point) {
-    int count = 0;
-    for (const auto& [name, value] : point.knobs()) count += value != points.front()[name] ? 1 : 0;
-    return count;
-  };
-  for (const compiler::Knob& knob : space.knobs()) {
-    for (const int64_t value : knob.values) {
-      if (std::any_of(chosen.begin(), chosen.end(),
-                      [&](const auto& point) { return point[knob.name] == value; }))
-        continue;
-      // The point with that value that is nearest the default.
-      const compiler::Schedule* nearest = nullptr;
-      for (const compiler::Schedule& point : points) {
-        if (point[knob.name] != value) continue;
-        if (nearest == nullptr || differences(point) < differences(*nearest)) nearest = &point;
-      }
-      if (nearest != nullptr) chosen.push_back(*nearest);
-    }
-  }
-  return chosen;
 }
 
 }  // namespace lathe::tests

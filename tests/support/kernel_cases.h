@@ -65,6 +65,12 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
                 const ir::Target& target, const Executor& executor,
                 const CaseOptions& options = {});
 
+/// What the plan makes of the case's inputs, compared with nothing.
+Result<std::vector<ir::Tensor>> outputs_of(const KernelCase& kernel_case,
+                                           const compiler::Schedule& schedule,
+                                           const ir::Target& target, const Executor& executor,
+                                           const CaseOptions& options = {});
+
 /// Problem lines that between them reach every family, parameter and kind of code, of element type
 /// `type` and about `width` wide (rounded up where a family needs a multiple).
 std::vector<std::string> problem_lines(const std::string& type, int64_t width);
