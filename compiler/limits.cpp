@@ -17,6 +17,10 @@ constexpr double kF16Step = 0x1p-10;
 constexpr double kF16Smallest = 0x1p-24;
 constexpr double kBf16Step = 0x1p-7;
 
+// A value at the edge of a code falls to either side of it: one step of a block, which is at most
+// 1/127 of its row's largest, and what rounding the step to f16 makes of 127 of them.
+constexpr double kQ8Step = 1.0 / 127 + 0x1p-10;
+
 void add_rows(std::vector<LimitRow>& table, const std::string& family, Limit f32) {
   table.push_back({family, Type::f32, f32});
   table.push_back({family, Type::f16, {f32.absolute + kF16Smallest, f32.relative + kF16Step}});
@@ -29,6 +33,8 @@ std::vector<LimitRow> make_table() {
   add_rows(table, "layer_norm", {4e-6, 4e-6});
   add_rows(table, "normalize", {1e-7, 4e-6});
   add_rows(table, "softmax", {1e-7, 2e-5});
+  for (const char* norm : {"rms_norm", "layer_norm", "normalize", "softmax"})
+    table.push_back({norm, Type::q8_0, {kQ8Step, 0}});
   add_rows(table, "gelu", {1e-6, 4e-6});
   add_rows(table, "silu", {1e-6, 2e-6});
   add_rows(table, "relu", {0, 0});

@@ -11,8 +11,8 @@ namespace lathe::compiler {
 
 /// A result passes when |found - expected| <= absolute * scale + relative * |expected|, where
 /// `scale` is the largest finite |expected| of its row, at least 1: what cancels in a row of large
-/// values is as uncertain as they are. NaN matches NaN, an infinity only itself. Quantised outputs
-/// are compared as stored blocks: both limits are 0, every byte must match.
+/// values is as uncertain as they are. NaN matches NaN, an infinity only itself. Where both
+/// limits of a quantised output are 0, it is compared as stored blocks: every byte must match.
 struct Limit {
   double absolute = 0;
   double relative = 0;

@@ -94,10 +94,10 @@ Result<Problem> row_problem(std::string_view family, int64_t rows, int64_t width
 }  // namespace
 
 FetchKey fetch_key(const RmsNorm& op) {
-  return pack(Tag::rms_norm, op.rows, op.width, op.eps, op.residual, op.type);
+  return pack(Tag::rms_norm, op.rows, op.width, op.eps, op.residual, op.quantised, op.type);
 }
 FetchKey fetch_key(const LayerNorm& op) {
-  return pack(Tag::layer_norm, op.rows, op.width, op.eps, op.type);
+  return pack(Tag::layer_norm, op.rows, op.width, op.eps, op.quantised, op.type);
 }
 FetchKey fetch_key(const Normalize& op) {
   return pack(Tag::normalize, op.rows, op.width, op.eps, op.type);
@@ -133,11 +133,14 @@ Result<Problem> make_problem(const RmsNorm& op) {
   LATHE_TRY(ProblemBuilder builder, start("rms_norm", op.rows, op.type));
   builder.set("width", op.width).set("eps", op.eps);
   if (op.residual) builder.set_text("prologue", "add(x,r)").set("keep", true);
+  if (op.quantised) builder.set("out", ir::Type::q8_0);
   return builder.build();
 }
 Result<Problem> make_problem(const LayerNorm& op) {
   LATHE_TRY(ProblemBuilder builder, start("layer_norm", op.rows, op.type));
-  return builder.set("width", op.width).set("eps", op.eps).build();
+  builder.set("width", op.width).set("eps", op.eps);
+  if (op.quantised) builder.set("out", ir::Type::q8_0);
+  return builder.build();
 }
 Result<Problem> make_problem(const Normalize& op) {
   LATHE_TRY(ProblemBuilder builder, start("normalize", op.rows, op.type));

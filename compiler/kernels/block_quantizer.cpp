@@ -8,6 +8,7 @@ namespace lathe::compiler::kernels {
 using ir::program::Builder;
 using ir::program::Op;
 using ir::program::Pointer;
+using ir::program::Scalar;
 using ir::program::Span;
 using ir::program::Vec;
 
@@ -15,6 +16,9 @@ namespace {
 
 constexpr int64_t kBlock = BlockQuantizer::kBlock;
 constexpr int kTogether = BlockQuantizer::kTogether;
+// A block in GGUF's layout: its scale, then its codes.
+constexpr int64_t kBlockBytes = 34;
+constexpr int64_t kScaleBytes = 2;
 constexpr uint32_t kSign = 0x80000000U;
 constexpr float kBelowHalf = 0x1.fffffep-2F;
 
@@ -77,6 +81,48 @@ void BlockQuantizer::write(Pointer x, int64_t first, int count, const Sink& sink
     const Vec largest = largest_by_lane(b_, x, first + i);
     write_blocks(x, first + i, 1, largest_lane(b_, largest), sink);
   }
+}
+
+BlockQuantizer::Sink BlockQuantizer::gguf_sink(Pointer y) {
+  Sink sink;
+  sink.codes = y;
+  sink.codes_offset = kScaleBytes;
+  sink.block_bytes = kBlockBytes;
+  sink.scale = [this, y](int64_t block, Vec d) {
+    Pointer scale = y;
+    scale.type = ir::Type::f16;
+    b_.store(b_.offset(scale, block * kBlockBytes), Span{0, {}, 1, b_.lanes() == 1}, d);
+  };
+  return sink;
+}
+
+void BlockQuantizer::write_row(Pointer x_row, Pointer y_row, int64_t blocks, int together) {
+  const Pointer x = b_.copy(x_row);
+  const Pointer y = b_.copy(y_row);
+  const Sink sink = gguf_sink(y);
+  b_.loop(0, blocks / together, 1, [&](Scalar) {
+    write(x, 0, together, sink);
+    b_.advance(x, together * kBlock * ir::size_of(x.type));
+    b_.advance(y, together * kBlockBytes);
+  });
+  for (int64_t i = 0; i < blocks % together; ++i) write(x, i, 1, sink);
+}
+
+void BlockQuantizer::write_row(Pointer x_row, Pointer y_row, Scalar blocks) {
+  const Pointer x = b_.copy(x_row);
+  const Pointer y = b_.copy(y_row);
+  const Sink sink = gguf_sink(y);
+  const auto some = [&](Scalar trips, int count) {
+    b_.loop(0, trips, 1, [&](Scalar) {
+      write(x, 0, count, sink);
+      b_.advance(x, count * kBlock * ir::size_of(x.type));
+      b_.advance(y, count * kBlockBytes);
+    });
+  };
+  const Scalar whole = b_.div(blocks, kTogether);
+  const Scalar rest = b_.sub(blocks, b_.mul(whole, kTogether));
+  some(whole, kTogether);
+  some(rest, 1);
 }
 
 // `largest`: lane k is that of block first + k, or every lane that of the only one.

@@ -33,7 +33,18 @@ class BlockQuantizer {
   /// Blocks first … first + count - 1 of x; count is 1 or kTogether.
   void write(ir::program::Pointer x, int64_t first, int count, const Sink& sink);
 
+  /// A row as GGUF lays it out, `together` blocks in one trip (1 or kTogether).
+  void write_row(ir::program::Pointer x, ir::program::Pointer y, int64_t blocks, int together);
+  /// Likewise, of a number of blocks known at run time.
+  void write_row(ir::program::Pointer x, ir::program::Pointer y, ir::program::Scalar blocks);
+
+  /// How many blocks share their divisions on this target, where there are as many.
+  static int together(const ir::Target& target, int64_t blocks) {
+    return target.lanes >= kTogether && blocks >= kTogether ? kTogether : 1;
+  }
+
  private:
+  Sink gguf_sink(ir::program::Pointer y);
   void write_blocks(ir::program::Pointer x, int64_t first, int count, ir::program::Vec largest,
                     const Sink& sink);
   void write_codes(ir::program::Pointer x, int64_t block, ir::program::Vec inverse,

@@ -45,7 +45,8 @@ Norm::Norm(const Problem& p)
 }
 
 double Norm::fragment_flops() const {
-  return prologue.flops() + epilogue.flops() + (weight ? 1 : 0) + (bias ? 1 : 0);
+  const double quantising = out == Type::q8_0 ? 4 : 0;  // magnitude, maximum, quotient, rounding
+  return prologue.flops() + epilogue.flops() + (weight ? 1 : 0) + (bias ? 1 : 0) + quantising;
 }
 
 // h is written before the epilogue reads its inputs: it must not be the memory of one of those.
@@ -53,7 +54,7 @@ bool Norm::in_place() const { return !(keep && has_full_input(epilogue, "y")); }
 
 std::vector<ParameterSpec> norm_parameters(bool with_weight, bool with_bias) {
   std::vector<ParameterSpec> parameters = {rows_parameter(), width_parameter(), type_parameter(),
-                                           out_parameter(), weight_type_parameter()};
+                                           quantisable_out_parameter(), weight_type_parameter()};
   if (with_weight)
     parameters.push_back(
         flag_parameter("weight", true, "whether the result is multiplied by weight [width]"));
@@ -87,6 +88,7 @@ Status validate_norm(const Problem& p) {
     return fail(ErrorCode::invalid_argument, "epilogue: found '{}', expected an expression of y",
                 epilogue.text());
   }
+  LATHE_CHECK(check_out_blocks(p, "width"));
   return p.has("eps") ? check_eps(p) : Status{};
 }
 

@@ -2,15 +2,18 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/parameters.h"
 #include "compiler/kernels/row_kernel.h"
 
 namespace lathe::compiler::kernels {
 
-/// A norm: h = prologue(inputs), n = its formula over h, y = epilogue(n * weight + bias, inputs).
+/// A norm: h = prologue(inputs), n = its formula over h, y = epilogue(n * weight + bias, inputs); y
+/// rounded to `out`, or quantised where that is q8_0.
 struct Norm {
   explicit Norm(const Problem& problem);
 
@@ -23,7 +26,7 @@ struct Norm {
   Signature
       signature;  ///< the prologue's inputs, weight, bias, the epilogue's; then h where kept, y
 
-  double fragment_flops() const;  ///< of one element: prologue, weight, bias, epilogue
+  double fragment_flops() const;  ///< of one element: all but the norm's own formula
   /// Whether an output may be the memory of an input.
   bool in_place() const;
 };
@@ -99,6 +102,8 @@ class NormRow {
   Prefetch prefetch_;
   FragmentCode prologue_, epilogue_;
   Pointer buffer_;
+  std::optional<BlockQuantizer> quantizer_;  ///< of y, where its blocks are made of the row …
+  Pointer result_;                           ///< … as it lies here
   std::vector<Vec> registers_;
   std::vector<Pointer> next_;
 };

@@ -32,6 +32,10 @@ NormRow::NormRow(RowKernel& kernel, const Norm& norm, const Schedule& s)
   const int64_t vectors = vectors_in(norm.width, b_.target());
   if (hold_ == Hold::buffer) buffer_ = kernel.scratch("row", Type::f32, norm.width);
   if (hold_ == Hold::registers) unroll_ = static_cast<int>(vectors);
+  if (norm.out != Type::q8_0) return;
+  quantizer_.emplace(b_);
+  // The last pass reads h at a place before it writes y there.
+  result_ = hold_ == Hold::buffer ? buffer_ : kernel.scratch("result", Type::f32, norm.width);
 }
 
 void NormRow::begin() {
@@ -102,10 +106,19 @@ void NormRow::last_pass(const Map& map) {
   visit_places([&](const Span& at, int place) {
     prefetch_next_row(at);
     const Vec y = map(held(at, place), at, place);
-    kernel_.store("y", at, epilogue_.at([&](const FragmentInput& input) {
+    const Vec result = epilogue_.at([&](const FragmentInput& input) {
       return input.name == "y" ? y : kernel_.load(input, at);
-    }));
+    });
+    if (quantizer_) {
+      b_.store(result_, at, result);
+    } else {
+      kernel_.store("y", at, result);
+    }
   });
+  if (!quantizer_) return;
+  const int64_t blocks = norm_.width / BlockQuantizer::kBlock;
+  quantizer_->write_row(result_, kernel_.at("y"), blocks,
+                        BlockQuantizer::together(b_.target(), blocks));
 }
 
 Vec NormRow::weighted(Vec n, const Span& at) {

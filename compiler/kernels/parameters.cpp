@@ -41,6 +41,12 @@ ParameterSpec out_parameter() {
   return spec;
 }
 
+ParameterSpec quantisable_out_parameter() {
+  ParameterSpec spec = out_parameter();
+  spec.choices.emplace_back("q8_0");
+  return spec;
+}
+
 ParameterSpec weight_type_parameter() {
   ParameterSpec spec =
       float_type_parameter("weight_type", "element type of weights, biases and vec() inputs");
@@ -75,6 +81,14 @@ ParameterSpec choice_parameter(std::string name, std::vector<std::string> choice
   ParameterSpec spec{std::move(name), choices.front(), std::move(meaning)};
   spec.choices = std::move(choices);
   return spec;
+}
+
+Status check_out_blocks(const Problem& problem, std::string_view width) {
+  const int64_t block = ir::info(problem.type("out")).block_elements;
+  if (problem.integer(width) % block == 0) return {};
+  return fail(ErrorCode::invalid_argument,
+              "{}: found {}, expected a multiple of the block of {} of out={}", width,
+              problem.integer(width), block, ir::name(problem.type("out")));
 }
 
 Status check_eps(const Problem& problem) {

@@ -11,6 +11,7 @@ ParameterSpec rows_parameter();
 ParameterSpec width_parameter();
 ParameterSpec type_parameter();
 ParameterSpec out_parameter();                                              ///< default: `type`
+ParameterSpec quantisable_out_parameter();                                  ///< or q8_0
 ParameterSpec weight_type_parameter();                                      ///< default: `type`
 ParameterSpec float_type_parameter(std::string name, std::string meaning);  ///< f32, f16 or bf16
 ParameterSpec eps_parameter(double default_value);
@@ -20,6 +21,9 @@ ParameterSpec integer_parameter(std::string name, int64_t default_value, int64_t
                                 std::string meaning);
 ParameterSpec choice_parameter(std::string name, std::vector<std::string> choices,
                                std::string meaning);
+
+/// Where `out` is q8_0, rows must be whole blocks; `width` names the parameter of their width.
+Status check_out_blocks(const Problem& problem, std::string_view width);
 
 /// eps must not be negative.
 Status check_eps(const Problem& problem);

@@ -1,6 +1,5 @@
 // quantize: blocks of 32 elements as GGUF's q8_0: d = max|x| / 127 stored as f16, 32 codes round(x
 // / d).
-// Blocks are stored as in GGUF: the scale, then the codes.
 #include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
@@ -11,8 +10,6 @@ namespace {
 
 constexpr int64_t kBlock = BlockQuantizer::kBlock;
 constexpr int kTogether = BlockQuantizer::kTogether;
-constexpr int64_t kBlockBytes = 34;
-constexpr int64_t kCodes = 2;  // bytes from a block's start to its codes
 
 Signature signature_of(const Problem& p) {
   return {matrix("x", p.type("type"), p.integer("width")),
@@ -34,8 +31,8 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 
 SearchSpace space(const Problem& p, const Target& target) {
   SearchSpace space;
-  const bool shares = target.lanes >= kTogether && p.integer("width") >= kTogether * kBlock;
-  space.knob("blocks", {1, kTogether}, shares ? kTogether : 1,
+  space.knob("blocks", {1, kTogether},
+             BlockQuantizer::together(target, p.integer("width") / kBlock),
              "blocks in one trip of the loop; they share the divisions for their scales");
   add_row_knobs(space, signature_of(p), p.bucket("rows"), target);
   return space;
@@ -45,30 +42,10 @@ Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   LATHE_CHECK(space(p, target).check(s));
   RowKernel kernel("quantize", signature_of(p), target);
   Builder& b = kernel.builder();
-  const int64_t blocks = p.integer("width") / kBlock;
-  const auto together = static_cast<int>(s["blocks"]);
-  const int64_t x_bytes = ir::size_of(p.type("type")) * kBlock;
   BlockQuantizer quantizer(b);
   kernel.for_rows([&] {
-    const Pointer x = b.copy(kernel.at("x"));
-    const Pointer y = b.copy(kernel.at("y"));
-    BlockQuantizer::Sink sink;
-    sink.codes = y;
-    sink.codes_offset = kCodes;
-    sink.block_bytes = kBlockBytes;
-    sink.scale = [&](int64_t block, Vec d) {
-      Pointer scale = y;
-      scale.type = Type::f16;
-      const bool whole = b.lanes() == 1;
-      b.store(b.offset(scale, block * kBlockBytes), Span{0, {}, 1, whole}, d);
-    };
-    const int64_t looped = blocks / together;
-    b.loop(0, looped, 1, [&](Scalar) {
-      quantizer.write(x, 0, together, sink);
-      b.advance(x, together * x_bytes);
-      b.advance(y, together * kBlockBytes);
-    });
-    for (int64_t i = 0; i < blocks % together; ++i) quantizer.write(x, i, 1, sink);
+    quantizer.write_row(kernel.at("x"), kernel.at("y"), p.integer("width") / kBlock,
+                        static_cast<int>(s["blocks"]));
   });
   return kernel.plan(s["grain"], /*in_place=*/false);
 }

@@ -93,7 +93,8 @@ std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
 }
 
 ir::graph::Var cast_to(ir::graph::GraphBuilder& graph, ir::graph::Var x, ir::Type type) {
-  return graph.type(x).element == type ? x : graph.op("cast", {x}, {{"type", type}});
+  if (graph.type(x).element == type) return x;
+  return graph.op(ir::info(type).block_elements > 1 ? "quantize" : "cast", {x}, {{"type", type}});
 }
 
 ir::graph::Var fragment_graph(ir::graph::GraphBuilder& graph, const Fragment& fragment,

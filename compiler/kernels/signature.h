@@ -55,7 +55,7 @@ std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
 /// inputs), rounded to `out` at its end.
 ir::graph::Var fragment_graph(ir::graph::GraphBuilder& graph, const Fragment& fragment,
                               std::vector<ir::graph::Var> inputs, ir::Type out);
-/// `x` as `type`.
+/// `x` as `type`, be it q8_0.
 ir::graph::Var cast_to(ir::graph::GraphBuilder& graph, ir::graph::Var x, ir::Type type);
 
 /// Compulsory traffic, and `flops` for each row.

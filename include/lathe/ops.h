@@ -19,6 +19,7 @@ struct RmsNorm {
   int64_t width = 0;
   double eps = 1e-6;
   bool residual = false;
+  bool quantised = false;  ///< y is q8_0, as Quantize of an f32 y writes it, for a Linear of such x
   DataType type = DataType::f32;
   int64_t rows = 512;
 };
@@ -27,6 +28,7 @@ struct RmsNorm {
 struct LayerNorm {
   int64_t width = 0;
   double eps = 1e-6;
+  bool quantised = false;  ///< as of RmsNorm
   DataType type = DataType::f32;
   int64_t rows = 512;
 };

@@ -109,6 +109,10 @@ INSTANTIATE_TEST_SUITE_P(
                 "linear rows=1 n=8 k=32 type=q8_0 weight=bf16",
                 kInvalid,
                 {"type", "weight=bf16", "q4_0"}},
+        Mistake{"norm_of_part_of_a_block",
+                "rms_norm rows=1 width=40 out=q8_0",
+                kInvalid,
+                {"width", "found 40", "32", "out=q8_0"}},
         Mistake{
             "quantize_width", "quantize rows=1 width=40", kInvalid, {"width", "found 40", "32"}}),
     [](const auto& info) { return std::string(info.param.name); });

@@ -1,4 +1,6 @@
 // Every family, instruction path and element type as machine code, against the oracle.
+#include <cstring>
+
 #include <gtest/gtest.h>
 
 #include "tests/kernels_native/native_checks.h"
@@ -95,6 +97,50 @@ TEST_P(NativeKernels, AgreeForAnyNumberOfRowsAndThreads) {
       for (const int threads : {1, 3, 16})
         check(std::string(line) + " rows=8 width=300 type=" + GetParam().type, rows,
               InputKind::normal, false, {.threads = threads});
+}
+
+// A norm that quantises writes the bits that the norm and the family quantize write one after the
+// other.
+TEST_P(NativeKernels, NormsQuantiseAsQuantizeDoes) {
+  const ir::Target& target = executor_->target();
+  for (const char* text : {"rms_norm", "rms_norm prologue=add(x,r) keep=true",
+                           "rms_norm weight=false epilogue=silu(y)", "layer_norm",
+                           "layer_norm prologue=add(x,r) keep=true bias=false"}) {
+    for (const int64_t width : {32, 96, 160, 1152}) {
+      const std::string line =
+          fmt::format("{} rows=8 width={} type={}", text, width, GetParam().type);
+      const auto quantised = make_case(line + " out=q8_0", kRows);
+      ASSERT_TRUE(quantised) << quantised.error().message;
+      auto plain = make_case(line + " out=f32", kRows);
+      ASSERT_TRUE(plain) << plain.error().message;
+      auto quantize = make_case(fmt::format("quantize rows=8 width={}", width), kRows);
+      ASSERT_TRUE(quantize) << quantize.error().message;
+      const auto run = [&](const KernelCase& kernel_case, const compiler::Schedule& schedule) {
+        return outputs_of(kernel_case, schedule, target, executor_->executor(), {.padding = 2});
+      };
+      const auto quantize_space = quantize->problem.family().space(quantize->problem, target);
+      const auto space = quantised->problem.family().space(quantised->problem, target);
+      for (const compiler::Schedule& schedule : every_knob_value(space)) {
+        const auto found = run(*quantised, schedule);
+        if (!found && found.error().code == ErrorCode::rejected) continue;
+        const auto y = run(*plain, schedule);
+        ASSERT_TRUE(found && y) << line << " " << space.print(schedule);
+        quantize->inputs = {y->back()};
+        const auto expected = run(*quantize, quantize_space.default_schedule());
+        ASSERT_TRUE(expected) << expected.error().message;
+        EXPECT_EQ(std::memcmp(found->back().data(), expected->back().data(),
+                              static_cast<size_t>(expected->back().bytes())),
+                  0)
+            << line << " with " << space.print(schedule);
+        if (found->size() > 1) {
+          EXPECT_EQ(std::memcmp(found->front().data(), y->front().data(),
+                                static_cast<size_t>(y->front().bytes())),
+                    0)
+              << line << ": h, with " << space.print(schedule);
+        }
+      }
+    }
+  }
 }
 
 std::vector<Point> points() {

@@ -152,7 +152,9 @@ TEST(Library, EveryOperationFetches) {
   };
   for (const DataType type : {DataType::f32, DataType::f16, DataType::bf16}) {
     good(library.fetch(RmsNorm{.width = 64, .type = type}), "rms_norm");
+    good(library.fetch(RmsNorm{.width = 64, .quantised = true, .type = type}), "rms_norm");
     good(library.fetch(LayerNorm{.width = 64, .type = type}), "layer_norm");
+    good(library.fetch(LayerNorm{.width = 64, .quantised = true, .type = type}), "layer_norm");
     good(library.fetch(Normalize{.width = 64, .type = type}), "normalize");
     good(library.fetch(Softmax{.width = 64, .type = type}), "softmax");
     good(library.fetch(Gelu{.width = 64, .type = type}), "gelu");

@@ -274,6 +274,32 @@ TEST(PackedWeight, MultipliesThroughItsKernel) {
   }
 }
 
+// A norm that quantises, and a product of its blocks: as a plain norm, and a product that
+// quantises.
+TEST(PackedWeight, MultipliesBlocksThatANormWrote) {
+  const Library library = open();
+  constexpr int64_t kN = 37, kK = 96, kRows = 5;
+  ir::Tensor weight = quantised(ir::Type::q8_0, {kN, kK}), x = filled(ir::Type::f32, {kRows, kK});
+  ir::Tensor gamma = filled(ir::Type::f32, {kK});
+  const auto packed = library.pack_weight(view(weight));
+  ASSERT_TRUE(packed.has_value()) << packed.error().message;
+  const auto multiplied = [&](bool before) {
+    ir::Tensor between(before ? ir::Type::q8_0 : ir::Type::f32, {kRows, kK});
+    ir::Tensor y(ir::Type::f32, {kRows, kN});
+    const auto norm = library.fetch(RmsNorm{.width = kK, .quantised = before, .rows = kRows});
+    Linear op = packed->linear();
+    op.rows = kRows;
+    if (before) op.type = DataType::q8_0;
+    const auto kernel = library.fetch(op);
+    EXPECT_TRUE(norm && kernel);
+    EXPECT_TRUE((*norm)({view(x), view(gamma)}, {view(between)}));
+    EXPECT_TRUE((*kernel)(view(between), *packed, {}, view(y)));
+    return y;
+  };
+  const ir::Tensor expected = multiplied(false), found = multiplied(true);
+  for (int64_t i = 0; i < expected.elements(); ++i) ASSERT_EQ(found.at(i), expected.at(i)) << i;
+}
+
 // The same panels from a weight in one piece, in two, and transposed.
 TEST(PackedWeight, PartsComeFromAnyPlaceOfTheRows) {
   auto pool = runtime::ThreadPool::create(2);

@@ -44,6 +44,11 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
     lines.push_back(fmt::format("elementwise expr=x out={}", out) + row);
     lines.push_back(fmt::format("rms_norm out={} weight_type={}", out, out) + row);
   }
+  for (const char* text :
+       {"rms_norm", "rms_norm prologue=add(x,r) keep=true",
+        "layer_norm prologue=mul(x,r) epilogue=round_bf16(y)", "normalize", "softmax"}) {
+    lines.push_back(fmt::format("{} rows=8 width={} type={} out=q8_0", text, rounded_up(32), type));
+  }
   lines.push_back(fmt::format("quantize rows=8 width={} type={}", rounded_up(32), type));
   // Products: as many columns of x as the width, but no more than make several blocks.
   const auto linear = [&](std::string_view parameters, int64_t n) {
