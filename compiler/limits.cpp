@@ -33,8 +33,8 @@ std::vector<LimitRow> make_table() {
   add_rows(table, "layer_norm", {4e-6, 4e-6});
   add_rows(table, "normalize", {1e-7, 4e-6});
   add_rows(table, "softmax", {1e-7, 2e-5});
-  for (const char* norm : {"rms_norm", "layer_norm", "normalize", "softmax"})
-    table.push_back({norm, Type::q8_0, {kQ8Step, 0}});
+  for (const char* family : {"rms_norm", "layer_norm", "normalize", "softmax", "linear"})
+    table.push_back({family, Type::q8_0, {kQ8Step, 0}});
   add_rows(table, "gelu", {1e-6, 4e-6});
   add_rows(table, "silu", {1e-6, 2e-6});
   add_rows(table, "relu", {0, 0});

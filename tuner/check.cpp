@@ -208,8 +208,14 @@ Result<ir::Tensor> Checker::chosen(const ir::Tensor& tensor, const runtime::Comp
                                    size_t operand) const {
   ir::Tensor part = take_rows(tensor, kernel.operands[operand], chosen_rows_);
   for (const compiler::Sample::Take& columns : chosen_columns_) {
-    if (columns.operand == static_cast<int>(operand))
-      part = take(part, static_cast<size_t>(columns.axis), 1, columns.indices);
+    if (columns.operand != static_cast<int>(operand)) continue;
+    // Of a row of blocks whole ones are chosen: one is named by each of its elements.
+    const bool last = columns.axis + 1 == part.rank();
+    const int64_t block = last ? ir::info(part.type()).block_elements : 1;
+    std::vector<int64_t> indices;
+    for (const int64_t index : columns.indices)
+      if (index % block == 0) indices.push_back(index / block);
+    part = take(part, static_cast<size_t>(columns.axis), block, indices);
   }
   return part;
 }

@@ -155,4 +155,21 @@ void BlockQuantizer::write_codes(Pointer x, int64_t block, Vec inverse, Vec kept
   sink.sum(block, b_.reduce_add(sum));
 }
 
+ir::program::Program quantise_block_program(const std::string& name, const ir::Target& target) {
+  Builder b(name, target);
+  const Pointer x = b.buffer("x", ir::Type::f32, ir::program::BufferAccess::read);
+  const Pointer y = b.buffer("y", ir::Type::q8_0, ir::program::BufferAccess::write);
+  const Scalar rows = b.parameter("rows");
+  const Scalar blocks = b.parameter("blocks");
+  const Scalar x_stride = b.parameter("x.stride0");
+  const Scalar y_stride = b.parameter("y.stride0");
+  BlockQuantizer quantizer(b);
+  b.loop(0, rows, 1, [&](Scalar) {
+    quantizer.write_row(x, y, blocks);
+    b.advance(x, x_stride);
+    b.advance(y, y_stride);
+  });
+  return b.finish();
+}
+
 }  // namespace lathe::compiler::kernels

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "compiler/kernels/code_writer.h"
 
@@ -53,5 +54,9 @@ class BlockQuantizer {
   ir::program::Builder& b_;
   CodeWriter writer_;
 };
+
+/// Quantises rows of a block of f32: buffers x, y, parameters rows, blocks of a row, and the bytes
+/// from row to row of x and of y.
+ir::program::Program quantise_block_program(const std::string& name, const ir::Target& target);
 
 }  // namespace lathe::compiler::kernels

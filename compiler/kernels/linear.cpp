@@ -53,6 +53,15 @@ Status validate(const Problem& p) {
     return fail(ErrorCode::invalid_argument, "panel: found {}, expected a multiple of 8",
                 p.integer("panel"));
   }
+  LATHE_CHECK(check_out_blocks(p, "n"));
+  const int64_t columns = p.integer("panel") / (pair ? 2 : 1);
+  const int64_t block = ir::info(p.type("out")).block_elements;
+  if (block > 1 && block % columns != 0 && columns % block != 0) {
+    return fail(ErrorCode::invalid_argument,
+                "panel: found {} columns of y in each, expected a divisor or a multiple of the "
+                "block of {} of out={}",
+                columns, block, ir::name(p.type("out")));
+  }
   return check_layout(layout_of(p));
 }
 
@@ -209,7 +218,9 @@ Work work(const Problem& p, const Sizes& sizes) {
       linear.signature.begin() + static_cast<std::ptrdiff_t>(linear.first_input()));
   const auto n = static_cast<double>(linear.n);
   const double products = 2.0 * n * static_cast<double>(linear.k) * (linear.pair ? 2 : 1);
-  return work_of(linear.signature, sizes, products + linear.epilogue.flops() * n);
+  // Magnitude, maximum, quotient and rounding of what is quantised.
+  const double of_each = linear.epilogue.flops() + (linear.quantises_y() ? 4 : 0);
+  return work_of(linear.signature, sizes, products + of_each * n);
 }
 
 // The same problem with other numbers of columns.
@@ -228,7 +239,9 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   const Linear linear(p);
   const LinearBlocking blocking(linear, s, target);
   const int64_t step = linear.panel_columns();
-  const int64_t n = std::min(linear.n, (2 * blocking.streams + 1) * step + linear.n % step);
+  int64_t n = (2 * blocking.streams + 1) * step + linear.n % step;
+  const int64_t block = ir::info(linear.out).block_elements;
+  n = std::min(linear.n, (n + block - 1) / block * block);
   int64_t k = linear.k;
   const int64_t trips = 2 * blocking.unroll;
   if (!blocking.has_blocks(linear)) {
@@ -252,12 +265,16 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   return Miniature{std::move(small), {{"rows", rows}}};
 }
 
-// The first, a middle and the last panel.
+// The first, a middle and the last panel, or as many as make a block of y.
 Result<Sample> sample(const Problem& p) {
   const Linear linear(p);
+  const int64_t together = linear.panels_in_blocks();
+  const int64_t groups = linear.panels() / together;
   std::vector<int64_t> panels;
-  for (const int64_t panel : {int64_t{0}, linear.panels() / 2, linear.panels() - 1})
-    if (panels.empty() || panel > panels.back()) panels.push_back(panel);
+  for (const int64_t group : {int64_t{0}, groups / 2, groups - 1}) {
+    if (!panels.empty() && group * together <= panels.back()) continue;
+    for (int64_t i = 0; i < together; ++i) panels.push_back(group * together + i);
+  }
   const int64_t step = linear.panel_columns();
   std::vector<int64_t> columns;
   for (const int64_t panel : panels) {
@@ -311,7 +328,7 @@ bool Linear::widens(const Target& target) const {
 }
 
 bool Linear::has_plain_epilogue() const {
-  if (out != Type::f32 || pair) return false;
+  if (tile_out() != Type::f32 || pair) return false;
   return epilogue.is_leaf() || !plain_bias().empty();
 }
 
@@ -368,7 +385,7 @@ const Family& linear() {
           spec.choices.emplace_back("q8_0");
           return spec;
         }(),
-        out_parameter(),
+        quantisable_out_parameter(),
         [] {
           ParameterSpec spec = float_type_parameter("weight", "element type of w");
           for (const char* codes : {"i8", "q8_0", "q4_0", "q4_K"}) spec.choices.emplace_back(codes);

@@ -45,6 +45,14 @@ struct Linear {
   int64_t panels() const { return (n + panel_columns() - 1) / panel_columns(); }
   /// Whether the epilogue can run on the accumulators: y itself, or y + vec(…), in f32.
   bool has_plain_epilogue() const;
+  /// What tiles write: y, or where that is q8_0 a block of it as f32, which is quantised then.
+  ir::Type tile_out() const { return quantises_y() ? ir::Type::f32 : out; }
+  bool quantises_y() const { return out == ir::Type::q8_0; }
+  /// The fewest panels whose columns are whole blocks of y.
+  int64_t panels_in_blocks() const {
+    const int64_t block = ir::info(out).block_elements;
+    return block > panel_columns() ? block / panel_columns() : 1;
+  }
   /// The vec() input of a plain epilogue; empty without one.
   std::string plain_bias() const;
 };

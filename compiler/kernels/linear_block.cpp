@@ -50,7 +50,8 @@ class BlockWriter {
       inputs_.push_back({&port, b_.buffer(port.name, port.type, BufferAccess::read), {}});
     }
     const bool partial = s_.has_outer_blocks(linear);
-    y_ = b_.buffer("y", linear.out, partial ? BufferAccess::read_write : BufferAccess::write);
+    y_ =
+        b_.buffer("y", linear.tile_out(), partial ? BufferAccess::read_write : BufferAccess::write);
     if (s_.expanded_bytes(linear) > 0)
       expanded_ = b_.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
     if (s_.keeps_sums(linear)) tile_ = b_.buffer("y.sums", ir::Type::f32, BufferAccess::read_write);
@@ -117,7 +118,7 @@ class BlockWriter {
     for (size_t i = 0; i < w_parts_.size(); ++i)
       b_.advance(w_parts_[i], linear_.part_bytes[i] * streams);
     const int64_t columns = linear_.panel_columns() * streams;
-    b_.advance(y_, columns * ir::size_of(linear_.out));
+    b_.advance(y_, columns * ir::size_of(linear_.tile_out()));
     for (const Input& input : inputs_) {
       if (input.port->shape.back() != ir::graph::Dim(1))
         b_.advance(input.pointer, columns * ir::size_of(input.port->type));
@@ -300,7 +301,7 @@ class BlockWriter {
 
   void prefetch_rows(Pointer y_row, int rows) {
     const Pointer y = b_.copy(y_row);
-    const int64_t bytes = columns() * ir::size_of(linear_.out);
+    const int64_t bytes = columns() * ir::size_of(linear_.tile_out());
     for (int row = 0; row < rows; ++row) {
       for (int64_t at = 0; at < bytes; at += kLine) b_.prefetch(y, at);
       if (row + 1 < rows) b_.advance(y, y_stride_);

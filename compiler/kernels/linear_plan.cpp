@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/linear_quantised.h"
 
 namespace lathe::compiler::kernels {
@@ -17,6 +18,9 @@ using ir::program::BufferAccess;
 
 // Rows that are packed at once: their memory is bounded.
 constexpr int64_t kPackedRows = 3072;
+// What of y is quantised at once, as f32 until then: it stays in the second cache.
+constexpr int64_t kQuantisedRows = 192;
+constexpr int64_t kQuantisedColumns = 512;
 // What is worth a thread of its own.
 constexpr int64_t kLeastPackedBytes = 64 << 10;
 
@@ -55,6 +59,12 @@ class PlanWriter {
     if (s_.keeps_sums(linear_)) {
       const Expr rows = s_.has_inner_blocks(linear_) ? round_up(rows_, Expr(s_.tile)) : s_.tile;
       scratch("tile", rows * Expr(linear_.panel * s_.streams * 4));
+    }
+    if (linear_.quantises_y()) {
+      const Expr rows = min(Expr(most_rows()), round_up(rows_, Expr(s_.tile)));
+      scratch("y_block", rows * Expr(y_block_stride()));
+      quantise_program_ = static_cast<int>(plan_.programs.size());
+      plan_.programs.push_back(quantise_block_program(linear_.name + "_quantise_y", target_));
     }
 
     const int64_t whole = linear_.n / linear_.panel_columns();
@@ -163,29 +173,50 @@ class PlanWriter {
     const Expr panel = Expr::variable(panel_variable);
     place.row = Expr::variable(row_variable);
 
-    Expr row_block = min(Expr(s_.rows), round_up(rows_here_, Expr(s_.tile)));
+    Expr row_block = min(Expr(most_rows()), round_up(rows_here_, Expr(s_.tile)));
     row_block = round_up(ceil_div(rows_here_, ceil_div(rows_here_, row_block)), Expr(s_.tile));
-    const int64_t wanted = s_.panels == 0 ? panels : std::min(s_.panels, panels);
+    int64_t wanted = s_.panels == 0 ? panels : std::min(s_.panels, panels);
+    if (linear_.quantises_y()) wanted = std::min(wanted, most_quantised_panels());
     const Expr blocks = min(round_up(Expr((panels + wanted - 1) / wanted), threads_), Expr(panels));
-    const Expr panel_block = ceil_div(Expr(panels), blocks);
+    Expr panel_block = ceil_div(Expr(panels), blocks);
+    if (linear_.quantises_y())
+      panel_block = round_up(panel_block, Expr(linear_.panels_in_blocks()));
     place.panel = Expr(first) + panel;
     place.panels = min(panel_block, Expr(panels) - panel);
     place.rows = min(row_block, rows_here_ - place.row);
+    place.columns = place.panels * Expr(columns);
 
     Loop rows{row_variable, rows_here_, row_block, true, {}};
     over_depth(rows.body, "k" + suffix,
                [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
                  append(inner, block_call(place, k, depth));
                });
+    if (linear_.quantises_y()) append(rows.body, quantise_call(place));
     Loop columns_loop{panel_variable, Expr(panels), panel_block, true, {}};
     append(columns_loop.body, std::move(rows));
     append(body, std::move(columns_loop));
+  }
+
+  // Where y is quantised, at most these panels are multiplied at once, into the worker's own block
+  // of y: as wide as they are, its rows apart by an odd number of cache lines.
+  int64_t most_quantised_panels() const {
+    const int64_t most = s_.panels == 0 ? kQuantisedColumns / linear_.panel_columns() : s_.panels;
+    const int64_t whole = linear_.panels_in_blocks();
+    return std::max<int64_t>(most / whole, 1) * whole;
+  }
+  int64_t y_block_stride() const {
+    return most_quantised_panels() * linear_.panel_columns() * 4 + 64;
+  }
+  int64_t most_rows() const {
+    if (!linear_.quantises_y()) return s_.rows;
+    return std::min(s_.rows, std::max<int64_t>(kQuantisedRows / s_.tile, 1) * s_.tile);
   }
 
   // Which rows and panels a call multiplies.
   struct Place {
     int program = 0;
     Expr row, rows, panel, panels;
+    Expr columns = 0;  ///< of y, that the panels make
   };
 
   Call block_call(const Place& place, const Expr& k, const Expr& depth) {
@@ -203,8 +234,10 @@ class PlanWriter {
       call.buffers.push_back({Argument::Kind::operand, static_cast<int>(1 + part), offset});
     }
     for (size_t i = linear_.first_input(); i < linear_.signature.size(); ++i) {
-      call.buffers.push_back({Argument::Kind::operand, static_cast<int>(i),
-                              offset_in(linear_.signature[i], row, column)});
+      const bool in_block = linear_.quantises_y() && linear_.signature[i].output;
+      call.buffers.push_back(in_block ? scratch_argument("y_block")
+                                      : Argument{Argument::Kind::operand, static_cast<int>(i),
+                                                 offset_in(linear_.signature[i], row, column)});
     }
     if (s_.expanded_bytes(linear_) > 0) call.buffers.push_back(scratch_argument("expanded"));
     if (s_.keeps_sums(linear_)) call.buffers.push_back(scratch_argument("tile"));
@@ -215,12 +248,27 @@ class PlanWriter {
       call.parameters.push_back(Expr(linear_.k) - k - depth);
     }
     if (!s_.pack) call.parameters.push_back(stride("x"));
-    call.parameters.push_back(stride("y"));
+    call.parameters.push_back(linear_.quantises_y() ? Expr(y_block_stride()) : stride("y"));
     for (size_t i = linear_.first_input(); i + 1 < linear_.signature.size(); ++i) {
       if (linear_.signature[i].row_dimension() >= 0)
         call.parameters.push_back(stride(linear_.signature[i].name));
     }
     return call;
+  }
+
+  // Quantises the block of y that block_call has written.
+  Call quantise_call(const Place& place) {
+    const ir::TypeInfo& blocks = ir::info(linear_.out);
+    const auto in_blocks = [&](const Expr& columns) {
+      return ceil_div(columns, Expr(blocks.block_elements));
+    };
+    const Expr column = place.panel * Expr(linear_.panel_columns());
+    const Expr offset =
+        (first_row_ + place.row) * stride("y") + in_blocks(column) * Expr(blocks.block_bytes);
+    return {quantise_program_,
+            {scratch_argument("y_block"),
+             {Argument::Kind::operand, static_cast<int>(linear_.signature.size()) - 1, offset}},
+            {place.rows, in_blocks(place.columns), Expr(y_block_stride()), stride("y")}};
   }
 
   const Linear& linear_;
@@ -232,6 +280,7 @@ class PlanWriter {
   Expr first_row_ = 0;  ///< of the chunk whose rows are packed
   Expr rows_here_;      ///< in it
   std::vector<std::string> scratch_;
+  int quantise_program_ = -1;
 };
 
 }  // namespace

@@ -110,7 +110,7 @@ struct Quantize {
 /// `pair` of the products y and z with the weight's two halves: "mul(silu(y),z)". Its inputs [rows,
 /// n] have x's type, its vec() inputs [n] are f32. PackedWeight::linear() fills in what the weight
 /// says. For a weight of q8_0, q4_0 or q4_K x may be q8_0, as Quantize writes it: the same bits as
-/// of x itself, and the epilogue's inputs are f32.
+/// of x itself, and the epilogue's inputs are f32. y may be q8_0, too, where n is a multiple of 32.
 struct Linear {
   int64_t n = 0;  ///< columns of y
   int64_t k = 0;

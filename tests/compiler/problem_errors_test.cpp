@@ -113,6 +113,14 @@ INSTANTIATE_TEST_SUITE_P(
                 "rms_norm rows=1 width=40 out=q8_0",
                 kInvalid,
                 {"width", "found 40", "32", "out=q8_0"}},
+        Mistake{"product_of_part_of_a_block",
+                "linear rows=1 n=40 k=8 out=q8_0",
+                kInvalid,
+                {"n", "found 40", "32", "out=q8_0"}},
+        Mistake{"panels_across_blocks",
+                "linear rows=1 n=96 k=8 panel=24 out=q8_0",
+                kInvalid,
+                {"panel", "found 24", "32", "out=q8_0"}},
         Mistake{
             "quantize_width", "quantize rows=1 width=40", kInvalid, {"width", "found 40", "32"}}),
     [](const auto& info) { return std::string(info.param.name); });

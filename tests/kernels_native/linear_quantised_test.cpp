@@ -16,6 +16,31 @@ class NativeLinearQuantised : public ProductChecks {
   static bool is_slow() {
     return GetParam() == std::string("scalar") || GetParam() == std::string("llvm");
   }
+
+  // The last output, by the default schedule.
+  ir::Tensor run(const KernelCase& kernel_case) {
+    const ir::Target& target = executor_->target();
+    const auto space = kernel_case.problem.family().space(kernel_case.problem, target);
+    auto outputs = outputs_of(kernel_case, space.default_schedule(), target, executor_->executor());
+    EXPECT_TRUE(outputs) << kernel_case.problem.line() << ": " << outputs.error().message;
+    return outputs ? outputs->back() : ir::Tensor();
+  }
+
+  // x by the family quantize.
+  ir::Tensor quantised(const ir::Tensor& x, int64_t rows, int64_t width) {
+    auto quantize = make_case(
+        fmt::format("quantize rows={} width={} type={}", rows, width, ir::name(x.type())), rows);
+    EXPECT_TRUE(quantize) << quantize.error().message;
+    quantize->inputs = {x};
+    return run(*quantize);
+  }
+
+  static void expect_same_bits(const ir::Tensor& found, const ir::Tensor& expected,
+                               const std::string& line) {
+    ASSERT_EQ(found.bytes(), expected.bytes());
+    EXPECT_EQ(std::memcmp(found.data(), expected.data(), static_cast<size_t>(expected.bytes())), 0)
+        << line;
+  }
 };
 
 struct Weight {
@@ -76,11 +101,6 @@ TEST_P(NativeLinearQuantised, AgreesForRowsQuantisedBefore) {
 
 // Whoever quantises x, the products are the same bits.
 TEST_P(NativeLinearQuantised, RowsQuantisedBeforeGiveTheSameBits) {
-  const auto run = [&](const KernelCase& kernel_case) {
-    const ir::Target& target = executor_->target();
-    const auto space = kernel_case.problem.family().space(kernel_case.problem, target);
-    return outputs_of(kernel_case, space.default_schedule(), target, executor_->executor());
-  };
   for (const Weight& weight : kWeights) {
     for (const char* type : {"f32", "bf16"}) {
       for (const int64_t rows : {1, 6, 40}) {
@@ -88,23 +108,51 @@ TEST_P(NativeLinearQuantised, RowsQuantisedBeforeGiveTheSameBits) {
         const std::string line =
             fmt::format("linear rows={} n=37 k=512 weight={} out=f32", rows, weight.name);
         const auto whole = make_case(fmt::format("{} type={}", line, type), rows);
-        ASSERT_TRUE(whole) << whole.error().message;
-        auto quantize =
-            make_case(fmt::format("quantize rows={} width=512 type={}", rows, type), rows);
-        ASSERT_TRUE(quantize) << quantize.error().message;
-        quantize->inputs = {whole->inputs.front()};
-        const auto blocks = run(*quantize);
-        ASSERT_TRUE(blocks) << blocks.error().message;
         auto before = make_case(line + " type=q8_0", rows);
-        ASSERT_TRUE(before) << before.error().message;
+        ASSERT_TRUE(whole && before);
         before->inputs = whole->inputs;
-        before->inputs.front() = blocks->front();
-        const auto expected = run(*whole), found = run(*before);
-        ASSERT_TRUE(expected && found);
-        EXPECT_EQ(std::memcmp(found->front().data(), expected->front().data(),
-                              static_cast<size_t>(expected->front().bytes())),
-                  0)
-            << line << " type=" << type << ", " << rows << " rows";
+        before->inputs.front() = quantised(whole->inputs.front(), rows, 512);
+        expect_same_bits(run(*before), run(*whole), before->problem.line());
+      }
+    }
+  }
+}
+
+TEST_P(NativeLinearQuantised, AgreesWhereItQuantisesWhatItMakes) {
+  for (const Weight& weight : kWeights) {
+    const std::string line = fmt::format("k=256 out=q8_0 type=q8_0 weight={}", weight.name);
+    for (const int64_t n : {32, 64, 96, 608}) {
+      for (const int64_t rows : {1, 7, 45})
+        check(fmt::format("{} n={} epilogue=add(y,vec(b))", line, n), rows, false,
+              InputKind::normal, {.padding = 3, .threads = 3});
+    }
+    for (const int64_t rows : {1, 6, 210}) {
+      check(line + " n=96 panel=32 pair=true epilogue=mul(silu(y),z)", rows);
+      check(line + " n=96 panel=64 epilogue=add(y,r)", rows);
+    }
+    check(line + " n=160 epilogue=silu(y)", 5, true);
+    if (!is_slow()) check(line + " n=160 pair=true epilogue=mul(silu(y),z)", 70, true);
+    check(line + " n=64", 6, false, InputKind::special);
+  }
+  for (const char* weight : {"f32", "bf16", "i8"}) {
+    for (const int64_t rows : {1, 6, 45})
+      check(fmt::format("k=75 n=96 out=q8_0 weight={}", weight), rows);
+  }
+}
+
+// The bits that the product and the family quantize write one after the other.
+TEST_P(NativeLinearQuantised, QuantisesAsQuantizeDoes) {
+  for (const Weight& weight : kWeights) {
+    for (const char* more : {"", " epilogue=add(y,vec(b))", " pair=true epilogue=mul(silu(y),z)"}) {
+      for (const int64_t rows : {1, 6, 40}) {
+        if (is_slow() && rows == 6) continue;
+        const std::string line =
+            fmt::format("linear rows={} n=608 k=256 weight={}{}", rows, weight.name, more);
+        const auto found = make_case(line + " out=q8_0", rows);
+        auto plain = make_case(line, rows);
+        ASSERT_TRUE(found && plain);
+        plain->inputs = found->inputs;
+        expect_same_bits(run(*found), quantised(run(*plain), rows, 608), line);
       }
     }
   }

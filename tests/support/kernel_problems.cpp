@@ -64,6 +64,8 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   if (type == "f32") {
     lines.push_back("linear rows=8 n=9 k=64 weight=q4_0 epilogue=add(y,vec(b))");
     lines.push_back("linear rows=8 n=9 k=64 type=q8_0 weight=q8_0 epilogue=add(y,r)");
+    lines.push_back(
+        "linear rows=8 n=64 k=64 weight=q4_0 out=q8_0 pair=true epilogue=mul(silu(y),z)");
     lines.push_back("linear rows=8 n=9 k=35 weight=i8 epilogue=add(y,vec(b))");
   }
   const auto matmul = [&](std::string_view parameters, int64_t n) {
