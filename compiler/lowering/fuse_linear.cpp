@@ -16,10 +16,11 @@ bool has_leaf(const Chain& chain, std::string_view wrapper, ValueId but) {
                      [&](const auto& leaf) { return leaf.first != but && leaf.second == wrapper; });
 }
 
-// An epilogue reads matrices of x's type and f32 vectors, and works on the f32 sums.
+// An epilogue reads matrices of x's type (f32 beside q8_0) and f32 vectors, and works on the f32
+// sums.
 bool types_meet(const Call& product, const Call& consumer, const Chain& chain, ValueId value) {
   if (out_type(product) != in_type(consumer)) return false;
-  if (has_leaf(chain, "", value) && in_type(product) != in_type(consumer)) return false;
+  if (has_leaf(chain, "", value) && matrix_type(product) != in_type(consumer)) return false;
   return !has_leaf(chain, "vec", value) ||
          value_or(consumer, "weight_type", in_type(consumer)) == "f32";
 }

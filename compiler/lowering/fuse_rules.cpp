@@ -35,6 +35,11 @@ std::string out_type(const Call& call) {
 }
 std::string in_type(const Call& call) { return value_or(call, "type", "f32"); }
 
+std::string matrix_type(const Call& product) {
+  const std::string type = in_type(product);
+  return type == "q8_0" ? "f32" : type;
+}
+
 void remove(LoweredGraph& lowered, int index) {
   lowered.calls.erase(lowered.calls.begin() + index);
 }

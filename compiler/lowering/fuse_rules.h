@@ -18,7 +18,8 @@ bool fits(const Chain& chain);
 
 std::string value_or(const Call& call, const std::string& key, const std::string& fallback);
 std::string in_type(const Call& call);
-std::string out_type(const Call& call);  ///< its own type parameter unless given
+std::string matrix_type(const Call& product);  ///< of the [rows, n] inputs of its epilogue
+std::string out_type(const Call& call);        ///< its own type parameter unless given
 
 void remove(LoweredGraph& lowered, int index);
 

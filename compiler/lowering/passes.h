@@ -35,6 +35,9 @@ void fuse_norm_epilogue(LoweredGraph& lowered);
 /// Joins a per-head rms_norm with the rotation that alone reads it.
 void fuse_norm_rope(LoweredGraph& lowered);
 
+/// Lets the norm or product whose result is quantised, and else not read, write q8_0 itself.
+void fuse_quantize(LoweredGraph& lowered);
+
 struct Pass {
   std::string_view name;
   void (*run)(LoweredGraph&);

@@ -27,6 +27,16 @@ ValueId add_value(LoweredGraph& lowered, std::string name, TensorType type) {
   return static_cast<ValueId>(lowered.graph.values.size() - 1);
 }
 
+// Where `value` is what the blocks of another of q8_0 are worth, exactly: that other; else -1.
+ValueId dequantised(const LoweredGraph& lowered, ValueId value) {
+  const int32_t producer = lowered.graph.value(value).producer;
+  if (producer < 0 || lowered.graph.type(value).element != Type::f32) return -1;
+  const Node& node = lowered.graph.nodes[static_cast<size_t>(producer)];
+  if (!ir::graph::is_op(node, "dequantize")) return -1;
+  const ValueId blocks = node.operands.front();
+  return lowered.graph.type(blocks).element == Type::q8_0 ? blocks : -1;
+}
+
 // The weight's parts, by the step that there is or by a new one.
 const std::vector<ValueId>& packed(LoweredGraph& lowered, ValueId weight,
                                    const WeightLayout& layout, bool transposed) {
@@ -84,7 +94,8 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
     weight = source;
     transposed = !transposed;
   }
-  const TensorType x = lowered.graph.type(node.operands[0]);
+  ValueId rows = node.operands[0];
+  const TensorType x = lowered.graph.type(rows);
   const TensorType w = lowered.graph.type(weight);
   const TensorType y = lowered.graph.type(node.results.front());
   if (w.shape.size() != 2 || elements(x) == 0 || elements(y) == 0) {
@@ -97,9 +108,14 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
     reason = "kernels' integer weights come with scales, which this op has not";
     return false;
   }
+  Type x_type = x.element;
   if (ir::info(w.element).block_elements != 1) {
-    reason = "kernels round x to q8_0 for a quantised weight, which the graph does not ask for";
-    return false;
+    rows = dequantised(lowered, rows);
+    x_type = Type::q8_0;
+    if (rows < 0) {
+      reason = "kernels round x to q8_0 for a quantised weight, which the graph does not ask for";
+      return false;
+    }
   }
   const WeightLayout layout = choose_layout(w.element, n, k, false, lowered.target);
   call.kind = CallKind::kernel;
@@ -110,7 +126,7 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
                  {"k", std::to_string(k)},
                  {"weight", std::string(ir::name(w.element))},
                  {"panel", std::to_string(layout.panel)},
-                 {"type", std::string(ir::name(x.element))},
+                 {"type", std::string(ir::name(x_type))},
                  {"out", std::string(ir::name(y.element))}};
   call.epilogue = Chain::self();
   // The family says what it computes.
@@ -120,7 +136,7 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
     reason = problem.error().message;
     return false;
   }
-  call.inputs = {node.operands[0]};
+  call.inputs = {rows};
   const auto& parts = packed(lowered, weight, layout, transposed);
   call.inputs.insert(call.inputs.end(), parts.begin(), parts.end());
   if (node.operands.size() > 2 && node.operands[2] >= 0) {

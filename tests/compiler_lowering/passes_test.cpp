@@ -72,6 +72,28 @@ graph batched(%q: f32[2, 4, 9, 16], %k: f32[2, 4, 21, 16], %v: f32[2, 1, 21, 8],
 }
 )";
 
+constexpr std::string_view kQuantised = R"(
+graph quantised(%x: f32[8, 64], %r: f32[8, 64], %g: q8_0[96, 64], %u: q8_0[96, 64], %d: q4_0[64, 96], %b: bf16[64], %w: f32[64], %e: bf16[8, 32], %f: q8_0[16, 64]) -> (%y, %l, %t, %o) {
+  %h = add(%x, %r)
+  %n = rms_norm(%h, %w)
+  %nq = quantize(%n)
+  %nd = dequantize(%nq)
+  %gate = linear(%nd, %g)
+  %up = linear(%nd, %u)
+  %a = swiglu(%gate, %up)
+  %aq = quantize(%a)
+  %ad = dequantize(%aq)
+  %down = linear(%ad, %d, %b)
+  %y = add(%h, %down)
+  %m = layer_norm(%e)
+  %l = quantize(%m)
+  %s = softmax(%x)
+  %sq = quantize(%s)
+  %t = dequantize(%sq) {type = bf16}
+  %o = linear(%s, %f)
+}
+)";
+
 std::string after(std::string_view text, std::string_view pass) {
   const auto graph = ir::graph::parse(text);
   EXPECT_TRUE(graph.has_value()) << graph.error().message;
@@ -103,6 +125,15 @@ TEST(Passes, ProductsThatOthersReadStayAlone) {
 // Transposes become the other way to read, a scale the epilogue, shared matrices more rows.
 TEST(Passes, ProductsOfTwoVariableSides) {
   EXPECT_TRUE(tests::matches_golden("lowering/batched.txt", after(kBatched, "")));
+}
+
+// Norms and products write the blocks that products read; what is read otherwise stays as it is,
+// and a product with blocks of an x that is not rounded is the host's.
+TEST(Passes, QuantisedProductsReadWhatNormsAndProductsWrite) {
+  std::string text = "== select_kernels\n" + after(kQuantised, "select_kernels");
+  for (const char* pass : {"fuse_norm_rope", "fuse_quantize"})
+    text += "== " + std::string(pass) + "\n" + after(kQuantised, pass);
+  EXPECT_TRUE(tests::matches_golden("lowering/quantised.txt", text));
 }
 
 TEST(Passes, HeadNormJoinsItsRotation) {

@@ -65,6 +65,21 @@ TEST(Checker, ChecksALargeProductByItsMiniatureAndASample) {
   EXPECT_NE(checked->find("on 280 outputs of 8 rows"), std::string::npos) << *checked;
 }
 
+TEST(Checker, ChecksKernelsThatReadAndWriteBlocks) {
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  for (const char* line :
+       {"linear rows=32 n=1024 k=1536 type=q8_0 out=q8_0 weight=q4_0 epilogue=add(y,vec(b))",
+        "rms_norm rows=40 width=96 out=q8_0 prologue=add(x,r) keep=true"}) {
+    const auto kernel = compile(line);
+    Checker checker(kernel->problem, {{"rows", 40}});
+    const Status interpreted = checker.check_interpreted(*kernel, backend());
+    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
+    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    EXPECT_TRUE(checked) << line << ": " << checked.error().message;
+  }
+}
+
 TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
   const auto kernel = compile(
       "batched_matmul batch=4 rows=40 n=700 k=300 group=2 transpose_a=true transpose_b=true "
