@@ -78,20 +78,32 @@ std::string stored_type(const std::string& weights, int64_t k) {
   return type && k % ir::info(*type).block_elements != 0 ? "bf16" : weights;
 }
 
+// What a kernel whose result matrices with rows of k multiply is asked to write: the blocks that
+// quantised ones read.
+const char* out_for(const std::string& weights, int64_t k) {
+  return in_blocks(stored_type(weights, k)) ? " out=q8_0" : "";
+}
+
 void add_text_linears(Linears kernels, const ModelConfig& model, const std::string& weights,
                       int64_t tokens) {
   const TextConfig& text = model.text;
   const int64_t hidden = text.hidden_size, inner = text.intermediate_size;
   const int64_t queries = text.attention_heads * text.head_dim;
   const int64_t keys = text.key_value_heads * text.head_dim;
-  const auto type = [&](int64_t k) { return stored_type(weights, k); };
-  kernels.add("text: q, k and v", text.layers, tokens, queries + 2 * keys, hidden, type(hidden));
-  kernels.add("text: attention output", text.layers, tokens, hidden, queries, type(queries));
-  kernels.add("text: gate and up, SwiGLU", text.layers, tokens, inner, hidden, type(hidden),
-              " epilogue=mul(silu(y),z)", /*pair=*/true);
-  kernels.add("text: down", text.layers, tokens, hidden, inner, type(inner));
+  // What multiplies blocks is quantised by the kernel that makes it.
+  const auto add = [&](std::string_view where, int64_t launches, int64_t rows, int64_t n, int64_t k,
+                       const std::string& parameters = {}, bool pair = false) {
+    const std::string type = stored_type(weights, k);
+    kernels.add(where, launches, rows, n, k, type,
+                (in_blocks(type) ? " type=q8_0" : "") + parameters, pair);
+  };
+  add("text: q, k and v", text.layers, tokens, queries + 2 * keys, hidden);
+  add("text: attention output", text.layers, tokens, hidden, queries);
+  add("text: gate and up, SwiGLU", text.layers, tokens, inner, hidden,
+      std::string(" epilogue=mul(silu(y),z)") + out_for(weights, inner), /*pair=*/true);
+  add("text: down", text.layers, tokens, hidden, inner);
   // Only the last token's logits are asked for.
-  kernels.add("text: logits", 1, 1, text.vocabulary, hidden, type(hidden));
+  add("text: logits", 1, 1, text.vocabulary, hidden);
 }
 
 void add_vision_linears(Linears kernels, const ModelConfig& model, const std::string& weights,
@@ -126,18 +138,19 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
   for (int64_t context : workload.context) positions = std::max(positions, context);
   const Sizes rotary = {{"rows", tokens}, {"positions", positions}};
   const std::string stored = is_quantised(workload.weights) ? "bf16" : workload.weights;
+  const char* quantised = out_for(workload.weights, text.hidden_size);
 
   kernels.add(
       "text: token embedding", 1,
       fmt::format("embedding rows={} width={} type={} out=f32", tokens, text.hidden_size, stored),
       {{"rows", tokens}, {"vocabulary", text.vocabulary}}, "cold");
-  kernels.add(
-      "text: first input norm", 1,
-      fmt::format("rms_norm rows={} width={} eps={}", tokens, text.hidden_size, text.rms_norm_eps),
-      rows);
+  kernels.add("text: first input norm", 1,
+              fmt::format("rms_norm rows={} width={} eps={}{}", tokens, text.hidden_size,
+                          text.rms_norm_eps, quantised),
+              rows);
   kernels.add("text: residual + norm", 2 * text.layers,
-              fmt::format("rms_norm rows={} width={} eps={} prologue=add(x,r) keep=true", tokens,
-                          text.hidden_size, text.rms_norm_eps),
+              fmt::format("rms_norm rows={} width={} eps={} prologue=add(x,r) keep=true{}", tokens,
+                          text.hidden_size, text.rms_norm_eps, quantised),
               rows);
   for (const auto& [where, heads] : {std::pair{"text: q norm + M-RoPE", text.attention_heads},
                                      std::pair{"text: k norm + M-RoPE", text.key_value_heads}}) {
@@ -150,15 +163,10 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
   }
   kernels.add("text: SwiGLU", text.layers,
               fmt::format("swiglu rows={} width={}", tokens, text.intermediate_size), rows);
-  if (in_blocks(workload.weights)) {
-    for (const auto& [where, width, count] :
-         {std::tuple{"text: quantise norm output", text.hidden_size, 2 * text.layers + 1},
-          std::tuple{"text: quantise attention output", text.attention_heads * text.head_dim,
-                     text.layers},
-          std::tuple{"text: quantise SwiGLU output", text.intermediate_size, text.layers}}) {
-      if (width % 32 == 0)
-        kernels.add(where, count, fmt::format("quantize rows={} width={}", tokens, width), rows);
-    }
+  const int64_t attended = text.attention_heads * text.head_dim;
+  if (in_blocks(stored_type(workload.weights, attended))) {
+    kernels.add("text: quantise attention output", text.layers,
+                fmt::format("quantize rows={} width={}", tokens, attended), rows);
   }
 }
 

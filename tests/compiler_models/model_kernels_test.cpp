@@ -98,6 +98,31 @@ TEST(ModelKernels, WeightsAreLaidOutForTheTarget) {
   }
 }
 
+// What quantised weights multiply comes quantised from the kernel before.
+TEST(ModelKernels, QuantisedWeightsReadBlocks) {
+  const auto model = load_model("qwen3-vl-2b");
+  Workload workload;
+  workload.tokens = {16};
+  workload.weights = "q4_0";
+  const auto kernels = model_kernels(*model, workload);
+  ASSERT_TRUE(kernels.has_value());
+  const auto launches = [&](std::string_view line) {
+    for (const ModelKernel& kernel : *kernels)
+      if (kernel.problem.line() == line) return kernel.launches;
+    return int64_t{0};
+  };
+  EXPECT_EQ(launches("rms_norm rows=8..31 width=2048 out=q8_0"), 1);
+  EXPECT_EQ(launches("rms_norm rows=8..31 width=2048 out=q8_0 prologue=add(x,r) keep=true"), 56);
+  EXPECT_EQ(launches("linear rows=8..31 n=4096 k=2048 type=q8_0 weight=q4_0"), 28);
+  EXPECT_EQ(launches("quantize rows=8..31 width=2048"), 28);
+  EXPECT_EQ(launches("linear rows=8..31 n=2048 k=2048 type=q8_0 weight=q4_0"), 28);
+  EXPECT_EQ(launches("linear rows=8..31 n=6144 k=2048 type=q8_0 out=q8_0 weight=q4_0 pair=true "
+                     "epilogue=mul(silu(y),z)"),
+            28);
+  EXPECT_EQ(launches("linear rows=8..31 n=2048 k=6144 type=q8_0 weight=q4_0"), 28);
+  EXPECT_EQ(launches("linear rows=1 n=151936 k=2048 type=q8_0 weight=q4_0"), 1);
+}
+
 TEST(ModelKernels, WithoutAnImageThereIsNoVision) {
   const auto model = load_model("qwen3-vl-2b");
   Workload workload;
