@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
+#include <string_view>
 
 #include <unistd.h>
 
@@ -68,9 +70,14 @@ class Session {
 
   bool stop() const { return support::interrupted() || left() <= 0; }
 
-  // The task with the least time spent for its share of the model's time. Towards the end of the
+  // The task with the least time spent for its share of its pass's time. Towards the end of the
   // budget, only finals.
   TaskSearch* neediest() {
+    // A pass over one token is short, but there are hundreds of them for each over a prompt.
+    std::map<std::string_view, double> passes;
+    for (const TaskSearch& search : searches_)
+      if (search.has_baseline())
+        passes[search.task().pass] += search.task().weight * search.call_ns();
     size_t finals = 0;
     for (const TaskSearch& search : searches_) finals += search.needs_final() ? 1 : 0;
     finals_only_ = left() < static_cast<double>(finals + 1) * kFinalSeconds;
@@ -79,7 +86,8 @@ class Session {
     for (TaskSearch& search : searches_) {
       if (!search.has_baseline()) continue;
       if (!races_left(search) && !search.needs_final()) continue;
-      const double share = std::max(search.task().weight * search.call_ns(), 1.0);
+      const double pass_ns = std::max(passes[search.task().pass], 1.0);
+      const double share = std::max(search.task().weight * search.call_ns() / pass_ns, 1e-9);
       // The square root lets small kernels have their turn, too.
       const double need = (search.spent_s + 0.01) / std::sqrt(share);
       if (best == nullptr || need < least) best = &search, least = need;

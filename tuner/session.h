@@ -27,6 +27,7 @@ struct Task {
   std::string cache = "cold";  ///< "cold" | "warm"
   std::string where;           ///< for the table: what the model uses it for
   double weight = 1;           ///< launches in a forward pass: decides where time is spent first
+  std::string pass{};          ///< that pass: each is worth the same, however long it takes
 };
 
 struct SessionOptions {

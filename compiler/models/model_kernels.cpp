@@ -14,6 +14,8 @@ namespace {
 
 class Collector {
  public:
+  void begin_pass(std::string name) { pass_ = std::move(name), in_pass_.clear(); }
+
   // The same problem at the same sizes is one kernel, launched more often.
   void add(std::string_view where, int64_t launches, const std::string& line, const Sizes& sizes,
            const char* cache = "warm") {
@@ -26,10 +28,12 @@ class Collector {
     const auto [it, is_new] = index_.emplace(key, kernels_.size());
     if (is_new) {
       kernels_.push_back(
-          {std::move(*problem), std::move(*at), cache, std::string(where), launches});
-    } else {
-      kernels_[it->second].launches += launches;
+          {std::move(*problem), std::move(*at), cache, std::string(where), pass_, 0});
     }
+    int64_t& here = in_pass_[it->second];
+    here += launches;
+    int64_t& most = kernels_[it->second].launches;
+    most = std::max(most, here);
   }
 
   Result<std::vector<ModelKernel>> finish() {
@@ -43,6 +47,8 @@ class Collector {
   }
 
   Status status_;
+  std::string pass_;
+  std::map<size_t, int64_t> in_pass_;  // launches in the pass, by the kernel's place in kernels_
   std::map<std::string, size_t> index_;
   std::vector<ModelKernel> kernels_;
 };
@@ -231,12 +237,14 @@ Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const W
   for (int64_t tokens : workload.tokens) {
     if (tokens < 1)
       return fail(ErrorCode::invalid_argument, "tokens {}: expected at least 1", tokens);
+    kernels.begin_pass(fmt::format("{} token{}", tokens, tokens == 1 ? "" : "s"));
     add_text(kernels, model, workload, tokens);
     add_text_linears({kernels, workload.target}, model, workload.weights, tokens);
   }
   const int64_t patches = workload.image_height / model.vision.patch_size *
                           (workload.image_width / model.vision.patch_size);
   if (patches > 0) {
+    kernels.begin_pass("image");
     add_vision(kernels, model, patches);
     add_vision_linears({kernels, workload.target}, model, workload.weights, patches);
   }

@@ -25,7 +25,8 @@ struct ModelKernel {
   Sizes at;
   std::string cache;  ///< "warm": its input was just written by the kernel before; "cold" otherwise
   std::string where;  ///< "text: residual + input norm"
-  int64_t launches = 1;  ///< in one forward pass of that many tokens; the tuner's weight
+  std::string pass;   ///< the forward pass that launches it first: "16 tokens", "image"
+  int64_t launches = 1;  ///< in that pass, or in another where those are more
 };
 
 /// Every norm, activation, position, data and linear kernel, text before vision, each problem at

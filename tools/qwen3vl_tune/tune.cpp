@@ -138,7 +138,7 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   std::vector<tuner::Task> tasks;
   for (const models::ModelKernel& kernel : kernels) {
     tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                     static_cast<double>(kernel.launches)});
+                     static_cast<double>(kernel.launches), kernel.pass});
   }
   if (!common.json) {
     fmt::print(stderr, "{} on {}: {} kernels, target {}, {} thread{}, store {}\n", model.name,
