@@ -108,7 +108,7 @@ class PlanWriter {
 
   // Where k of a row of x lies. Only x of plain elements is read in blocks of k.
   Expr x_at(const Expr& row, const Expr& k) {
-    const Expr offset = row * stride("x");
+    Expr offset = row * stride("x");
     if (!s_.has_outer_blocks(linear_)) return offset;
     return offset + k * Expr(ir::size_of(linear_.signature.front().type));
   }

@@ -14,11 +14,9 @@
 namespace lathe::compiler::kernels {
 
 using ir::Type;
-using ir::program::BufferAccess;
 using ir::program::Builder;
 using ir::program::Op;
 using ir::program::Pointer;
-using ir::program::Program;
 using ir::program::Scalar;
 using ir::program::Span;
 using ir::program::Vec;
