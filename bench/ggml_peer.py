@@ -2,6 +2,7 @@
 buffer type that ggml repacks them into where it has one for them, threads are kept."""
 
 import ctypes
+import weakref
 
 import ggml
 
@@ -60,7 +61,7 @@ class Backend:
             result.contents.data = y.ctypes.data
             repacked = buffer_type != ggml.ggml_backend_get_default_buffer_type(self.handle)
             if repacked and not ggml.ggml_backend_dev_supports_op(device, result):
-                ggml.ggml_backend_buffer_free(buffer)
+                self._free(buffer, keep, context)
                 continue
             ggml.ggml_backend_tensor_set(weight, data.ctypes.data_as(ctypes.c_void_p), 0, data.nbytes)
             graph = ggml.ggml_new_graph(context)
@@ -70,9 +71,16 @@ class Backend:
                 if ggml.ggml_backend_graph_compute(self.handle, graph) != 0:
                     raise RuntimeError("ggml refused the product")
 
-            call.keep = (keep, context, buffer, data, x, y)
+            call.keep = (data, x, y)
+            weakref.finalize(call, self._free, buffer, keep, context)
             return call, repacked
         return None
+
+    @staticmethod
+    def _free(buffer, *contexts):
+        ggml.ggml_backend_buffer_free(buffer)
+        for context in contexts:
+            ggml.ggml_free(context)
 
     @staticmethod
     def _context():
