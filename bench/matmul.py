@@ -29,6 +29,9 @@ from helpers import ROOT, draw, geometric_mean, race, restart_with_environment, 
 SHAPES = ["4096x2048", "2048x2048", "12288x2048", "2048x6144",
           "3072x1024", "1024x1024", "4096x1024", "1024x4096"]
 
+# OpenBLAS's idle threads spin for 2^26 cycles and ggml's for as long; they would take a core from whoever is next.
+SEVERAL_THREADS = {"pause": 0.08, "awake": 0.005}
+
 
 @dataclasses.dataclass
 class Contender:
@@ -209,7 +212,7 @@ def measure(torch, numpy, arguments, library, backend, roofs, rows, n, k, thread
     racing = [*ours.values(), *ggmls.values(), *(c for c in others if times[c.name] < 3 * ahead)]
     # Batches of several calls: what the contender before left in caches and TLBs is not this one's time.
     medians = race([c.call for c in racing], arguments.seconds, least_batches=3, least_batch=2e-3,
-                   **({"pause": 0.01, "awake": 0.005} if threads > 1 else {}))
+                   **(SEVERAL_THREADS if threads > 1 else {}))
     times.update({c.name: ns for c, ns in zip(racing, medians)})
     figures = []
     for kind in kinds:

@@ -28,6 +28,10 @@ namespace {
 /// idle workers leave their cores to others.
 constexpr auto kSpin = std::chrono::microseconds(100);
 
+/// How long an idle thread stays awake for a loop whose last items others are still at: it came too
+/// late for this one and, asleep, would come as late for the next.
+constexpr auto kSpinInLoop = std::chrono::milliseconds(10);
+
 void relax() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -131,10 +135,22 @@ struct ThreadPool::State {
     while (value != kClosed) value = wait_while(gate, value);
   }
 
+  bool is_open() const { return (gate.load(std::memory_order_relaxed) & kClosed) == 0; }
+
+  /// Waits for the loop after `seen`, at first awake: kSpin from the end of the current one on.
+  std::uint32_t next_loop(std::uint32_t seen) {
+    const auto latest = std::chrono::steady_clock::now() + kSpinInLoop;
+    while (is_open() && loops.load(std::memory_order_relaxed) == seen &&
+           std::chrono::steady_clock::now() < latest) {
+      for (int i = 0; i < 32; ++i) relax();
+    }
+    return wait_while(loops, seen);
+  }
+
   void serve(int self) {
     std::uint32_t seen = 0;
     while (true) {
-      seen = wait_while(loops, seen);
+      seen = next_loop(seen);
       if (ending.load(std::memory_order_relaxed)) return;
       if (!enter()) continue;
       work(self);
