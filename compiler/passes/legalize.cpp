@@ -165,7 +165,8 @@ class Legalizer {
     return emit(Op::ior, {half, sign});
   }
 
-  // Round to nearest even by the carry, which would make infinities of some NaN and zeros of others.
+  // Round to nearest even by the carry, which would make infinities of some NaN and zeros of
+  // others.
   Reg f32_to_bf16(Reg value) {
     const Reg high = emit(Op::ishr, {value}, 16);
     const Reg odd = emit(Op::iand, {high, bits(1)});
