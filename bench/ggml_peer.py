@@ -35,18 +35,18 @@ class Backend:
             return
         listed = ctypes.CFUNCTYPE(ctypes.POINTER(ctypes.c_void_p), ctypes.c_void_p)(address)(
             ggml.ggml_backend_reg_dev_get(registry, 0))
-        while listed and listed[0]:
-            yield listed[0]
-            listed = ctypes.cast(ctypes.addressof(listed.contents) + ctypes.sizeof(ctypes.c_void_p),
-                                 ctypes.POINTER(ctypes.c_void_p))
+        count = 0
+        while listed and listed[count]:  # up to a null
+            yield listed[count]
+            count += 1
 
     def product(self, kind, data, x, y):
-        """A call of y = x * transpose(w), and whether w was repacked. `data`: the bytes of w [n, k], which
-        are copied; x [rows, k] and y [rows, n] are numpy arrays of f32, used where they lie."""
+        """A call of y = x * transpose(w), w repacked where ggml has a way to. `data`: the bytes of w [n, k],
+        which are copied; x [rows, k] and y [rows, n] are numpy arrays of f32, used where they lie."""
         (rows, k), n = x.shape, y.shape[1]
         device = ggml.ggml_backend_reg_dev_get(ggml.ggml_backend_cpu_reg(), 0)
-        for buffer_type in (*self._repacking_buffer_types(),
-                            ggml.ggml_backend_get_default_buffer_type(self.handle)):
+        usual = ggml.ggml_backend_get_default_buffer_type(self.handle)
+        for buffer_type in (*self._repacking_buffer_types(), usual):
             keep = self._context()
             weight = ggml.ggml_new_tensor_2d(keep, TYPES[kind], k, n)
             size = ggml.ggml_nbytes(weight) + 4096
@@ -59,22 +59,21 @@ class Backend:
             rows_in.contents.data = x.ctypes.data
             result = ggml.ggml_mul_mat(context, weight, rows_in)
             result.contents.data = y.ctypes.data
-            repacked = buffer_type != ggml.ggml_backend_get_default_buffer_type(self.handle)
-            if repacked and not ggml.ggml_backend_dev_supports_op(device, result):
+            if buffer_type != usual and not ggml.ggml_backend_dev_supports_op(device, result):
                 self._free(buffer, keep, context)
                 continue
             ggml.ggml_backend_tensor_set(weight, data.ctypes.data_as(ctypes.c_void_p), 0, data.nbytes)
             graph = ggml.ggml_new_graph(context)
             ggml.ggml_build_forward_expand(graph, result)
 
-            def call(graph=graph):
+            def call():
                 if ggml.ggml_backend_graph_compute(self.handle, graph) != 0:
                     raise RuntimeError("ggml refused the product")
 
             call.keep = (data, x, y)
             weakref.finalize(call, self._free, buffer, keep, context)
-            return call, repacked
-        return None
+            return call
+        raise RuntimeError(f"ggml has no product with weights of {kind}")
 
     @staticmethod
     def _free(buffer, *contexts):

@@ -16,6 +16,10 @@ class View(ctypes.Structure):
     ]
 
 
+def matrix_view(pointer, kind, shape):
+    return View(pointer, kind, len(shape), (ctypes.c_int64 * len(shape))(*shape), None)
+
+
 class Library:
     """One library with a fixed number of threads."""
 
@@ -45,18 +49,14 @@ class Library:
 
     def pack(self, pointer: int, kind: int, shape, pair: bool = False, panel: int = 0) -> "Weight":
         """A row-major matrix [n, k] (of a pair [2n, k]) as a packed weight of its own memory."""
-        sizes = (ctypes.c_int64 * len(shape))(*shape)
-        view = View(pointer, kind, len(shape), sizes, None)
-        handle = ctypes.c_void_p()
+        view, handle = matrix_view(pointer, kind, shape), ctypes.c_void_p()
         self._check(self._c.lathe_weight_pack(
             self._handle, ctypes.byref(view), int(pair), panel, ctypes.byref(handle)))
         return Weight(self, handle)
 
     def pack_i8(self, pointer: int, kind: int, shape, pair: bool = False, panel: int = 0) -> "Weight":
         """Likewise, a matrix of floats quantised to 8-bit codes with one scale a row."""
-        sizes = (ctypes.c_int64 * len(shape))(*shape)
-        view = View(pointer, kind, len(shape), sizes, None)
-        handle = ctypes.c_void_p()
+        view, handle = matrix_view(pointer, kind, shape), ctypes.c_void_p()
         self._check(self._c.lathe_weight_pack_i8(
             self._handle, ctypes.byref(view), None, int(pair), panel, ctypes.byref(handle)))
         return Weight(self, handle)
@@ -108,9 +108,8 @@ class Kernel:
         def views(operands):
             array = (View * len(operands))()
             for i, (pointer, kind, shape) in enumerate(operands):
-                sizes = (ctypes.c_int64 * len(shape))(*shape)
-                keep.append(sizes)
-                array[i] = View(pointer, kind, len(shape), sizes, None)
+                keep.append(matrix_view(pointer, kind, shape))
+                array[i] = keep[-1]
             return array
 
         run = self._library._c.lathe_kernel_run

@@ -29,7 +29,7 @@ from helpers import ROOT, draw, geometric_mean, race, restart_with_environment, 
 SHAPES = ["4096x2048", "2048x2048", "12288x2048", "2048x6144",
           "3072x1024", "1024x1024", "4096x1024", "1024x4096"]
 
-# OpenBLAS's idle threads spin for 2^26 cycles and ggml's for as long; they would take a core from whoever is next.
+# Idle threads of OpenBLAS and ggml spin for tens of milliseconds and would take a core from whoever is next.
 SEVERAL_THREADS = {"pause": 0.08, "awake": 0.005}
 
 
@@ -165,7 +165,7 @@ def lathe(torch, library, lathe_c, x, kind, data, shape, copies):
 
 def ggml_product(torch, backend, x, kind, data, shape, copies):
     y = torch.zeros(x.shape[0], shape[0])
-    calls = Rotation([backend.product(kind, data, x.numpy(), y.numpy())[0] for _ in range(copies)])
+    calls = Rotation([backend.product(kind, data, x.numpy(), y.numpy()) for _ in range(copies)])
     return Contender(f"ggml {kind}", lambda: calls.next()(), lambda: y)
 
 

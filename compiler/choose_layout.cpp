@@ -6,10 +6,9 @@
 #include <fmt/format.h>
 
 namespace lathe::compiler {
-
 namespace {
 
-// By measurement over 1 to 512 rows (docs/kernels.md): what is multiplied as floats wants a tile's
+// By measurement over 1 to 128 rows (docs/kernels.md): what is multiplied as floats wants a tile's
 // rows to share what they load, and 16-bit columns want to be widened for many rows.
 int64_t panel_width(ir::Type type, bool pair, const ir::Target& target) {
   constexpr int64_t kUsual = 16;  // two vectors of AVX2: tiles of every target are whole vectors

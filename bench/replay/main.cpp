@@ -45,7 +45,7 @@ class RecordedTimes {
   explicit RecordedTimes(const Records& records) : records_(records) {}
 
   Status operator()(const tuner::Job& job, const tuner::Racer& racer, int64_t repeats) {
-    const auto kernel = records_.find(job.problem + " at " + job.at + " " + job.cache);
+    const auto kernel = records_.find(record_name(job.problem, job.at, job.cache));
     if (kernel == records_.end())
       return fail(ErrorCode::not_found, "{} at {}: not in the records", job.problem, job.at);
     const auto space =
@@ -82,13 +82,11 @@ Result<std::vector<tuner::Task>> tasks_of(const RunOptions& options, const Recor
   for (const models::ModelKernel& kernel : kernels) {
     tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
                      static_cast<double>(kernel.launches), kernel.pass});
-    RecordedKernel named;
-    named.problem = kernel.problem.line();
-    named.at = compiler::print(kernel.at);
-    named.cache = kernel.cache;
-    if (records.count(named.name()) == 0) {
+    const std::string name =
+        record_name(kernel.problem.line(), compiler::print(kernel.at), kernel.cache);
+    if (records.count(name) == 0) {
       return fail(ErrorCode::not_found, "{}: no record of {}; run the full search on this model",
-                  options.records, named.name());
+                  options.records, name);
     }
   }
   return tasks;
@@ -122,11 +120,9 @@ Result<int> run(const RunOptions& options, const std::string& program) {
   fmt::print("\n{:>8} {:>8} {:>8} {:>7}  {}\n", "default", "session", "full", "points", "kernel");
   std::vector<std::pair<std::string, std::array<double, 3>>> passes;  // default, session, full
   for (const tuner::TaskResult& task : result->tasks) {
-    RecordedKernel named;
-    named.problem = task.task.problem.line();
-    named.at = compiler::print(task.task.at);
-    named.cache = task.task.cache;
-    const RecordedKernel& kernel = records.at(named.name());
+    const std::string name =
+        record_name(task.task.problem.line(), compiler::print(task.task.at), task.task.cache);
+    const RecordedKernel& kernel = records.at(name);
     const std::string chosen = task.winner ? task.winner->schedule : kernel.default_schedule;
     const double scale = kernel.default_ns * task.task.weight;
     const double times[3] = {kernel.schedules.at(kernel.default_schedule).median,
@@ -136,7 +132,7 @@ Result<int> run(const RunOptions& options, const std::string& program) {
       passes.push_back({task.task.pass, {}});
     for (size_t i = 0; i < 3; ++i) passes.back().second[i] += times[i] * scale;
     fmt::print("{:>8.3f} {:>8.3f} {:>8.3f} {:>7}  {}\n", times[0], times[1], times[2],
-               kernel.schedules.size(), named.name());
+               kernel.schedules.size(), name);
   }
   double behind = 0;
   for (const auto& [pass, sums] : passes) {

@@ -71,6 +71,10 @@ bool parse(std::string_view text, Number& number) {
 
 }  // namespace
 
+std::string record_name(std::string_view problem, std::string_view at, std::string_view cache) {
+  return fmt::format("{} at {} {}", problem, at, cache);
+}
+
 Result<Records> collect(store::Store& store) {
   Records records;
   LATHE_TRY(const std::vector<store::KeyedWinner> winners, store.winners());
@@ -96,15 +100,11 @@ Status save(const Records& records, const std::filesystem::path& path) {
   file << kHeader;
   for (const auto& [name, kernel] : records) {
     for (const auto& [schedule, recorded] : kernel.schedules) {
-      const char* role = schedule == kernel.winner             ? "winner"
-                         : schedule == kernel.default_schedule ? "default"
-                                                               : "other";
+      std::string role = schedule == kernel.default_schedule ? "default" : "other";
+      if (schedule == kernel.winner) role = role == "default" ? "default winner" : "winner";
       file << fmt::format("{}\t{}\t{}\t{}\t{}\t{:.6g}\t{}\t{}\t{}\t{}\t", kernel.problem, kernel.at,
                           kernel.cache, kernel.target, kernel.threads, kernel.default_ns, schedule,
-                          schedule == kernel.default_schedule && schedule == kernel.winner
-                              ? "default winner"
-                              : role,
-                          store::to_string(recorded.state), recorded.relative.size());
+                          role, store::to_string(recorded.state), recorded.relative.size());
       for (size_t i = 0; i < recorded.relative.size(); ++i)
         file << fmt::format("{}{:.4g}", i == 0 ? "" : " ", recorded.relative[i]);
       file << '\n';
@@ -155,6 +155,13 @@ Result<Records> load(const std::filesystem::path& path) {
     if (parts[7].find("default") != std::string_view::npos) known.default_schedule = schedule;
     if (parts[7].find("winner") != std::string_view::npos) known.winner = schedule;
     known.schedules.emplace(schedule, std::move(recorded));
+  }
+  for (const auto& [name, kernel] : records) {
+    if (kernel.schedules.count(kernel.default_schedule) == 0 ||
+        kernel.schedules.count(kernel.winner) == 0) {
+      return fail(ErrorCode::parse_error, "{}: {}: found no default or no winner, expected both",
+                  path.string(), name);
+    }
   }
   return records;
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "store/store.h"
@@ -19,6 +20,9 @@ struct Recorded {
   double median = 0;  ///< 0 without batches
 };
 
+/// What tells kernels apart.
+std::string record_name(std::string_view problem, std::string_view at, std::string_view cache);
+
 struct RecordedKernel {
   std::string problem, at, cache, target;
   int threads = 1;
@@ -27,8 +31,7 @@ struct RecordedKernel {
   std::string winner;  ///< of the full search, after its finals
   std::map<std::string, Recorded> schedules;
 
-  /// What tells kernels apart.
-  std::string name() const { return problem + " at " + at + " " + cache; }
+  std::string name() const { return record_name(problem, at, cache); }
 };
 
 using Records = std::map<std::string, RecordedKernel>;  ///< by name()
@@ -38,7 +41,8 @@ Result<Records> collect(store::Store& store);
 
 /// One line a schedule, tab-separated, batches to four digits.
 Status save(const Records& records, const std::filesystem::path& path);
-/// parse_error with its line for a file that is not one.
+/// parse_error with its line for a file that is not one, or where a kernel's default or winner is
+/// missing.
 Result<Records> load(const std::filesystem::path& path);
 
 }  // namespace lathe::bench

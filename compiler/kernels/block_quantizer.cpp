@@ -16,9 +16,6 @@ namespace {
 
 constexpr int64_t kBlock = BlockQuantizer::kBlock;
 constexpr int kTogether = BlockQuantizer::kTogether;
-// A block in GGUF's layout: its scale, then its codes.
-constexpr int64_t kBlockBytes = 34;
-constexpr int64_t kScaleBytes = 2;
 constexpr uint32_t kSign = 0x80000000U;
 constexpr float kBelowHalf = 0x1.fffffep-2F;
 

@@ -16,6 +16,11 @@ class BlockQuantizer {
  public:
   static constexpr int64_t kBlock = 32;
   static constexpr int kTogether = 4;  ///< blocks whose scales are lanes of one vector
+  // A block in GGUF's layout: its scale, then its codes.
+  static constexpr int64_t kScaleBytes = 2;
+  static constexpr int64_t kBlockBytes = kScaleBytes + kBlock;
+  /// Operations an element: magnitude and maximum, quotient and rounding.
+  static constexpr double kFlops = 4;
 
   /// Where blocks go.
   struct Sink {

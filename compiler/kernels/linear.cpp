@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/linear_int8.h"
 #include "compiler/kernels/linear_quantised.h"
@@ -218,8 +219,8 @@ Work work(const Problem& p, const Sizes& sizes) {
       linear.signature.begin() + static_cast<std::ptrdiff_t>(linear.first_input()));
   const auto n = static_cast<double>(linear.n);
   const double products = 2.0 * n * static_cast<double>(linear.k) * (linear.pair ? 2 : 1);
-  // Magnitude, maximum, quotient and rounding of what is quantised.
-  const double of_each = linear.epilogue.flops() + (linear.quantises_y() ? 4 : 0);
+  const double of_each =
+      linear.epilogue.flops() + (linear.quantises_y() ? BlockQuantizer::kFlops : 0);
   return work_of(linear.signature, sizes, products + of_each * n);
 }
 

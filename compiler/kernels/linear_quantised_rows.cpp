@@ -161,12 +161,11 @@ Program linear_regroup_program(const Linear& linear, const ir::Target& target) {
   const Scalar rows = b.parameter("rows");
   const Scalar stride = b.parameter("x.stride0");
   const CodeCopier copier(b, layout.codes == Type::i16, layout.words > 1);
-  constexpr int64_t kScaleBytes = 2;
   const Span first{0, {}, 1, b.lanes() == 1};
   b.loop(0, rows, 1, [&](Scalar) {
     Pointer scale_at = b.copy(x);
     scale_at.type = Type::f16;
-    const Pointer from = as_words(b.offset(x, kScaleBytes));
+    const Pointer from = as_words(b.offset(x, BlockQuantizer::kScaleBytes));
     const Pointer to = as_words(b.copy(codes));
     const Pointer factor = b.copy(factors);
     b.loop(0, linear.k / kBlock, 1, [&](Scalar) {
@@ -174,8 +173,8 @@ Program linear_regroup_program(const Linear& linear, const ir::Target& target) {
       b.store(factor, first, scale);
       const Vec sum = copier.copy(from, to);
       if (layout.words > 1) store_cost(b, layout, b.offset(factor, 4), sum, scale);
-      b.advance(scale_at, kScaleBytes + kBlock);
-      b.advance(from, kScaleBytes + kBlock);
+      b.advance(scale_at, BlockQuantizer::kBlockBytes);
+      b.advance(from, BlockQuantizer::kBlockBytes);
       b.advance(to, kBlock * ir::size_of(layout.codes));
       b.advance(factor, layout.words * 4);
     });

@@ -45,7 +45,7 @@ Norm::Norm(const Problem& p)
 }
 
 double Norm::fragment_flops() const {
-  const double quantising = out == Type::q8_0 ? 4 : 0;  // magnitude, maximum, quotient, rounding
+  const double quantising = out == Type::q8_0 ? BlockQuantizer::kFlops : 0;
   return prologue.flops() + epilogue.flops() + (weight ? 1 : 0) + (bias ? 1 : 0) + quantising;
 }
 

@@ -51,9 +51,9 @@ Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
 }
 
 Work work(const Problem& p, const Sizes& sizes) {
-  // Magnitude and maximum; quotient and rounding; then d and its inverse for each block.
+  // And d and its inverse for each block.
   return work_of(signature_of(p), sizes,
-                 static_cast<double>(p.integer("width")) * (4 + 2.0 / kBlock));
+                 static_cast<double>(p.integer("width")) * (BlockQuantizer::kFlops + 2.0 / kBlock));
 }
 
 }  // namespace

@@ -14,7 +14,10 @@ namespace {
 
 class Collector {
  public:
-  void begin_pass(std::string name) { pass_ = std::move(name), in_pass_.clear(); }
+  void begin_pass(std::string name) {
+    pass_ = std::move(name);
+    in_pass_.clear();
+  }
 
   // The same problem at the same sizes is one kernel, launched more often.
   void add(std::string_view where, int64_t launches, const std::string& line, const Sizes& sizes,

@@ -126,6 +126,12 @@ TEST_F(RecordsTest, ADamagedLineIsNamed) {
     EXPECT_EQ(loaded.error().code, ErrorCode::parse_error);
     EXPECT_NE(loaded.error().message.find(says), std::string::npos) << loaded.error().message;
   }
+  std::string without_winner = text;
+  without_winner.replace(without_winner.find("\twinner\t"), 8, "\tother\t");
+  std::ofstream(path) << without_winner;
+  const auto loaded = load(path);
+  ASSERT_FALSE(loaded);
+  EXPECT_NE(loaded.error().message.find("winner"), std::string::npos) << loaded.error().message;
   EXPECT_EQ(load(folder_ / "none.tsv").error().code, ErrorCode::io_error);
 }
 

@@ -13,6 +13,12 @@
 namespace lathe::compiler::models {
 namespace {
 
+int64_t launches_of(const std::vector<ModelKernel>& kernels, std::string_view line) {
+  for (const ModelKernel& kernel : kernels)
+    if (kernel.problem.line() == line) return kernel.launches;
+  return 0;
+}
+
 TEST(ModelKernels, EveryBuiltInModelInEveryWeightType) {
   for (const std::string& name : builtin_models()) {
     const auto model = load_model(name);
@@ -61,11 +67,7 @@ TEST(ModelKernels, LaunchesOfOnePass) {
   workload.tokens = {16};
   const auto kernels = model_kernels(*model, workload);
   ASSERT_TRUE(kernels.has_value());
-  const auto launches = [&](std::string_view line) {
-    for (const ModelKernel& kernel : *kernels)
-      if (kernel.problem.line() == line) return kernel.launches;
-    return int64_t{0};
-  };
+  const auto launches = [&](std::string_view line) { return launches_of(*kernels, line); };
   EXPECT_EQ(launches("swiglu rows=8..31 width=6144"), 28);
   EXPECT_EQ(launches("rms_norm rows=8..31 width=2048 prologue=add(x,r) keep=true"), 56);
   EXPECT_EQ(launches("rope rows=512..2047 kind=vision heads=16 dim=64"), 48);
@@ -106,11 +108,7 @@ TEST(ModelKernels, QuantisedWeightsReadBlocks) {
   workload.weights = "q4_0";
   const auto kernels = model_kernels(*model, workload);
   ASSERT_TRUE(kernels.has_value());
-  const auto launches = [&](std::string_view line) {
-    for (const ModelKernel& kernel : *kernels)
-      if (kernel.problem.line() == line) return kernel.launches;
-    return int64_t{0};
-  };
+  const auto launches = [&](std::string_view line) { return launches_of(*kernels, line); };
   EXPECT_EQ(launches("rms_norm rows=8..31 width=2048 out=q8_0"), 1);
   EXPECT_EQ(launches("rms_norm rows=8..31 width=2048 out=q8_0 prologue=add(x,r) keep=true"), 56);
   EXPECT_EQ(launches("linear rows=8..31 n=4096 k=2048 type=q8_0 weight=q4_0"), 28);
