@@ -20,17 +20,14 @@ class Arena {
  public:
   std::byte* reserve(int64_t bytes) {
     if (bytes > size_) {
-      memory_.reset(static_cast<std::byte*>(support::allocate_large(static_cast<size_t>(bytes))));
+      memory_ = support::large_bytes(static_cast<size_t>(bytes));
       size_ = memory_ ? bytes : 0;
     }
     return memory_.get();
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const { support::free_large(p); }
-  };
-  std::unique_ptr<std::byte, Free> memory_;
+  support::LargeBytes memory_;
   int64_t size_ = 0;
 };
 

@@ -16,14 +16,14 @@ int64_t rounded_up(int64_t bytes, int64_t to) { return (bytes + to - 1) / to * t
 
 // Not touched yet: the threads that pack a part of it place it in their own memory.
 Result<std::shared_ptr<void>> allocate(int64_t bytes) {
-  void* memory = support::allocate_large(static_cast<size_t>(bytes));
-  if (memory == nullptr) {
+  support::LargeBytes memory = support::large_bytes(static_cast<size_t>(bytes));
+  if (!memory) {
     return fail(ErrorCode::resource_exhausted,
                 "packing a weight: no memory for {} bytes; release other weights, or map a saved "
                 "one",
                 bytes);
   }
-  return std::shared_ptr<void>(memory, support::free_large);
+  return memory;
 }
 
 tl::unexpected<Error> refuse(std::string_view what) {

@@ -1,4 +1,4 @@
-// Aligned allocation with advice to the kernel about its pages.
+// Large arrays as mappings of their own, small ones from malloc.
 #include "support/large_memory.h"
 
 #include <cstdlib>
@@ -11,20 +11,38 @@ namespace {
 constexpr size_t kAlignment = 64;
 constexpr size_t kHugePage = size_t{2} << 20;
 
-}  // namespace
+size_t rounded(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
-void* allocate_large(size_t bytes) noexcept {
-  const bool large = bytes >= kLargeBytes;
-  const size_t alignment = large ? kHugePage : kAlignment;
-  if (bytes > SIZE_MAX - alignment) return nullptr;
-  // A huge page that the array fills only in part is shared with nobody: whole ones.
-  void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+// A mapping begins at any page: one longer by a huge page holds an aligned one, and the rest goes back.
+void* map_huge(size_t bytes) noexcept {
+  const size_t size = rounded(bytes, kHugePage);
+  void* base = ::mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (base == MAP_FAILED) return nullptr;
+  const auto address = reinterpret_cast<uintptr_t>(base);
+  const size_t before = rounded(address, kHugePage) - address;
+  auto* memory = static_cast<std::byte*>(base) + before;
+  if (before > 0) (void)::munmap(base, before);
+  if (before < kHugePage) (void)::munmap(memory + size, kHugePage - before);
   // Advice: where it is refused, small pages serve as well.
-  if (memory != nullptr && large)
-    (void)madvise(memory, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+  (void)::madvise(memory, size, MADV_HUGEPAGE);
   return memory;
 }
 
-void free_large(void* memory) noexcept { std::free(memory); }
+}  // namespace
+
+void* allocate_large(size_t bytes) noexcept {
+  if (bytes > SIZE_MAX - 2 * kHugePage) return nullptr;
+  if (bytes >= kLargeBytes) return map_huge(bytes);
+  return std::aligned_alloc(kAlignment, rounded(bytes, kAlignment));
+}
+
+void free_large(void* memory, size_t bytes) noexcept {
+  if (memory != nullptr && bytes >= kLargeBytes) {
+    (void)::munmap(memory, rounded(bytes, kHugePage));
+  } else {
+    std::free(memory);
+  }
+}
 
 }  // namespace lathe::support

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <new>
 
 namespace lathe::support {
@@ -11,9 +12,23 @@ namespace lathe::support {
 /// product a fifth of the bandwidth, and smaller arrays stay within what the TLB knows.
 inline constexpr size_t kLargeBytes = size_t{4} << 20;
 
-/// At least 64-byte aligned, uninitialised; nullptr where there is none. Thread-safe.
+/// At least 64-byte aligned, uninitialised; nullptr where there is none. Large arrays are mappings of
+/// their own: memory that malloc hands out again keeps the small pages it was first touched in.
+/// Thread-safe.
 void* allocate_large(size_t bytes) noexcept;
-void free_large(void* memory) noexcept;
+/// `bytes`: what was asked for.
+void free_large(void* memory, size_t bytes) noexcept;
+
+struct FreeLarge {
+  size_t bytes = 0;
+  void operator()(void* memory) const noexcept { free_large(memory, bytes); }
+};
+using LargeBytes = std::unique_ptr<std::byte, FreeLarge>;
+
+/// Owned; empty where there is no memory.
+inline LargeBytes large_bytes(size_t bytes) noexcept {
+  return {static_cast<std::byte*>(allocate_large(bytes)), FreeLarge{bytes}};
+}
 
 /// The same for standard containers. Throws std::bad_alloc.
 template <typename T>
@@ -28,7 +43,7 @@ struct LargeAllocator {
     if (memory == nullptr) throw std::bad_alloc();
     return static_cast<T*>(memory);
   }
-  void deallocate(T* memory, size_t) { free_large(memory); }
+  void deallocate(T* memory, size_t count) { free_large(memory, count * sizeof(T)); }
   template <typename U>
   bool operator==(const LargeAllocator<U>&) const {
     return true;

@@ -70,9 +70,10 @@ double best_rate(const std::vector<Contender>& contenders, double seconds) {
 class Memory {
  public:
   Memory(int threads, int64_t bytes_each) : bytes_each_(bytes_each) {
-    for (int i = 0; i < threads; ++i)
-      blocks_.emplace_back(static_cast<std::byte*>(
-          support::LargeAllocator<std::byte>().allocate(static_cast<size_t>(bytes_each))));
+    for (int i = 0; i < threads; ++i) {
+      blocks_.push_back(support::large_bytes(static_cast<size_t>(bytes_each)));
+      if (!blocks_.back()) throw std::bad_alloc();
+    }
   }
   std::byte* of(int64_t thread) { return blocks_[static_cast<size_t>(thread)].get(); }
   void touch(runtime::ThreadPool& pool) {
@@ -82,11 +83,8 @@ class Memory {
   }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const { support::free_large(p); }
-  };
   int64_t bytes_each_;
-  std::vector<std::unique_ptr<std::byte, Free>> blocks_;
+  std::vector<support::LargeBytes> blocks_;
 };
 
 }  // namespace

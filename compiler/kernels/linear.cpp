@@ -103,15 +103,28 @@ Result<ir::graph::Graph> reference(const Problem& p) {
   return graph.finish({fragment_graph(graph, linear.epilogue, operands, linear.out)});
 }
 
+TileRegisters float_registers(const Linear& linear, const Target& target) {
+  // Without hardware for f16 its conversions need registers too.
+  const bool converts = linear.weight == Type::f16 && !target.f16c;
+  return {target.vector_registers - (converts ? 3 : 0), target.fused};
+}
+
+// Whether the registers hold `rows` rows of a tile of the blocking's, `vectors` wide.
+bool tile_fits(const Linear& linear, const LinearBlocking& blocking, const Target& target,
+               int64_t rows, int64_t vectors) {
+  if (linear.by_channel())
+    return int8_tile_fits(target, rows, vectors, blocking.streams, blocking.expand);
+  if (linear.quantised()) return quantised_tile_fits(target, rows, vectors, blocking.streams);
+  return float_registers(linear, target).fit(rows, vectors, blocking.streams, blocking.chains);
+}
+
 SearchSpace space(const Problem& p, const Target& target) {
   const Linear linear(p);
   if (linear.by_channel()) return int8_linear_space(linear, target);
   if (linear.quantised()) return quantised_linear_space(linear, target);
   SearchSpace space;
   const bool blocked = linear.rows.low >= kLeastBlockedRows;
-  // Without hardware for f16 its conversions need registers too.
-  const bool converts = linear.weight == Type::f16 && !target.f16c;
-  const TileRegisters registers{target.vector_registers - (converts ? 3 : 0), target.fused};
+  const TileRegisters registers = float_registers(linear, target);
   const int64_t panel_vectors = std::max<int64_t>(linear.panel / target.lanes, 1);
   std::vector<int64_t> vectors;
   for (int64_t v = 1; v <= panel_vectors; ++v)
@@ -132,13 +145,10 @@ SearchSpace space(const Problem& p, const Target& target) {
     if (!linear.pair && registers.fit(1, panel_vectors, more, 1)) streams.push_back(more);
     if (registers.fit(1, vectors.front(), 1, more)) chains.push_back(more);
   }
-  int64_t usual_streams = 1, usual_chains = 1;
-  if (best.vectors == panel_vectors) {
-    for (const int64_t more : streams)
-      if (tile * best.vectors * usual_streams < kEnoughSums &&
-          registers.fit(tile, best.vectors, more, 1))
-        usual_streams = more;
-  }
+  // Panels one after the other, by measurement: far ahead of a single stream, prefetching finds the
+  // memory's whole bandwidth.
+  constexpr int64_t usual_streams = 1;
+  int64_t usual_chains = 1;
   for (const int64_t more : chains)
     if (tile * best.vectors * usual_streams * usual_chains < kEnoughSums &&
         registers.fit(tile, best.vectors, usual_streams, more))
@@ -177,10 +187,7 @@ SearchSpace space(const Problem& p, const Target& target) {
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   }
   if (!blocked) {
-    space.knob("prefetch", {0, 2048, 4096},
-               linear.rows.high == 1 ? 0
-               : paced               ? 2048
-                                     : 4096,
+    space.knob("prefetch", {0, 2048, 4096, 8192}, 8192,
                "bytes of w that are asked for ahead of their use");
   }
   space.require(
@@ -359,7 +366,24 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
       prefetch(s.has("prefetch") ? s["prefetch"] : 0),
       next_panel(s.has("next") && s["next"] == 1),
       prefetch_y(pack),
-      shares_scales(linear.weight == Type::q4_K && linear.rows.low >= kLeastBlockedRows) {}
+      shares_scales(linear.weight == Type::q4_K && linear.rows.low >= kLeastBlockedRows) {
+  const int panel_vectors = vectors * parts;
+  for (int count = 1; count < tile; ++count) {
+    int most = vectors;
+    for (int wider = vectors + 1; wider <= panel_vectors; ++wider)
+      if (panel_vectors % wider == 0 && tile_fits(linear, *this, target, count, wider)) most = wider;
+    vectors_of_fewer.push_back(most);
+  }
+}
+
+LinearBlocking LinearBlocking::of_rows(int count) const {
+  LinearBlocking fewer = *this;
+  if (count - 1 < static_cast<int>(vectors_of_fewer.size())) {
+    fewer.vectors = vectors_of_fewer[static_cast<size_t>(count) - 1];
+    fewer.parts = vectors * parts / fewer.vectors;
+  }
+  return fewer;
+}
 
 int64_t LinearBlocking::expanded_bytes(const Linear& linear) const {
   if (linear.by_channel()) return expand ? int8_padded(linear.k) * linear.panel * 2 : 0;
@@ -375,7 +399,7 @@ const Family& linear() {
     linear.name = "linear";
     linear.summary = "y = epilogue(x * transpose(w)), w a packed constant weight";
     linear.example = "linear rows=512..2047 n=6144 k=2048 weight=bf16";
-    linear.revision = 2;
+    linear.revision = 3;
     linear.parameters = {
         rows_parameter(),
         integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),

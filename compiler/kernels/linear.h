@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "compiler/kernels/parameters.h"
 #include "compiler/kernels/signature.h"
@@ -81,6 +82,11 @@ struct LinearBlocking {
   bool next_panel = false;     ///< whether a panel's tiles ask for the next panel
   bool prefetch_y = true;      ///< whether a tile asks for the lines of y that it will write
   bool shares_scales = false;  ///< whether q4_K's scales are multiplied out once for the block
+  /// Of a tile of fewer rows, from 1 up: `vectors`, or as much more as the registers then hold.
+  std::vector<int> vectors_of_fewer{};
+
+  /// The same for a tile of `count` rows.
+  LinearBlocking of_rows(int count) const;
 
   /// Blocks of k in order: between them y holds the sums.
   bool has_blocks(const Linear& linear) const { return depth < linear.k; }

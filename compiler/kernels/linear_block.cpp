@@ -4,6 +4,7 @@
 // Matrix Multiplication, 2008): a panel of w, a block of k deep, stays in the first cache while the
 // rows of x, which stay in the second, pass by in register tiles.
 #include <algorithm>
+#include <utility>
 
 #include "compiler/kernels/linear_int8.h"
 #include "compiler/kernels/register_tile.h"
@@ -214,6 +215,12 @@ class BlockWriter {
   }
 
   void tile(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
+    const LinearBlocking whole = std::exchange(s_, s_.of_rows(rows));
+    parts_of_tile(rows, x_row, y_row, at);
+    s_ = whole;
+  }
+
+  void parts_of_tile(int rows, Pointer x_row, Pointer y_row, const std::vector<Input>& at) {
     // y is written, and between blocks of k read, at the end only. Where rows are many, it is far
     // away: unless asked for, its lines would hold up the tiles that follow.
     if (s_.prefetch_y) prefetch_rows(y_row, rows);

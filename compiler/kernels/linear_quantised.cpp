@@ -31,17 +31,19 @@ constexpr int64_t kGroup = 4;  // k that lie side by side
 
 }  // namespace
 
+bool quantised_tile_fits(const ir::Target& target, int64_t tile, int64_t vectors, int64_t streams) {
+  const int64_t wide = vectors * streams;
+  const int64_t decoded = tile == 1 ? 4 : 2 * wide + (wide > 1 ? 2 : 1);
+  const int64_t copies = target.fused ? 0 : 2;  // where instructions overwrite an operand
+  return 2 * tile * wide + decoded + copies <= target.vector_registers;
+}
+
 SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& target) {
   SearchSpace space;
   const bool blocked = linear.rows.low >= kLeastBlockedRows;
   const int64_t panel_vectors = std::max<int64_t>(linear.panel / target.lanes, 1);
-  // Registers of a tile: f32 sums and the block's dots, a group's codes of w taken apart, one of x
-  // and a product. A single row takes w's codes apart vector by vector.
   const auto fits = [=](int64_t tile, int64_t vectors, int64_t streams) {
-    const int64_t wide = vectors * streams;
-    const int64_t decoded = tile == 1 ? 4 : 2 * wide + (wide > 1 ? 2 : 1);
-    const int64_t copies = target.fused ? 0 : 2;  // where instructions overwrite an operand
-    return 2 * tile * wide + decoded + copies <= target.vector_registers;
+    return quantised_tile_fits(target, tile, vectors, streams);
   };
   std::vector<int64_t> vectors, tiles, streams = {1};
   for (int64_t v = 1; v <= panel_vectors; ++v)

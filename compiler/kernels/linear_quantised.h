@@ -14,6 +14,10 @@ namespace lathe::compiler::kernels {
 
 SearchSpace quantised_linear_space(const Linear& linear, const ir::Target& target);
 
+/// Whether the registers hold a tile: f32 sums and the block's dots, a group's codes of w taken
+/// apart, one of x and a product. A single row takes w's codes apart vector by vector.
+bool quantised_tile_fits(const ir::Target& target, int64_t tile, int64_t vectors, int64_t streams);
+
 /// How x lies in scratch. Codes: k of each row, i8 or, for q8_0 and i8 without vnni, i16 (as
 /// CodeWriter's pairs). Factors: for each block of 32 its scale (a value of f16, as f32) and, where
 /// the weight's codes are not centred, what that costs: for q4_0 and q8_0 as i32, -offset · sum of

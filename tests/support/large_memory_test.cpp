@@ -17,7 +17,7 @@ TEST(LargeMemory, IsAlignedAndWhole) {
     EXPECT_EQ(reinterpret_cast<uintptr_t>(memory) % 64, 0U) << bytes;
     std::memset(memory, 0x5a, bytes);
     EXPECT_EQ(memory[bytes - 1], 0x5a);
-    free_large(memory);
+    free_large(memory, bytes);
   }
 }
 
