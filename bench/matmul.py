@@ -6,9 +6,11 @@
                        [--json FILE] [--svg FILE]
 
 y = x * transpose(w) at Qwen3-VL-2B's shapes, N x K, x in f32. Weights are cold on every side: calls go round as
-many copies as exceed four times the last cache. The roofs (multiply-add peak, read bandwidth) are measured in
-the same process before each shape; a kernel's bound is the longer of its flops at the one and its compulsory
-bytes at the other, the weight's counted as stored (of block formats, as in a GGUF file).
+many copies as exceed four times the last cache. The multiply-add peak is measured in the same process before
+each shape; read bandwidth by calls that take their turn among the kernels', each of as many bytes as the weight
+has (a reader that had the machine for itself would find part of what it read before in the last cache). A
+kernel's bound is the longer of its flops at the one and its compulsory bytes at the other, the weight's counted
+as stored (of block formats, as in a GGUF file).
 
 Peers: PyTorch f32 and bf16 (F.linear), numpy's OpenBLAS, oneDNN and MKL with weights that they packed
 beforehand, and ggml with weights of the same type, repacked where it can. f32 is compared with the fastest that
@@ -18,6 +20,7 @@ has no peer here. `of f32`: our f32 kernel's time over this one's, both from the
 """
 
 import argparse
+import contextlib
 import ctypes
 import dataclasses
 import json
@@ -58,20 +61,43 @@ def parse_arguments():
 
 
 class Roofs:
-    """GFLOP/s and GB/s right now, by the loops of `lathe bench`."""
+    """How fast this machine multiplies and reads, by the loops of `lathe bench`."""
 
     def __init__(self, library):
         self._c = ctypes.CDLL(str(library.parent / "liblathe_bench_roofs.so"))
         self._c.lathe_bench_roofs.restype = ctypes.c_bool
         self._c.lathe_bench_roofs.argtypes = [
             ctypes.c_char_p, ctypes.c_int32, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p]
+        self._c.lathe_bench_reader_open.restype = ctypes.c_void_p
+        self._c.lathe_bench_reader_open.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int64]
+        self._c.lathe_bench_reader_read.restype = ctypes.c_int64
+        self._c.lathe_bench_reader_read.argtypes = [
+            ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_int64]
+        self._c.lathe_bench_reader_close.argtypes = [ctypes.c_void_p]
 
-    def measure(self, target, threads):
+    def peak(self, target, threads):
+        """GFLOP/s right now."""
         peak, rate = ctypes.c_double(), ctypes.c_double()
-        if not self._c.lathe_bench_roofs(target.encode(), threads, 0.4, ctypes.byref(peak),
+        if not self._c.lathe_bench_roofs(target.encode(), threads, 0.3, ctypes.byref(peak),
                                          ctypes.byref(rate)):
             raise SystemExit("the roofs of this machine could not be measured")
-        return peak.value, rate.value
+        return peak.value
+
+    @contextlib.contextmanager
+    def reader(self, target, threads, size):
+        """A function from a number of parts to calls, for the race, that each read the next part of memory."""
+        reader = self._c.lathe_bench_reader_open(target.encode(), threads, size)
+        if not reader:
+            raise SystemExit("no memory to measure its bandwidth with")
+        read = self._c.lathe_bench_reader_read
+
+        def ways(parts):
+            turn = Rotation(range(parts))
+            return [lambda way=way: read(reader, way, turn.next(), parts) for way in range(4)]
+        try:
+            yield ways
+        finally:
+            self._c.lathe_bench_reader_close(reader)
 
 
 class Rotation:
@@ -184,6 +210,12 @@ def copies_of(kind, n, k):
     return max(2, math.ceil(4 * last_cache_bytes() / (n * k * BITS[kind] / 8)))
 
 
+def interleaved(first, second):
+    """Both lists in their order, spread evenly over one."""
+    places = [((i + 0.5) / len(items), item) for items in (first, second) for i, item in enumerate(items)]
+    return [item for _, item in sorted(places, key=lambda place: place[0])]
+
+
 def measure(torch, numpy, arguments, library, backend, roofs, rows, n, k, threads, target):
     import lathe_c
     torch.manual_seed(rows + n + k)
@@ -205,15 +237,21 @@ def measure(torch, numpy, arguments, library, backend, roofs, rows, n, k, thread
     expected = torch.nn.functional.linear(x, first)
     for contender in others:
         check(contender, expected)
-    peak, rate = roofs.measure(target, threads)
+    peak = roofs.peak(target, threads)
     # A peer far behind would take most of the time: its one call is figure enough.
     times = {c.name: time_call(c.call, 1) for c in (*others, *ggmls.values())}
     ahead = min((times[c.name] for c in others), default=math.inf)
     racing = [*ours.values(), *ggmls.values(), *(c for c in others if times[c.name] < 3 * ahead)]
     # Batches of several calls: what the contender before left in caches and TLBs is not this one's time.
-    medians = race([c.call for c in racing], arguments.seconds, least_batches=3, least_batch=2e-3,
-                   **(SEVERAL_THREADS if threads > 1 else {}))
-    times.update({c.name: ns for c, ns in zip(racing, medians)})
+    with roofs.reader(target, threads, 4 * last_cache_bytes()) as ways:
+        reads = {kind: ways(copies_of(kind, n, k)) for kind in kinds}
+        # Reads stand between kernels, or each would find in the last cache what the one before it read.
+        readers = [call for kind in kinds for call in reads[kind]]
+        calls = interleaved(readers, [c.call for c in racing])
+        medians = dict(zip(calls, race(calls, arguments.seconds, least_batches=3, least_batch=2e-3,
+                                       **(SEVERAL_THREADS if threads > 1 else {}))))
+        rates = {kind: max(call() / medians[call] for call in reads[kind]) for kind in kinds}
+    times.update({c.name: medians[c.call] for c in racing})
     figures = []
     for kind in kinds:
         against = {c.name: times[c.name] for c in others} if kind in floats else {}
@@ -222,7 +260,7 @@ def measure(torch, numpy, arguments, library, backend, roofs, rows, n, k, thread
         # A product of f32 weights is compared with peers that multiply f32 weights, too.
         rivals = [name for name in against if kind != "f32" or "bf16" not in name]
         best = min(rivals, key=against.get) if rivals else None
-        ns, flops = times[f"Lathe {kind}"], 2 * rows * n * k
+        ns, flops, rate = times[f"Lathe {kind}"], 2 * rows * n * k, rates[kind]
         moved = 4 * rows * (n + k) + n * k * BITS[kind] / 8
         bound = max(flops / peak, moved / rate)
         figures.append({

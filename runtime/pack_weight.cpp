@@ -16,7 +16,7 @@ int64_t rounded_up(int64_t bytes, int64_t to) { return (bytes + to - 1) / to * t
 
 // Not touched yet: the threads that pack a part of it place it in their own memory.
 Result<std::shared_ptr<void>> allocate(int64_t bytes) {
-  support::LargeBytes memory = support::large_bytes(static_cast<size_t>(bytes));
+  std::shared_ptr<void> memory = support::share_large(static_cast<size_t>(bytes));
   if (!memory) {
     return fail(ErrorCode::resource_exhausted,
                 "packing a weight: no memory for {} bytes; release other weights, or map a saved "

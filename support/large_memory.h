@@ -12,8 +12,8 @@ namespace lathe::support {
 /// product a fifth of the bandwidth, and smaller arrays stay within what the TLB knows.
 inline constexpr size_t kLargeBytes = size_t{4} << 20;
 
-/// At least 64-byte aligned, uninitialised; nullptr where there is none. Large arrays are mappings of
-/// their own: memory that malloc hands out again keeps the small pages it was first touched in.
+/// At least 64-byte aligned, uninitialised; nullptr where there is none. Large arrays are mappings
+/// of their own: memory that malloc hands out again keeps the small pages it was first touched in.
 /// Thread-safe.
 void* allocate_large(size_t bytes) noexcept;
 /// `bytes`: what was asked for.
@@ -30,7 +30,15 @@ inline LargeBytes large_bytes(size_t bytes) noexcept {
   return {static_cast<std::byte*>(allocate_large(bytes)), FreeLarge{bytes}};
 }
 
-/// The same for standard containers. Throws std::bad_alloc.
+/// For arrays that live long, as a model's weights do: those too small for huge pages of their own
+/// lie side by side in mappings of kSlabBytes, each of which goes with the last of its arrays. At
+/// least 64-byte aligned, uninitialised, not touched yet; empty where there is no memory.
+/// Thread-safe.
+std::shared_ptr<void> share_large(size_t bytes);
+inline constexpr size_t kSlabBytes = size_t{32} << 20;
+inline constexpr size_t kLeastSlabArray = size_t{256} << 10;  ///< smaller ones come from malloc
+
+/// allocate_large() for standard containers. Throws std::bad_alloc.
 template <typename T>
 struct LargeAllocator {
   using value_type = T;

@@ -21,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 constexpr double kBatchSeconds =
     300e-6;  // long against the clock's resolution and a pool's wake-up
 
+alignas(64) thread_local std::byte sink[64];  // where a loop leaves its one vector
+
 struct LoadedLoop {
   std::unique_ptr<codegen::LoadedKernel> kernel;
   KernelFunction function = nullptr;
@@ -87,13 +89,71 @@ class Memory {
   std::vector<support::LargeBytes> blocks_;
 };
 
+class Reader final : public MemoryReader {
+ public:
+  Reader(runtime::ThreadPool& pool, int64_t granule, int64_t bytes_each)
+      : pool_(pool),
+        granule_(granule),
+        bytes_each_(bytes_each),
+        memory_(pool.threads(), bytes_each) {
+    memory_.touch(pool);
+  }
+
+  Status load_loops(const runtime::SelectedTarget& target) {
+    for (const int streams : kStreams) {
+      LATHE_TRY(LoadedLoop loop, load(target, read_loop(target.target, streams)));
+      loops_.push_back(std::move(loop));
+    }
+    return {};
+  }
+
+  int64_t part_bytes(int64_t parts) const override { return of_thread(parts) * pool_.threads(); }
+
+  void read(size_t way, int64_t part, int64_t parts, int64_t repeats) override {
+    const int64_t bytes = of_thread(parts);
+    pool_.parallel_for(pool_.threads(), [&](int64_t i, int) {
+      const auto stream = static_cast<uint64_t>(bytes / kStreams[way]);
+      const std::byte* begin = memory_.of(i) + part * bytes;
+      const uint64_t slots[] = {reinterpret_cast<uint64_t>(begin), reinterpret_cast<uint64_t>(sink),
+                                stream, stream};
+      for (int64_t r = 0; r < repeats; ++r) loops_[way].function(slots);
+    });
+  }
+
+ private:
+  int64_t of_thread(int64_t parts) const { return bytes_each_ / parts / granule_ * granule_; }
+
+  runtime::ThreadPool& pool_;
+  int64_t granule_, bytes_each_;
+  Memory memory_;
+  std::vector<LoadedLoop> loops_;
+};
+
+// What any number of streams share without a rest.
+int64_t granule_of(const runtime::SelectedTarget& target) {
+  return stream_granule(target.target) * MemoryReader::kStreams.back();
+}
+
+int64_t bytes_of_thread(const runtime::SelectedTarget& target, int64_t bytes, int threads) {
+  const int64_t granule = granule_of(target);
+  return std::max<int64_t>(bytes / threads / granule, 1) * granule;
+}
+
 }  // namespace
+
+Result<std::unique_ptr<MemoryReader>> MemoryReader::create(const runtime::SelectedTarget& target,
+                                                           runtime::ThreadPool& pool,
+                                                           int64_t bytes) {
+  auto reader = std::make_unique<Reader>(pool, granule_of(target),
+                                         bytes_of_thread(target, bytes, pool.threads()));
+  LATHE_CHECK(reader->load_loops(target));
+  return reader;
+}
 
 Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
                             const Footprint& footprint, double seconds) {
   const int threads = pool.threads();
-  const int64_t granule = stream_granule(target.target) * 8;
-  const int64_t each = std::max<int64_t>(footprint.bytes / threads / granule, 1) * granule;
+  const int64_t each = bytes_of_thread(target, footprint.bytes, threads);
   std::vector<LoadedLoop> loops;
   const auto loop = [&](const ir::program::Program& program) -> Result<KernelFunction> {
     LATHE_TRY(LoadedLoop loaded, load(target, program));
@@ -104,8 +164,6 @@ Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::Thre
     pool.parallel_for(threads, [&](int64_t i, int) { body(i); });
   };
   Roofs roofs;
-  alignas(64) static thread_local std::byte sink[64];
-
   std::vector<Contender> peak;
   for (int accumulators : {8, 10, 12, 16, 24}) {
     if (accumulators + 2 > target.target.vector_registers) continue;
@@ -121,23 +179,17 @@ Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::Thre
   }
   roofs.gflops = best_rate(peak, seconds * 0.25) * 1e-9;
 
-  // Reading and copying share one footprint: a copy reads half of it and writes the other half.
+  // Reading and copying have one footprint: a copy reads half of it and writes the other half.
+  std::vector<Contender> readers;
+  LATHE_TRY(auto reader, MemoryReader::create(target, pool, footprint.bytes));
+  for (size_t way = 0; way < MemoryReader::kStreams.size(); ++way)
+    readers.push_back({static_cast<double>(reader->part_bytes(1)),
+                       [&, way](int64_t repeats) { reader->read(way, 0, 1, repeats); }});
+  const double read = best_rate(readers, seconds * 0.35);
+  reader.reset();
   Memory memory(threads, each + 4096);
   memory.touch(pool);
-  std::vector<Contender> readers, copiers;
-  for (int streams : {1, 2, 4, 8}) {
-    LATHE_TRY(const KernelFunction function, loop(read_loop(target.target, streams)));
-    const int64_t part = each / streams;
-    readers.push_back({static_cast<double>(each) * threads, [=, &memory](int64_t repeats) {
-                         on_all([=, &memory](int64_t i) {
-                           const uint64_t slots[] = {reinterpret_cast<uint64_t>(memory.of(i)),
-                                                     reinterpret_cast<uint64_t>(sink),
-                                                     static_cast<uint64_t>(part),
-                                                     static_cast<uint64_t>(part)};
-                           for (int64_t r = 0; r < repeats; ++r) function(slots);
-                         });
-                       }});
-  }
+  std::vector<Contender> copiers;
   const int64_t half = each / 2;
   for (bool stream : {false, true}) {
     LATHE_TRY(const KernelFunction function, loop(copy_loop(target.target, stream)));
@@ -158,7 +210,6 @@ Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::Thre
                                        static_cast<size_t>(half));
                        });
                      }});
-  const double read = best_rate(readers, seconds * 0.35);
   const double copy = best_rate(copiers, seconds * 0.4);
   // Between all reading and half writing, time per byte is taken to be linear in the written share.
   const double share = std::clamp(2 * footprint.written_share, 0.0, 1.0);

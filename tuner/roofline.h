@@ -1,7 +1,9 @@
 // The machine's roofs, measured by kernels of our own IR in the process that times the candidates.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 
 #include "runtime/target_selection.h"
 #include "runtime/thread_pool.h"
@@ -18,6 +20,25 @@ struct Roofs {
 struct Footprint {
   int64_t bytes = 0;           ///< working set; far above the last cache: memory
   double written_share = 0.5;  ///< of the traffic
+};
+
+/// Reads memory as fast as it can: programs that prefetch, of 1, 2, 4 and 8 streams a thread. For
+/// who times it between other calls; measure_roofs() takes the best of its readings in a row, part
+/// of which find in a cache what an earlier one left there.
+class MemoryReader {
+ public:
+  static constexpr std::array<int, 4> kStreams = {1, 2, 4, 8};
+
+  /// Over about `bytes` of touched memory, shared out among the pool's threads. Both must outlive
+  /// it.
+  static Result<std::unique_ptr<MemoryReader>> create(const runtime::SelectedTarget& target,
+                                                      runtime::ThreadPool& pool, int64_t bytes);
+  virtual ~MemoryReader() = default;
+
+  /// Bytes of each of `parts` equal parts, as rounded.
+  virtual int64_t part_bytes(int64_t parts) const = 0;
+  /// Reads one part, all threads at once, `repeats` times; `way`: of kStreams.
+  virtual void read(size_t way, int64_t part, int64_t parts, int64_t repeats = 1) = 0;
 };
 
 /// Measures for about `seconds`. Prefetching readers of 1, 2, 4 and 8 streams, and copies with and

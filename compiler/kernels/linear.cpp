@@ -371,7 +371,8 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
   for (int count = 1; count < tile; ++count) {
     int most = vectors;
     for (int wider = vectors + 1; wider <= panel_vectors; ++wider)
-      if (panel_vectors % wider == 0 && tile_fits(linear, *this, target, count, wider)) most = wider;
+      if (panel_vectors % wider == 0 && tile_fits(linear, *this, target, count, wider))
+        most = wider;
     vectors_of_fewer.push_back(most);
   }
 }

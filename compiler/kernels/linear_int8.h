@@ -10,9 +10,9 @@ namespace lathe::compiler::kernels {
 
 SearchSpace int8_linear_space(const Linear& linear, const ir::Target& target);
 
-/// Whether the registers hold a tile: its sums, a step's vectors of w and one of x; the product, and
-/// where codes are widened in the tile, not `expanded` ahead of it, the two constants that do it, or
-/// with vnni the one for the signs.
+/// Whether the registers hold a tile: its sums, a step's vectors of w and one of x; the product,
+/// and where codes are widened in the tile, not `expanded` ahead of it, the two constants that do
+/// it, or with vnni the one for the signs.
 bool int8_tile_fits(const ir::Target& target, int64_t tile, int64_t vectors, int64_t streams,
                     bool expanded);
 

@@ -2,6 +2,7 @@
 #include "support/large_memory.h"
 
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -28,7 +29,30 @@ TEST(LargeMemory, ServesContainers) {
   EXPECT_EQ(numbers.back(), 8);
 }
 
+TEST(LargeMemory, SharesMappingsAmongArraysThatLiveOnWithoutEachOther) {
+  constexpr size_t kBytes = (size_t{1} << 20) + 7;
+  std::vector<std::shared_ptr<void>> arrays;
+  for (size_t i = 0; i < 3 * (kSlabBytes / kBytes); ++i) {
+    arrays.push_back(share_large(kBytes));
+    ASSERT_NE(arrays.back(), nullptr);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(arrays.back().get()) % 64, 0U);
+    std::memset(arrays.back().get(), static_cast<int>(i), kBytes);
+    if (i % 2 == 1) arrays[i - 1].reset();
+  }
+  for (size_t i = 1; i < arrays.size(); i += 2) {
+    const auto* bytes = static_cast<const unsigned char*>(arrays[i].get());
+    EXPECT_EQ(bytes[0], static_cast<unsigned char>(i));
+    EXPECT_EQ(bytes[kBytes - 1], static_cast<unsigned char>(i));
+  }
+  for (const size_t bytes : {size_t{1}, kLeastSlabArray - 1, kSlabBytes, 2 * kSlabBytes}) {
+    const auto alone = share_large(bytes);
+    ASSERT_NE(alone, nullptr);
+    std::memset(alone.get(), 1, bytes);
+  }
+}
+
 TEST(LargeMemory, RefusesWhatCannotBe) {
+  EXPECT_EQ(share_large(SIZE_MAX - 8), nullptr);
   EXPECT_EQ(allocate_large(SIZE_MAX - 8), nullptr);
   EXPECT_THROW(LargeAllocator<double>().allocate(SIZE_MAX / 4), std::bad_array_new_length);
 }
