@@ -25,6 +25,7 @@ class Backend:
         self.handle = ggml.ggml_backend_cpu_init()
         ggml.ggml_backend_cpu_set_n_threads(self.handle, threads)
         parameters = ggml.ggml_threadpool_params_default(threads)
+        parameters.poll = 1  # about 2 ms; by default idle threads keep their core for 100 ms
         pool = ggml.ggml_threadpool_new(ctypes.byref(parameters))
         ggml.ggml_backend_cpu_set_threadpool(self.handle, pool)
 

@@ -13,12 +13,15 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # faults would be timed; these are read at start-up, so the program starts itself once more.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
           "MALLOC_TOP_PAD_": str(1 << 28)}
+# Idle threads of OpenMP and OpenBLAS spin, by default for up to some 100 ms: longer than from one call to
+# the next, and in the way of whoever is next. A millisecond serves calls in a row as well.
+SHORT_SPINS = {"GOMP_SPINCOUNT": "100000", "KMP_BLOCKTIME": "1", "OPENBLAS_THREAD_TIMEOUT": "20"}
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 
 
 def restart_with_environment(arguments, **more):
     """More variables for the capped run alone; without the cap they are removed."""
-    wanted = dict(MALLOC)
+    wanted = {**MALLOC, **SHORT_SPINS}
     if arguments.isa == "avx2":
         wanted.update(AVX2, **more)
     elif any(key in os.environ for key in (*AVX2, *more)):

@@ -32,8 +32,10 @@ from helpers import ROOT, draw, geometric_mean, race, restart_with_environment, 
 SHAPES = ["4096x2048", "2048x2048", "12288x2048", "2048x6144",
           "3072x1024", "1024x1024", "4096x1024", "1024x4096"]
 
-# Idle threads of OpenBLAS and ggml spin for tens of milliseconds and would take a core from whoever is next.
-SEVERAL_THREADS = {"pause": 0.08, "awake": 0.005}
+# Threads that wake are put where the caller runs, and the system takes some milliseconds to move them to cores
+# of their own: short batches would show the speed of one core.
+SEVERAL_THREADS = {"pause": 0.01, "awake": 0.02, "least_batch": 0.02}
+ONE_THREAD = {"least_batch": 2e-3}
 
 
 @dataclasses.dataclass
@@ -248,8 +250,8 @@ def measure(torch, numpy, arguments, library, backend, roofs, rows, n, k, thread
         # Reads stand between kernels, or each would find in the last cache what the one before it read.
         readers = [call for kind in kinds for call in reads[kind]]
         calls = interleaved(readers, [c.call for c in racing])
-        medians = dict(zip(calls, race(calls, arguments.seconds, least_batches=3, least_batch=2e-3,
-                                       **(SEVERAL_THREADS if threads > 1 else {}))))
+        medians = dict(zip(calls, race(calls, arguments.seconds, least_batches=3,
+                                       **(SEVERAL_THREADS if threads > 1 else ONE_THREAD))))
         rates = {kind: max(call() / medians[call] for call in reads[kind]) for kind in kinds}
     times.update({c.name: medians[c.call] for c in racing})
     figures = []
