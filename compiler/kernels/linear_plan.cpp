@@ -67,8 +67,6 @@ class PlanWriter {
       plan_.programs.push_back(quantise_block_program(linear_.name + "_quantise_y", target_));
     }
 
-    const int64_t whole = linear_.n / linear_.panel_columns();
-    const int64_t rest = linear_.n % linear_.panel_columns();
     // What is packed at once is bounded, whatever the number of rows.
     const int chunk_variable = s_.pack ? plan_.loop_variable("chunk") : -1;
     Loop chunk{chunk_variable, rows_, Expr(kPackedRows), false, {}};
@@ -80,8 +78,7 @@ class PlanWriter {
     } else {
       rows_here_ = rows_;
     }
-    if (whole > 0) part(body, 0, whole, linear_.panel_columns());
-    if (rest > 0) part(body, whole, 1, rest);
+    blocks(body);
     if (s_.pack) append(plan_.body, std::move(chunk));
     return std::move(plan_);
   }
@@ -161,40 +158,65 @@ class PlanWriter {
     append(body, std::move(loop));
   }
 
-  // `panels` panels from `first` on, of which `columns` columns exist. The threads share blocks of
-  // columns × rows, as many in each direction as balance.
-  void part(ir::plan::Body& body, int64_t first, int64_t panels, int64_t columns) {
-    Place place;
-    place.program = static_cast<int>(plan_.programs.size());
-    plan_.programs.push_back(linear_block_program(linear_, s_, target_, columns));
-    const std::string suffix = first == 0 ? "" : "_rest";
-    const int panel_variable = plan_.loop_variable("panel" + suffix);
-    const int row_variable = plan_.loop_variable("row" + suffix);
-    const Expr panel = Expr::variable(panel_variable);
-    place.row = Expr::variable(row_variable);
+  // The threads share blocks of columns × rows, as many in each direction as balance. The last
+  // panel, where some of its columns do not exist, is a program of its own and part of the last
+  // block.
+  void blocks(ir::plan::Body& body) {
+    const int64_t columns = linear_.panel_columns();
+    const int64_t whole = linear_.n / columns, rest = linear_.n % columns;
+    const int block_variable = plan_.loop_variable("block");
+    const int row_variable = plan_.loop_variable("row");
+    const Expr block = Expr::variable(block_variable), row = Expr::variable(row_variable);
 
     Expr row_block = min(Expr(most_rows()), round_up(rows_here_, Expr(s_.tile)));
     row_block = round_up(ceil_div(rows_here_, ceil_div(rows_here_, row_block)), Expr(s_.tile));
-    int64_t wanted = s_.panels == 0 ? panels : std::min(s_.panels, panels);
+    // Whole blocks of y are shared out; without any, the one block is the rest.
+    const int64_t together = linear_.panels_in_blocks();
+    const int64_t groups = std::max<int64_t>((whole + together - 1) / together, 1);
+    int64_t wanted = s_.panels == 0 ? whole : std::min(s_.panels, whole);
     if (linear_.quantises_y()) wanted = std::min(wanted, most_quantised_panels());
-    const Expr blocks = min(round_up(Expr((panels + wanted - 1) / wanted), threads_), Expr(panels));
-    Expr panel_block = ceil_div(Expr(panels), blocks);
-    if (linear_.quantises_y())
-      panel_block = round_up(panel_block, Expr(linear_.panels_in_blocks()));
-    place.panel = Expr(first) + panel;
-    place.panels = min(panel_block, Expr(panels) - panel);
-    place.rows = min(row_block, rows_here_ - place.row);
-    place.columns = place.panels * Expr(columns);
+    wanted = std::max<int64_t>(wanted / together, 1);
+    const Expr count = min(round_up(Expr((groups + wanted - 1) / wanted), threads_), Expr(groups));
+    const auto begin = [&](const Expr& i) {
+      return min(ceil_div(i * Expr(groups), count) * Expr(together), Expr(whole));
+    };
+    const Expr rows = min(row_block, rows_here_ - row);
+    std::vector<Place> places;
+    if (whole > 0) {
+      const Expr panels = begin(block + Expr(1)) - begin(block);
+      places.push_back({.program = block_program(columns),
+                        .row = row,
+                        .rows = rows,
+                        .panel = begin(block),
+                        .panels = panels,
+                        .columns = panels * Expr(columns)});
+    }
+    if (rest > 0) {
+      const Expr is_last = max(block + Expr(2) - count, Expr(0));
+      places.push_back({.program = block_program(rest),
+                        .row = row,
+                        .rows = rows,
+                        .panel = Expr(whole),
+                        .panels = is_last,
+                        .columns = is_last * Expr(rest)});
+    }
 
-    Loop rows{row_variable, rows_here_, row_block, true, {}};
-    over_depth(rows.body, "k" + suffix,
-               [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
-                 append(inner, block_call(place, k, depth));
-               });
-    if (linear_.quantises_y()) append(rows.body, quantise_call(place));
-    Loop columns_loop{panel_variable, Expr(panels), panel_block, true, {}};
-    append(columns_loop.body, std::move(rows));
+    Loop rows_loop{row_variable, rows_here_, row_block, true, {}};
+    for (const Place& place : places) {
+      over_depth(rows_loop.body, "k" + std::to_string(place.program),
+                 [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
+                   append(inner, block_call(place, k, depth));
+                 });
+      if (linear_.quantises_y()) append(rows_loop.body, quantise_call(place));
+    }
+    Loop columns_loop{block_variable, count, Expr(1), true, {}};
+    append(columns_loop.body, std::move(rows_loop));
     append(body, std::move(columns_loop));
+  }
+
+  int block_program(int64_t columns) {
+    plan_.programs.push_back(linear_block_program(linear_, s_, target_, columns));
+    return static_cast<int>(plan_.programs.size()) - 1;
   }
 
   // Where y is quantised, at most these panels are multiplied at once, into the worker's own block
@@ -216,7 +238,7 @@ class PlanWriter {
   struct Place {
     int program = 0;
     Expr row, rows, panel, panels;
-    Expr columns = 0;  ///< of y, that the panels make
+    Expr columns;  ///< of y, that the panels make
   };
 
   Call block_call(const Place& place, const Expr& k, const Expr& depth) {
