@@ -78,8 +78,9 @@ class BlockWriter {
       trips_ = b_.div(depth_, s_.unroll);
       rest_ = b_.sub(depth_, b_.mul(trips_, s_.unroll));
     }
-    const Scalar tiles = b_.div(rows_, s_.tile);
-    const Scalar left = b_.sub(rows_, b_.mul(tiles, s_.tile));
+    Scalar tiles = b_.div(rows_, s_.tile);
+    Scalar left = b_.sub(rows_, b_.mul(tiles, s_.tile));
+    if (s_.tile > 2) share_last_rows(tiles, left);
     if (s_.next_panel) plan_next_panel(tiles, left);
     if (s_.streams == 1) {
       b_.loop(0, panels_, 1, [&](Scalar) { panels(1, tiles, left); });
@@ -146,7 +147,28 @@ class BlockWriter {
       tile(s_.tile, x_row, y_row, at);
       advance_rows(s_.tile, x_row, y_row, at);
     });
-    rest_of_rows(1, left, x_row, y_row, at);
+    b_.loop(0, tiles_of_rest(left), 1, [&](Scalar i) {
+      const Scalar tiles_here = tiles_of_rest(left);
+      const Scalar more = b_.sub(b_.sub(tiles_here, 1), i);
+      const Scalar count = b_.div(b_.add(left, more), tiles_here);
+      rest_of_rows(1, count, x_row, y_row, at);
+    });
+  }
+
+  // A tile of few rows waits for its sums: the last whole tile and fewer rows than one less than
+  // its own are shared out over two tiles.
+  void share_last_rows(Scalar& tiles, Scalar& left) {
+    const Scalar some = b_.min(left, 1);
+    const Scalar few = b_.min(b_.max(b_.sub(b_.scalar(s_.tile - 1), left), 0), 1);
+    const Scalar shared = b_.mul(b_.mul(some, few), b_.min(tiles, 1));
+    tiles = b_.sub(tiles, shared);
+    left = b_.add(left, b_.mul(shared, s_.tile));
+  }
+
+  // One, two if rows were shared, or none; each of fewer rows than a whole one.
+  Scalar tiles_of_rest(Scalar left) {
+    const int64_t most = std::max(s_.tile - 1, 1);
+    return b_.div(b_.add(left, most - 1), most);
   }
 
   // While the tiles of a panel are computed, the next panel comes into the second cache, a little
@@ -156,17 +178,21 @@ class BlockWriter {
     const bool outer = depth_.reg.valid();
     const Scalar bytes = outer ? b_.mul(depth_, step_bytes) : b_.scalar(linear_.k * step_bytes);
     const Scalar trips = outer ? trips_ : b_.scalar(linear_.k / s_.unroll);
-    const Scalar passes = b_.mul(trips, b_.add(tiles, b_.min(left, 1)));
+    const Scalar passes = b_.mul(trips, b_.add(tiles, tiles_of_rest(left)));
     next_step_ = b_.add(b_.div(bytes, b_.max(passes, 1)), 1);
   }
 
-  // The rows that fill no whole tile, by a tile of just that many rows.
+  // `left` rows, fewer than fill a tile, by a tile of just that many; then they are behind.
   void rest_of_rows(int count, Scalar left, Pointer x_row, Pointer y_row,
                     const std::vector<Input>& at) {
     const auto most = static_cast<int>(std::min<int64_t>(s_.tile - 1, linear_.rows.high));
     if (count > most) return;
     b_.branch(
-        Compare::eq, left, count, [&] { tile(count, x_row, y_row, at); },
+        Compare::eq, left, count,
+        [&] {
+          tile(count, x_row, y_row, at);
+          advance_rows(count, x_row, y_row, at);
+        },
         [&] { rest_of_rows(count + 1, left, x_row, y_row, at); });
   }
 
