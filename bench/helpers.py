@@ -40,8 +40,9 @@ def time_call(call, repeats):
     return (time.perf_counter_ns() - begin) / repeats
 
 
-def race(calls, seconds, least_batches=5, pause=0.0, awake=0.0, least_batch=100e-6):
-    """Medians of batches taken in turn; a batch lasts at least `least_batch` seconds. `pause` seconds
+def race(calls, seconds, least_batches=5, pause=0.0, awake=0.0, least_batch=1e-3):
+    """Medians of batches taken in turn; a batch lasts at least `least_batch` seconds, so that its first
+    call, which finds the caches as another side left them, weighs little. `pause` seconds
     before each batch let the threads of the one before go to sleep; calls that are not timed then
     wake those of this one for `awake` seconds."""
     repeats = []

@@ -22,7 +22,7 @@ from helpers import ROOT, draw, geometric_mean, race, restart_with_environment
 LARGE_ROWS = 16384
 # PyTorch's idle threads spin for milliseconds and would take a core from whoever comes next; once they
 # sleep, the first calls of each side are slow for as long again.
-SEVERAL_THREADS = {"pause": 0.01, "awake": 0.01, "least_batch": 1e-3}
+SEVERAL_THREADS = {"pause": 0.01, "awake": 0.01}
 LISTINGS = {"softmax": "softmax", "gelu tanh": "gelu_tanh", "gelu erf": "gelu_erf", "silu": "silu",
             "swiglu": "swiglu"}
 

@@ -23,6 +23,7 @@ Family activation(std::string name, std::string summary) {
   Family family;
   family.name = std::move(name);
   family.summary = std::move(summary);
+  family.revision = 2;
   family.example = family.name + " rows=512..2047 width=6144";
   family.parameters = {rows_parameter(), width_parameter(), type_parameter(), out_parameter()};
   family.validate = [](const Problem& p) { return validate_chain(p, chain_of(p)); };

@@ -51,7 +51,11 @@ Result<ir::graph::Graph> chain_reference(const Problem& p, const Fragment& fragm
 
 SearchSpace chain_space(const Problem& p, const Fragment& fragment, const Target& target) {
   SearchSpace space;
-  add_unroll(space, p.integer("width"), target, 2);
+  // A long chain of one input waits for itself; with several, memory sets the pace.
+  const auto full =
+      std::count_if(fragment.inputs().begin(), fragment.inputs().end(),
+                    [](const FragmentInput& input) { return input.kind == LeafKind::full; });
+  add_unroll(space, p.integer("width"), target, divides(fragment) && full == 1 ? 4 : 2);
   if (divides(fragment)) add_division(space);
   add_row_knobs(space, signature_of(p, fragment), p.bucket("rows"), target);
   return space;
@@ -83,7 +87,7 @@ const Family& elementwise() {
       .name = "elementwise",
       .summary = "y = expr, any chain of elementwise functions in one pass",
       .example = "elementwise rows=512..2047 width=2048 expr=add(x,r)",
-      .revision = 1,
+      .revision = 2,
       .parameters = {rows_parameter(), width_parameter(),
                      [] {
                        ParameterSpec expr = fragment_parameter("expr", "x", "the chain");

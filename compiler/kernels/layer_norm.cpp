@@ -29,7 +29,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 }
 
 SearchSpace space(const Problem& p, const Target& target) {
-  SearchSpace space = norm_space(Norm(p), target);
+  SearchSpace space = norm_space(Norm(p), target, 4);
   space.choice(
       "variance", {"guarded", "shifted", "two_pass"}, "guarded",
       "sums of h and h^2, and once more about the mean where that cancels; about the mean of "
@@ -159,6 +159,7 @@ const Family& layer_norm() {
     layer_norm.name = "layer_norm";
     layer_norm.summary = "y = (h - mean) * rsqrt(variance + eps) * weight + bias, h = prologue";
     layer_norm.example = "layer_norm rows=512..2047 width=1152";
+    layer_norm.revision = 2;
     layer_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/true);
     layer_norm.parameters.push_back(eps_parameter(1e-6));
     layer_norm.validate = validate_norm;

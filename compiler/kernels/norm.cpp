@@ -119,15 +119,19 @@ Result<ir::graph::Graph> norm_reference(const Problem& p, const Formula& formula
   return graph.finish(norm.keep ? std::vector{h, y} : std::vector{y});
 }
 
-SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered) {
+SearchSpace norm_space(const Norm& norm, const Target& target, int64_t accumulators,
+                       bool buffered) {
   SearchSpace space;
-  add_unroll(space, norm.width, target, 4);
+  add_unroll(space, norm.width, target, 8);
   std::vector<int64_t> counts;
   for (const int64_t count : {1, 2, 4, 8}) {
     if (count == 1 || count <= space.knobs().front().values.back()) counts.push_back(count);
   }
   // Without hardware for f16 its conversions need registers too.
-  const int64_t usual = target.f16c ? 4 : 2;
+  // A prologue that computes and the quantising of blocks need registers too.
+  const bool is_light = norm.prologue.flops() <= 1 && norm.out != Type::q8_0;
+  const int64_t most = is_light ? accumulators : std::min<int64_t>(accumulators, 4);
+  const int64_t usual = target.f16c ? most : 2;
   space.knob("accumulators", counts, std::min(usual, counts.back()),
              "running values of a reduction, so that it does not wait for itself");
   const int64_t vectors = vectors_in(norm.width, target);

@@ -26,6 +26,8 @@ struct Norm {
   Signature
       signature;  ///< the prologue's inputs, weight, bias, the epilogue's; then h where kept, y
 
+  /// Whether h is an input of the full shape as it stands.
+  bool is_plain() const { return prologue.is_leaf() && !keep; }
   double fragment_flops() const;  ///< of one element: all but the norm's own formula
   /// Whether an output may be the memory of an input.
   bool in_place() const;
@@ -43,7 +45,9 @@ Result<ir::graph::Graph> norm_reference(const Problem& problem, const Formula& f
 
 /// unroll, accumulators, how the row is held, prefetch, and the knobs of all row kernels.
 /// `buffered`: the formula has more to hold than h itself, so that a buffer pays for every row.
-SearchSpace norm_space(const Norm& norm, const Target& target, bool buffered = false);
+/// `accumulators`: the default of that knob where rows and registers allow.
+SearchSpace norm_space(const Norm& norm, const Target& target, int64_t accumulators,
+                       bool buffered = false);
 /// The values of the knob `hold`.
 enum class Hold : uint8_t { reread, buffer, registers };
 /// Those of the knob `prefetch`: nothing, or the next row into all caches or all but the first.
@@ -66,12 +70,19 @@ class NormRow {
   NormRow(RowKernel& kernel, const Norm& norm, const Schedule& schedule);
 
   void begin();
-  /// Visits h at each place, `fill` in the lanes outside the row; writes the kept h.
-  void first_pass(float fill, const Visit& visit);
+  /// Visits h at each place, `fill` in the lanes outside the row; writes the kept h. `held`: and
+  /// holds it for later passes.
+  void first_pass(float fill, const Visit& visit, bool held = true);
+  /// Whether h is an input as it stands, which later passes may as well read themselves.
+  bool is_plain() const { return norm_.is_plain(); }
   /// Visits it once more; lanes outside the row hold anything.
   void again(const Visit& visit);
   /// As again(); what `map` makes of h stands for it in later passes. Needs holds_row().
   void replace(const Map& map);
+  /// As replace() where the first pass did not hold h: from the input, which is_plain(). `next`, if
+  /// given, visits the next row's h on the way, `fill` in the lanes outside the row; after the last
+  /// row it visits values that mean nothing.
+  void replace_from_input(const Map& map, float fill, const Visit& next);
   /// Writes y = epilogue(map(h) …).
   void last_pass(const Map& map);
 
@@ -85,6 +96,7 @@ class NormRow {
   int accumulators() const { return accumulators_; }
   /// Whether h stays in registers or in a buffer between the passes.
   bool holds_row() const { return hold_ != Hold::reread; }
+  bool holds_in_buffer() const { return hold_ == Hold::buffer; }
 
  private:
   Vec compute(const Span& at);          ///< h from the inputs
@@ -108,9 +120,10 @@ class NormRow {
   std::vector<Pointer> next_;
 };
 
-/// The kernel whose row is `body`.
+/// The kernel whose row is `body`; `before` is what a block does at its first row before all rows.
 Result<Plan> build_norm(const Problem& problem, const SearchSpace& space, const Schedule& schedule,
                         const Target& target,
-                        const std::function<void(NormRow&, const Norm&, Builder&)>& body);
+                        const std::function<void(NormRow&, const Norm&, Builder&)>& body,
+                        const std::function<void(NormRow&, Builder&)>& before = nullptr);
 
 }  // namespace lathe::compiler::kernels

@@ -76,13 +76,13 @@ void NormRow::visit_places(const std::function<void(const Span&, int)>& body) {
   b_.vectors(norm_.width, unroll_, body);
 }
 
-void NormRow::first_pass(float fill, const Visit& visit) {
+void NormRow::first_pass(float fill, const Visit& visit, bool held) {
   visit_places([&](const Span& at, int place) {
     const Vec h = compute(at);
     if (norm_.keep) kernel_.store("h", at, h);
     const bool is_masked = fill == 0 && norm_.prologue.is_leaf();  // a partial load leaves zeros
     const Vec value = is_masked ? h : kernel_.masked(h, at, fill);
-    hold(value, at, place);
+    if (held) hold(value, at, place);
     visit(value, at, place);
   });
 }
@@ -95,6 +95,17 @@ void NormRow::replace(const Map& map) {
   assert(holds_row());
   visit_places(
       [&](const Span& at, int place) { hold(map(held(at, place), at, place), at, place); });
+}
+
+void NormRow::replace_from_input(const Map& map, float fill, const Visit& next) {
+  assert(holds_row() && is_plain());
+  Pointer next_row;
+  const std::string& input = norm_.prologue.inputs().front().name;
+  if (next) next_row = kernel_.next_row(input);
+  visit_places([&](const Span& at, int place) {
+    hold(map(compute(at), at, place), at, place);
+    if (next) next(kernel_.masked(b_.load(next_row, at), at, fill), at, place);
+  });
 }
 
 Span NormRow::first() const {
@@ -145,15 +156,19 @@ void NormRow::prefetch_next_row(const Span& at) {
 
 Result<Plan> build_norm(const Problem& p, const SearchSpace& space, const Schedule& s,
                         const Target& target,
-                        const std::function<void(NormRow&, const Norm&, Builder&)>& body) {
+                        const std::function<void(NormRow&, const Norm&, Builder&)>& body,
+                        const std::function<void(NormRow&, Builder&)>& before) {
   LATHE_CHECK(space.check(s));
   const Norm norm(p);
   RowKernel kernel(norm.name, norm.signature, target);
   NormRow row(kernel, norm, s);
-  kernel.for_rows(streamed_output(s, norm.signature), [&] {
+  std::function<void()> at_first;
+  if (before) at_first = [&] { before(row, kernel.builder()); };
+  const auto each = [&] {
     row.begin();
     body(row, norm, kernel.builder());
-  });
+  };
+  kernel.for_rows(streamed_output(s, norm.signature), each, at_first);
   return kernel.plan(s["grain"], norm.in_place());
 }
 

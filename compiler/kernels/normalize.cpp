@@ -13,7 +13,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 }
 
 SearchSpace space(const Problem& p, const Target& target) {
-  SearchSpace space = norm_space(Norm(p), target);
+  SearchSpace space = norm_space(Norm(p), target, 8);
   limit_accumulators(space, Norm(p), target, [](const Schedule&) { return 1; }, 8);
   return space;
 }
@@ -46,6 +46,7 @@ const Family& normalize() {
     normalize.name = "normalize";
     normalize.summary = "y = h / max(||h||, eps), h = prologue";
     normalize.example = "normalize rows=512..2047 width=2048";
+    normalize.revision = 2;
     normalize.parameters = norm_parameters(/*with_weight=*/false, /*with_bias=*/false);
     normalize.parameters.push_back(eps_parameter(1e-12));
     normalize.validate = validate_norm;

@@ -13,7 +13,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 }
 
 SearchSpace space(const Problem& p, const Target& target) {
-  SearchSpace space = norm_space(Norm(p), target);
+  SearchSpace space = norm_space(Norm(p), target, 8);
   add_division(space);
   limit_accumulators(space, Norm(p), target, [](const Schedule&) { return 1; }, 8);
   return space;
@@ -48,6 +48,7 @@ const Family& rms_norm() {
     rms_norm.name = "rms_norm";
     rms_norm.summary = "y = h * rsqrt(mean(h^2) + eps) * weight, h = prologue";
     rms_norm.example = "rms_norm rows=512..2047 width=2048 prologue=add(x,r) keep=true";
+    rms_norm.revision = 2;
     rms_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/false);
     rms_norm.parameters.push_back(eps_parameter(1e-6));
     rms_norm.validate = validate_norm;

@@ -71,8 +71,10 @@ Pointer RowKernel::scratch(const std::string& name, Type type, int64_t elements)
   return b_.buffer(name, type, BufferAccess::read_write);
 }
 
-void RowKernel::rows_loop(const std::function<void()>& body) {
-  b_.loop(0, rows_, 1, [&](Scalar) {
+void RowKernel::rows_loop(const std::function<void()>& body, const std::function<void()>& before) {
+  if (before) before();
+  b_.loop(0, rows_, 1, [&](Scalar row) {
+    row_ = row;
     body();
     for (const Port& port : signature_) {
       const int k = port.row_dimension();
@@ -102,16 +104,23 @@ Scalar RowKernel::misalignment(std::string_view operand) {
   return sum;
 }
 
-void RowKernel::for_rows(const std::string& streamed, const std::function<void()>& body) {
-  if (streamed.empty() || b_.lanes() == 1) return rows_loop(body);
+Pointer RowKernel::next_row(std::string_view operand) {
+  const Scalar last = b_.sub(rows_, 1);
+  const Scalar left = b_.sub(last, row_);
+  return b_.offset(at(operand), b_.mul(b_.min(left, 1), stride(operand, 0)));
+}
+
+void RowKernel::for_rows(const std::string& streamed, const std::function<void()>& body,
+                         const std::function<void()>& before) {
+  if (streamed.empty() || b_.lanes() == 1) return rows_loop(body, before);
   b_.branch(
       Compare::eq, misalignment(streamed), 0,
       [&] {
         streaming_ = streamed;
-        rows_loop(body);
+        rows_loop(body, before);
         streaming_.clear();
       },
-      [&] { rows_loop(body); });
+      [&] { rows_loop(body, before); });
 }
 
 void RowKernel::store(std::string_view operand, const Span& at_place, Vec value) {
@@ -190,6 +199,10 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
 
 Accumulators::Accumulators(Builder& b, int count, float start) : b_(b) {
   for (int i = 0; i < count; ++i) values_.push_back(b.copy(b.constant(start)));
+}
+
+void Accumulators::reset(float start) {
+  for (const Vec& value : values_) b_.set(value, b_.constant(start));
 }
 
 Vec Accumulators::combine(Op op) const {

@@ -48,8 +48,14 @@ class RowKernel {
 
   /// Visits every row of the block, moving the pointers. With `streamed`, an f32 output: where all
   /// its rows are aligned, stores to it go past the caches; the rows' code is there twice.
+  /// `before` runs once, with the pointers at the first row.
   void for_rows(const std::function<void()>& body);
-  void for_rows(const std::string& streamed, const std::function<void()>& body);
+  void for_rows(const std::string& streamed, const std::function<void()>& body,
+                const std::function<void()>& before = nullptr);
+
+  /// Inside the rows' code: the operand's next row of this block, or the current one if it is the
+  /// last.
+  Pointer next_row(std::string_view operand);
 
   void store(std::string_view operand, const Span& at, Vec value);
   /// Whether the code being written may stream to this output.
@@ -72,7 +78,7 @@ class RowKernel {
     std::string variable;  ///< the plan's; empty for the number of rows
   };
 
-  void rows_loop(const std::function<void()>& body);
+  void rows_loop(const std::function<void()>& body, const std::function<void()>& before = nullptr);
   Scalar misalignment(std::string_view operand);
 
   std::string name_;
@@ -82,6 +88,7 @@ class RowKernel {
   std::vector<Parameter> parameters_;
   std::vector<std::pair<std::string, int64_t>> scratch_;
   Scalar rows_;
+  Scalar row_;             ///< the current one, inside the loop
   std::string streaming_;  ///< the output whose stores now go past the caches
 };
 
@@ -92,6 +99,7 @@ class Accumulators {
   Accumulators(Builder& b, int count, float start);
   /// The one of this place.
   Vec of(int place) const { return values_[static_cast<size_t>(place) % values_.size()]; }
+  void reset(float start);
   Vec sum() const;      ///< over all lanes, in every lane
   Vec largest() const;  ///< likewise
 

@@ -2,6 +2,7 @@
 //
 // NaN and infinity as in PyTorch: a NaN or +inf in a row, or nothing but -inf, makes the row NaN.
 #include <limits>
+#include <optional>
 
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/norm.h"
@@ -13,6 +14,8 @@ enum class Passes : uint8_t { three, two };
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+bool looks_ahead(const Schedule& s) { return s.has("ahead") && s["ahead"] == 1; }
+
 Result<ir::graph::Graph> reference(const Problem& p) {
   return norm_reference(
       p, [&](ir::graph::GraphBuilder& graph, const std::vector<ir::graph::Var>& operands) {
@@ -21,7 +24,12 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 }
 
 SearchSpace space(const Problem& p, const Target& target) {
-  SearchSpace space = norm_space(Norm(p), target, /*buffered=*/true);
+  const Norm norm(p);
+  const bool ahead = norm.is_plain() && norm.rows.high > 1;
+  // A few rows lie in the first cache anyway; conversions of f16 by hand leave too few registers.
+  const bool converts = (norm.type == Type::f16 || norm.out == Type::f16) && !target.f16c;
+  const bool usually_ahead = ahead && norm.rows.low >= 8 && !converts;
+  SearchSpace space = norm_space(norm, target, usually_ahead ? 2 : 4, /*buffered=*/true);
   space.choice("passes", {"three", "two"}, "three",
                "maximum, exponentials and their sum, quotients; or maximum and sum in one pass");
   space.require(
@@ -31,9 +39,24 @@ SearchSpace space(const Problem& p, const Target& target) {
       },
       "the two passes have no exponentials to hold: the sum's are relative to a maximum that may "
       "rise");
+  if (ahead) {
+    space.choice("ahead", {"off", "on"}, usually_ahead ? "on" : "off",
+                 "whether the pass of the exponentials finds the next row's maximum on its way");
+    space.require(
+        [](const Schedule& s) {
+          return s["ahead"] == 0 || (static_cast<Passes>(s["passes"]) == Passes::three &&
+                                     static_cast<Hold>(s["hold"]) == Hold::buffer &&
+                                     static_cast<Prefetch>(s["prefetch"]) == Prefetch::off);
+        },
+        "the next row's maximum is found where exponentials go to the buffer, and asks for the row "
+        "itself");
+  }
   limit_accumulators(
-      space, Norm(p), target,
-      [](const Schedule& s) { return static_cast<Passes>(s["passes"]) == Passes::two ? 2 : 1; },
+      space, norm, target,
+      [](const Schedule& s) {
+        const bool both = static_cast<Passes>(s["passes"]) == Passes::two || looks_ahead(s);
+        return both ? 2 : 1;
+      },
       12);
   return space;
 }
@@ -42,19 +65,34 @@ struct Statistics {
   Vec largest, sum;
 };
 
-Statistics in_two_passes(NormRow& row, Builder& b) {
-  Accumulators largest(b, row.accumulators(), -kInfinity);
-  row.first_pass(-kInfinity, [&](Vec h, const Span&, int place) {
-    b.set(largest.of(place), b.max(h, largest.of(place)));
-  });
-  const Vec top = largest.largest();
+NormRow::Visit raising(Builder& b, const Accumulators& largest) {
+  return
+      [&](Vec h, const Span&, int place) { b.set(largest.of(place), b.max(h, largest.of(place))); };
+}
+
+// With `ahead`, the row's maximum is there already and becomes that of the next row.
+Statistics in_two_passes(NormRow& row, Builder& b, Accumulators* ahead) {
+  // The second pass may as well read a plain row itself.
+  const bool from_input = row.is_plain() && row.holds_in_buffer();
+  Vec top;
+  if (ahead != nullptr) {
+    top = ahead->largest();
+    ahead->reset(-kInfinity);
+  } else {
+    Accumulators largest(b, row.accumulators(), -kInfinity);
+    row.first_pass(-kInfinity, raising(b, largest), !from_input);
+    top = largest.largest();
+  }
   Accumulators sums(b, row.accumulators(), 0);
   const auto exponential = [&](Vec h, const Span& i, int place) {
     const Vec e = row.masked(math::exp_nonpositive(b, h - top), i, 0);
     b.set(sums.of(place), e + sums.of(place));
     return e;
   };
-  if (row.holds_row()) {
+  if (from_input) {
+    row.replace_from_input(exponential, -kInfinity,
+                           ahead == nullptr ? NormRow::Visit() : raising(b, *ahead));
+  } else if (row.holds_row()) {
     row.replace(exponential);
   } else {
     row.again([&](Vec h, const Span& i, int place) { exponential(h, i, place); });
@@ -89,14 +127,21 @@ Statistics in_one_pass(NormRow& row, Builder& b) {
 }
 
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
-  return build_norm(p, space(p, target), s, target, [&](NormRow& row, const Norm&, Builder& b) {
+  std::optional<Accumulators> ahead;
+  const auto body = [&](NormRow& row, const Norm&, Builder& b) {
     const bool online = static_cast<Passes>(s["passes"]) == Passes::two;
-    const Statistics statistics = online ? in_one_pass(row, b) : in_two_passes(row, b);
+    const Statistics statistics =
+        online ? in_one_pass(row, b) : in_two_passes(row, b, ahead ? &*ahead : nullptr);
     const Vec scale = math::reciprocal(b, statistics.sum);
     row.last_pass([&](Vec h, const Span&, int) {
       const bool is_exponential = !online && row.holds_row();
       return (is_exponential ? h : math::exp_nonpositive(b, h - statistics.largest)) * scale;
     });
+  };
+  if (!looks_ahead(s)) return build_norm(p, space(p, target), s, target, body);
+  return build_norm(p, space(p, target), s, target, body, [&](NormRow& row, Builder& b) {
+    ahead.emplace(b, row.accumulators(), -kInfinity);
+    row.first_pass(-kInfinity, raising(b, *ahead), /*held=*/false);
   });
 }
 
@@ -115,6 +160,7 @@ const Family& softmax() {
     softmax.name = "softmax";
     softmax.summary = "y = exp(h - max(h)) / sum(exp(h - max(h))), h = prologue";
     softmax.example = "softmax rows=512..2047 width=2048";
+    softmax.revision = 2;
     softmax.parameters = norm_parameters(/*with_weight=*/false, /*with_bias=*/false);
     softmax.validate = validate_norm;
     softmax.reference = reference;
