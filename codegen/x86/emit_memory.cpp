@@ -1,5 +1,6 @@
 // Whole vectors, splats and groups from and to memory, with conversion between elements and lanes.
 #include <cassert>
+#include <utility>
 
 #include "codegen/x86/emitter.h"
 
@@ -173,11 +174,37 @@ void Emitter::store_512(const XAddress& to, const Xmm& src, MemoryType type, con
   a_.vpmovusdw(address, scratch());
 }
 
+// Two vectors of 16-bit elements side by side: one pack puts both in order, quads apart.
+bool Emitter::store_pair() {
+  const MemoryType type = instr().memory;
+  if (!a_.is_avx2() || a_.is_avx512() || bytes_of(type) != 2 || type == MemoryType::f16 ||
+      index_ + 1 >= flat_.items.size())
+    return false;
+  const Item& next = flat_.items[index_ + 1];
+  if (next.kind != Item::Kind::instr || next.instr.op != Op::store || next.instr.memory != type ||
+      !is_next(instr().address, next.instr.address, 2 * a_.lanes()))
+    return false;
+  const Ymm packed(scratch().getIdx());
+  a_.need(Isa::avx2);
+  if (type == MemoryType::u16)
+    a_.vpackusdw(packed, src(0), vec(next.instr.src[0]));
+  else
+    a_.vpackssdw(packed, src(0), vec(next.instr.src[0]));
+  a_.vpermq(packed, packed, 0xD8);
+  a_.store_vector(memory(), packed);
+  return true;
+}
+
 void Emitter::store() {
+  if (std::exchange(stored_, false)) return;
   const MemoryType type = instr().memory;
   const Xmm value = src(0);
   if (type == MemoryType::raw32) return a_.store_vector(memory(), value);
   if (a_.is_avx512()) return store_512(memory(), value, type, nullptr);
+  if (store_pair()) {
+    stored_ = true;
+    return;
+  }
   if (type == MemoryType::f16) {
     a_.need(Isa::f16c);
     return a_.vcvtps2ph(memory(), value, 0);

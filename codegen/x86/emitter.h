@@ -64,6 +64,7 @@ class Emitter {
   bool memory_op();
   void load();
   void store();
+  bool store_pair();
   void load_splat();
   void load_group();
   void extend(const Xmm& dst, const XOperand& from, MemoryType type);  ///< elements to lanes
@@ -120,6 +121,7 @@ class Emitter {
   const Item* current_ = nullptr;
   size_t index_ = 0;
   bool streams_ = false;       ///< a store past the caches was emitted
+  bool stored_ = false;        ///< the current item's store was emitted with the one before
   std::vector<Label> labels_;  ///< by item: of a loop's body or skip, of an arm
   std::vector<Label> skips_;
   Xmm register_operand_;

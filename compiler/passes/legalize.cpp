@@ -25,9 +25,17 @@ class Legalizer {
     Block result;
     result.reserve(source.size());
     Block* outer = std::exchange(out_, &result);
-    for (const Node& node : source) {
+    for (size_t i = 0; i < source.size(); ++i) {
+      const Node& node = source[i];
       if (const auto* instr = std::get_if<Instr>(&node.value)) {
-        if (!expand(*instr)) result.push_back(node);
+        const auto* next =
+            i + 1 < source.size() ? std::get_if<Instr>(&source[i + 1].value) : nullptr;
+        if (next != nullptr && are_adjacent_stores(*instr, *next)) {
+          store_both(*instr, *next);
+          ++i;
+        } else if (!expand(*instr)) {
+          result.push_back(node);
+        }
       } else if (const auto* loop = std::get_if<Loop>(&node.value)) {
         Loop copy{loop->counter, loop->begin, loop->end, loop->step, block(loop->body)};
         result.push_back({std::move(copy)});
@@ -123,6 +131,21 @@ class Legalizer {
     else
       finish(instr.dst, Op::ishl, {raw.dst}, 16);
     return true;
+  }
+
+  // Both conversions first: the stores then stand together, where one instruction may pack both.
+  void store_both(const Instr& first, const Instr& second) {
+    Instr low = first, high = second;
+    low.memory = high.memory = MemoryType::u16;
+    low.src[0] = f32_to_bf16(first.src[0]);
+    high.src[0] = f32_to_bf16(second.src[0]);
+    out_->push_back({low});
+    out_->push_back({high});
+  }
+
+  bool are_adjacent_stores(const Instr& a, const Instr& b) const {
+    return a.op == Op::store && b.op == Op::store && a.memory == MemoryType::bf16 &&
+           b.memory == MemoryType::bf16 && is_next(a.address, b.address, 2 * program_.target.lanes);
   }
 
   bool store(const Instr& instr) {

@@ -45,6 +45,11 @@ struct Address {
   int64_t offset = 0;
   auto operator<=>(const Address&) const = default;
 };
+/// Whether b lies `bytes` behind a, known without their registers' values.
+inline bool is_next(const Address& a, Address b, int64_t bytes) {
+  b.offset -= bytes;
+  return a == b;
+}
 
 /// How memory elements become 32-bit lanes and back (see ops.h for the instructions that use it).
 /// Loads: raw and f32/i32 copy bits; f16 and bf16 widen exactly to f32; i8 u8 i16 u16 extend to
