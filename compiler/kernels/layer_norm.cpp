@@ -17,6 +17,9 @@ enum class Variance : uint8_t { guarded, shifted, two_pass };
 // the difference then loses a factor of this plus one, less than three bits.
 constexpr float kSafeRatio = 4;
 
+// Running sums of h beside `accumulators` of h^2: an addition takes half as long as a multiply-add.
+int64_t sums(int64_t accumulators) { return std::max<int64_t>(accumulators / 2, 1); }
+
 Result<ir::graph::Graph> reference(const Problem& p) {
   return norm_reference(
       p, [&](ir::graph::GraphBuilder& graph, const std::vector<ir::graph::Var>& given) {
@@ -29,13 +32,19 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 }
 
 SearchSpace space(const Problem& p, const Target& target) {
-  SearchSpace space = norm_space(Norm(p), target, 4);
+  const Norm norm(p);
+  const bool is_roomy = norm.is_light() && norm.type == Type::f32;
+  SearchSpace space = norm_space(norm, target, is_roomy ? 8 : 4);
   space.choice(
       "variance", {"guarded", "shifted", "two_pass"}, "guarded",
       "sums of h and h^2, and once more about the mean where that cancels; about the mean of "
       "the first vector; always about the mean");
   add_division(space);
-  limit_accumulators(space, Norm(p), target, [](const Schedule&) { return 2; }, 8);
+  const bool converts = (norm.type == Type::f16 || norm.out == Type::f16) && !target.f16c;
+  const int64_t left = target.vector_registers - (is_roomy ? 4 : 8) - (converts ? 2 : 0);
+  space.require(
+      [=](const Schedule& s) { return s["accumulators"] + sums(s["accumulators"]) <= left; },
+      "the running values and a pass's temporaries must fit the vector registers");
   return space;
 }
 
@@ -90,7 +99,7 @@ class LayerNormRow {
 
   // Without a pivot: of h itself.
   Moments moments(Vec pivot, bool first) {
-    Accumulators differences(b_, row_.accumulators(), 0);
+    Accumulators differences(b_, static_cast<int>(sums(row_.accumulators())), 0);
     Accumulators squares(b_, row_.accumulators(), 0);
     const auto add = [&](Vec h, const Span& i, int place) {
       const Vec d = pivot.reg.valid() ? row_.masked(h - pivot, i, 0) : h;

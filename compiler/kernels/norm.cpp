@@ -128,9 +128,7 @@ SearchSpace norm_space(const Norm& norm, const Target& target, int64_t accumulat
     if (count == 1 || count <= space.knobs().front().values.back()) counts.push_back(count);
   }
   // Without hardware for f16 its conversions need registers too.
-  // A prologue that computes and the quantising of blocks need registers too.
-  const bool is_light = norm.prologue.flops() <= 1 && norm.out != Type::q8_0;
-  const int64_t most = is_light ? accumulators : std::min<int64_t>(accumulators, 4);
+  const int64_t most = norm.is_light() ? accumulators : std::min<int64_t>(accumulators, 4);
   const int64_t usual = target.f16c ? most : 2;
   space.knob("accumulators", counts, std::min(usual, counts.back()),
              "running values of a reduction, so that it does not wait for itself");

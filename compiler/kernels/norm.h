@@ -28,6 +28,8 @@ struct Norm {
 
   /// Whether h is an input of the full shape as it stands.
   bool is_plain() const { return prologue.is_leaf() && !keep; }
+  /// Whether h takes next to no computation and y is not quantised: registers are left.
+  bool is_light() const { return prologue.flops() <= 1 && out != Type::q8_0; }
   double fragment_flops() const;  ///< of one element: all but the norm's own formula
   /// Whether an output may be the memory of an input.
   bool in_place() const;
