@@ -141,7 +141,9 @@ SearchSpace norm_space(const Norm& norm, const Target& target, int64_t accumulat
   space.choice("hold", holds, buffered || !(useless || norm.keep) ? "buffer" : "reread",
                "where the row is between the passes: computed again, in a buffer, in registers");
   if (norm.rows.high > 1) {
-    space.choice("prefetch", {"off", "near", "far"}, "off",
+    // Rows that come from memory are worth asking for; those in a cache come early enough.
+    const bool from_memory = !buffered && surely_streams(norm.signature, norm.rows);
+    space.choice("prefetch", {"off", "near", "far"}, from_memory ? "near" : "off",
                  "whether the last pass of a row asks for the next row, into all caches or all but "
                  "the first");
   }

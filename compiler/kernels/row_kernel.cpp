@@ -238,12 +238,24 @@ math::Options options_of(const Schedule& schedule) {
   return {newton ? math::Division::newton : math::Division::exact};
 }
 
+namespace {
+
+int64_t streamable_bytes(const Signature& signature, const Bucket& rows) {
+  const Port* out = streamable(signature);
+  return out == nullptr ? 0 : representative(rows) * out->row_bytes();
+}
+
+}  // namespace
+
+bool surely_streams(const Signature& signature, const Bucket& rows) {
+  return streamable_bytes(signature, rows) >= kSurelyStreamedBytes;
+}
+
 void add_row_knobs(SearchSpace& space, const Signature& signature, const Bucket& rows,
                    const Target& target) {
-  const Port* out = streamable(signature);
-  const int64_t bytes = out == nullptr ? 0 : representative(rows) * out->row_bytes();
+  const int64_t bytes = streamable_bytes(signature, rows);
   if (bytes >= kLeastStreamedBytes && target.lanes > 1) {
-    space.choice("stream", {"off", "on"}, bytes >= kSurelyStreamedBytes ? "on" : "off",
+    space.choice("stream", {"off", "on"}, surely_streams(signature, rows) ? "on" : "off",
                  "whether aligned f32 outputs are written past the caches");
   }
   if (rows.high > 1) {

@@ -116,6 +116,8 @@ math::Options options_of(
     const Schedule& schedule);  ///< `division`, exact where there is no such knob
 void add_row_knobs(SearchSpace& space, const Signature& signature, const Bucket& rows,
                    const Target& target);
+/// Whether the f32 output is so large that it streams unless told otherwise.
+bool surely_streams(const Signature& signature, const Bucket& rows);
 /// Where `stream` is on: the name of the output to stream, else empty.
 std::string streamed_output(const Schedule& schedule, const Signature& signature);
 
