@@ -64,6 +64,21 @@ TEST(Legalize, LoadsBf16AsShiftedIntegers) {
   EXPECT_THAT(after, HasSubstr("%v0 = ishl %v1, 16"));
 }
 
+TEST(Legalize, PutsStoresOfNeighboursSideBySide) {
+  for (const int64_t distance : {8, 16}) {
+    Builder b("pair", target("avx2"));
+    const Pointer x = b.buffer("x", Type::f32, BufferAccess::read);
+    const Pointer o = b.buffer("o", Type::bf16, BufferAccess::write);
+    const Vec value = b.load(x, Span{});
+    b.store(o, Span{}, value);
+    b.store(o, Span{.offset = distance}, value);
+    const std::string text = print(legalize(b.finish()));
+    const size_t first = text.find("store.u16"), second = text.find("store.u16", first + 1);
+    ASSERT_NE(second, std::string::npos) << text;
+    EXPECT_EQ(count_of(text.substr(first, second - first), "\n"), distance == 8 ? 1U : 8U) << text;
+  }
+}
+
 TEST(Legalize, LeavesWhatTheTargetHas) {
   for (const char* name : {"avx2", "avx512"}) {
     const Program program = fused(target(name));
@@ -87,7 +102,8 @@ TEST(Legalize, KeepsTheMeaningExhaustively) {
         const Pointer x = b.buffer("x", widen ? type : Type::f32, BufferAccess::read);
         const Pointer o = b.buffer("o", widen ? Type::f32 : type, BufferAccess::write);
         const int64_t count = widen ? 65536 : 3 * 65536;
-        b.vectors(count, [&](const Span& at) { b.store(o, at, b.load(x, at)); });
+        // In pairs: two stores side by side are converted together.
+        b.vectors(count, 2, [&](const Span& at, int) { b.store(o, at, b.load(x, at)); });
         const Program program = b.finish(), legal = legalize(program);
         ASSERT_TRUE(verify(legal).has_value());
         Bytes in;
