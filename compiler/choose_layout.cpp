@@ -1,16 +1,22 @@
-// The width of panels by target, and layouts as text.
+// The widths of panels by target, and layouts as text.
 #include "compiler/choose_layout.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
+#include "compiler/family.h"
+
 namespace lathe::compiler {
 namespace {
 
+// By the same measurement, panels of 64 lose where rows are few and gain nothing where they are
+// many.
+constexpr int64_t kWidest = 48;
+
 // By measurement over 1 to 128 rows (docs/kernels.md): what is multiplied as floats wants a tile's
 // rows to share what they load, and 16-bit columns want to be widened for many rows.
-int64_t panel_width(ir::Type type, bool pair, const ir::Target& target) {
+int64_t usual_panel(ir::Type type, bool pair, const ir::Target& target) {
   constexpr int64_t kUsual = 16;  // two vectors of AVX2: tiles of every target are whole vectors
   const ir::TypeInfo& info = ir::info(type);
   if (info.block_elements > 1) return std::max<int64_t>(kUsual, target.lanes);
@@ -22,9 +28,21 @@ int64_t panel_width(ir::Type type, bool pair, const ir::Target& target) {
 
 }  // namespace
 
-WeightLayout choose_layout(ir::Type type, int64_t n, int64_t k, bool pair,
-                           const ir::Target& target) {
-  return {type, n, k, panel_width(type, pair, target), pair};
+std::vector<WeightLayout> candidate_layouts(ir::Type type, int64_t n, int64_t k, bool pair,
+                                            const ir::Target& target) {
+  std::vector<WeightLayout> layouts = {{type, n, k, usual_panel(type, pair, target), pair}};
+  for (const int64_t vectors : {2, 3, 4}) {
+    const int64_t panel = vectors * target.lanes;
+    if (panel % 8 == 0 && panel <= kWidest && panel != layouts.front().panel)
+      layouts.push_back({type, n, k, panel, pair});
+  }
+  return layouts;
+}
+
+LayoutRule default_layouts(const ir::Target& target) {
+  return [target](ir::Type type, int64_t n, int64_t k, bool pair) {
+    return candidate_layouts(type, n, k, pair, target).front();
+  };
 }
 
 std::string print(const WeightLayout& layout) {
@@ -35,6 +53,23 @@ std::string print(const WeightLayout& layout) {
 std::string layout_parameters(const WeightLayout& layout) {
   return fmt::format("n={} k={} weight={} panel={}{}", layout.n, layout.k, ir::name(layout.type),
                      layout.panel, layout.pair ? " pair=true" : "");
+}
+
+std::string weight_parameters(const WeightLayout& layout) {
+  return fmt::format("n={} k={} weight={}{}", layout.n, layout.k, ir::name(layout.type),
+                     layout.pair ? " pair=true" : "");
+}
+
+WeightLayout layout_of(const Problem& linear) {
+  return {linear.type("weight"), linear.integer("n"), linear.integer("k"), linear.integer("panel"),
+          linear.flag("pair")};
+}
+
+Result<Problem> with_panel(const Problem& linear, int64_t panel) {
+  ProblemBuilder builder(linear.family());
+  for (const ParameterSpec& spec : linear.family().parameters)
+    builder.set(spec.name, linear.value(spec.name));
+  return builder.set("panel", panel).build();
 }
 
 }  // namespace lathe::compiler

@@ -92,7 +92,7 @@ Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
   }
   LATHE_TRY(Graph bound, ir::graph::bind_dims(graph_, sizes));
   auto prepared = std::make_shared<Prepared>();
-  LATHE_TRY(prepared->lowered, lowering::lower(bound, {}, library_->target()));
+  LATHE_TRY(prepared->lowered, lowering::lower(bound, {}, library_->layouts()));
   prepared->memory = lowering::plan_memory(prepared->lowered);
   for (const lowering::Call& call : prepared->lowered.calls) {
     Prepared::Launch launch;

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "runtime/layout_record.h"
+
 namespace lathe::runtime {
 
 Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions& options) {
@@ -59,6 +61,22 @@ KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
   }
   promise.set_value(fetched);
   return fetched;
+}
+
+compiler::LayoutRule KernelLibrary::layouts() {
+  return [this](ir::Type type, int64_t n, int64_t k, bool pair) {
+    compiler::WeightLayout layout =
+        compiler::candidate_layouts(type, n, k, pair, selected_.target).front();
+    const std::lock_guard lock(store_mutex_);
+    const auto [panel, is_new] = panels_.emplace(compiler::weight_parameters(layout), layout.panel);
+    if (is_new && store_) {
+      RecordContext context;
+      context.threads = pool_->threads();
+      panel->second = choose_layout(layout, selected_.target, context, *store_).panel;
+    }
+    layout.panel = panel->second;
+    return layout;
+  };
 }
 
 KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) {

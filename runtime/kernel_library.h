@@ -11,6 +11,7 @@
 
 #include <lathe/library.h>
 
+#include "compiler/choose_layout.h"
 #include "compiler/problem.h"
 #include "runtime/choose_schedule.h"
 #include "runtime/compiled_kernel.h"
@@ -48,6 +49,11 @@ class KernelLibrary {
     return fetched;
   }
 
+  /// How weights are packed: as the tuner chose for each, on this host, or by default. Asked again,
+  /// it says the same as long as the library lives, whatever becomes of the store. Thread-safe; to
+  /// be used while the library lives.
+  compiler::LayoutRule layouts();
+
   const ir::Target& target() const { return selected_.target; }
   const SelectedTarget& selected() const { return selected_; }
   const std::shared_ptr<ThreadPool>& pool() const { return pool_; }
@@ -62,8 +68,9 @@ class KernelLibrary {
   std::shared_ptr<ThreadPool> pool_;
   std::string store_note_;
 
-  std::mutex store_mutex_;
+  std::mutex store_mutex_;  ///< guards the two below
   std::optional<store::Store> store_;
+  std::unordered_map<std::string, int64_t> panels_;  ///< by weight_parameters()
 
   FetchTable table_;
   std::mutex mutex_;  ///< guards the two maps

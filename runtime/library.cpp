@@ -122,20 +122,24 @@ LATHE_DEFINE_FETCH(Elementwise)
 #undef LATHE_DEFINE_FETCH
 
 Result<Kernel> Library::fetch(const Linear& op) const {
-  Linear chosen = op;
-  if (op.panel == 0) {
-    chosen.panel = static_cast<int>(compiler::choose_layout(static_cast<ir::Type>(op.weight), op.n,
-                                                            op.k, op.pair, impl_->target())
-                                        .panel);
-  }
-  auto fetched = fetch_op(*impl_, chosen);
+  // Where the panel is open, the key of the operation as given stands for what was chosen.
+  auto fetched = impl_->fetch(runtime::fetch_key(op), [&]() -> Result<compiler::Problem> {
+    if (op.panel != 0) return runtime::make_problem(op);
+    Linear usual = op;
+    usual.panel = 16;  // which suits every operation
+    LATHE_TRY(const compiler::Problem problem, runtime::make_problem(usual));
+    const compiler::WeightLayout weight = compiler::layout_of(problem);
+    const compiler::WeightLayout chosen =
+        impl_->layouts()(weight.type, weight.n, weight.k, weight.pair);
+    return compiler::with_panel(problem, chosen.panel);
+  });
   if (!fetched) return tl::unexpected(fetched.error());
   return Kernel(std::move(*fetched));
 }
 
 Result<PackedWeight> Library::pack_weight(const TensorView& weight,
                                           const PackOptions& options) const {
-  LATHE_TRY(auto data, runtime::pack_weight(weight, options, impl_->target(), *impl_->pool()));
+  LATHE_TRY(auto data, runtime::pack_weight(weight, options, impl_->layouts(), *impl_->pool()));
   return PackedWeight(std::move(data));
 }
 

@@ -202,14 +202,14 @@ void set_parts(PackedWeightData& data, const BlockPlan& plan) {
 
 Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& weight,
                                                             const PackOptions& options,
-                                                            const ir::Target& target,
+                                                            const compiler::LayoutRule& layouts,
                                                             ThreadPool& pool) {
   LATHE_CHECK(check_view(weight, options.pair));
   LATHE_CHECK(check_scales(weight, options));
   LATHE_TRY(const ir::Type type, packed_type(weight, options));
   auto data = std::make_shared<PackedWeightData>();
-  data->layout = compiler::choose_layout(type, weight.shape[0] / (options.pair ? 2 : 1),
-                                         weight.shape[1], options.pair, target);
+  data->layout =
+      layouts(type, weight.shape[0] / (options.pair ? 2 : 1), weight.shape[1], options.pair);
   if (options.panel != 0) data->layout.panel = options.panel;
   auto plan = plan_block(data->layout);
   if (!plan) return fail_with_context("packing a weight", plan.error());
@@ -237,10 +237,7 @@ Status check_fits(const PackedWeightData& weight, const compiler::Problem& probl
     return fail(ErrorCode::mismatch, "{}: takes no packed weight, found one of {}", problem.line(),
                 weight.name);
   }
-  const compiler::WeightLayout wanted = {problem.type("weight"), problem.integer("n"),
-                                         problem.integer("k"), problem.integer("panel"),
-                                         problem.flag("pair")};
-  const std::string expected = compiler::print(wanted);
+  const std::string expected = compiler::print(compiler::layout_of(problem));
   if (expected != weight.name) {
     return fail(ErrorCode::mismatch,
                 "{}: found a weight packed as {}, expected {}; fetch the kernel that the weight's "

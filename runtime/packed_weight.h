@@ -51,12 +51,13 @@ using compiler::WeightRows;
 Status pack_parts(const compiler::WeightLayout& layout, std::span<const WeightRows> sources,
                   const std::vector<std::byte*>& parts, ThreadPool& pool);
 
-/// Packs in parallel, straight from the caller's rows to the block: no other memory is taken but
-/// for one row a thread where they are quantised. invalid_argument for a view that is no matrix of
-/// a weight type with contiguous rows, and for scales that do not fit it.
+/// Packs in parallel, as `layouts` says unless the options do, straight from the caller's rows to
+/// the block: no other memory is taken but for one row a thread where they are quantised.
+/// invalid_argument for a view that is no matrix of a weight type with contiguous rows, and for
+/// scales that do not fit it.
 Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& weight,
                                                             const PackOptions& options,
-                                                            const ir::Target& target,
+                                                            const compiler::LayoutRule& layouts,
                                                             ThreadPool& pool);
 
 Status save_weight(const PackedWeightData& weight, const std::string& path);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "compiler/choose_layout.h"
 #include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/linear_int8.h"
@@ -18,10 +19,6 @@ namespace {
 
 using ir::Target;
 using ir::Type;
-
-WeightLayout layout_of(const Problem& p) {
-  return {p.type("weight"), p.integer("n"), p.integer("k"), p.integer("panel"), p.flag("pair")};
-}
 
 Status validate(const Problem& p) {
   const Fragment epilogue = *Fragment::parse(p.text("epilogue"));

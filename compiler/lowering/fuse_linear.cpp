@@ -121,7 +121,7 @@ void fuse_linear_pair(LoweredGraph& lowered) {
 
     Call pack = pack_first;
     const WeightLayout& half = pack_first.layout;
-    pack.layout = choose_layout(half.type, half.n, half.k, true, lowered.target);
+    pack.layout = lowered.layouts(half.type, half.n, half.k, true);
     pack.inputs = {pack_first.inputs.front(), pack_second.inputs.front()};
     Call product = first;
     product.epilogue = consumer.prologue.substitute(pair->y, first.epilogue)

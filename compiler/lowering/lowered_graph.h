@@ -8,10 +8,10 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/choose_layout.h"
 #include "compiler/problem.h"
 #include "compiler/weight_packing.h"
 #include "ir/graph/graph.h"
-#include "ir/target.h"
 
 namespace lathe::compiler::lowering {
 
@@ -78,7 +78,7 @@ struct Call {
 struct LoweredGraph {
   ir::graph::Graph graph;
   std::vector<Call> calls;
-  ir::Target target{};  ///< what weights are packed for
+  LayoutRule layouts;  ///< how weights are packed
 
   /// How many times calls read the value; a graph output counts once more.
   int uses(ValueId value) const;

@@ -21,8 +21,8 @@ constexpr std::array kPasses = {
 std::span<const Pass> passes() { return kPasses; }
 
 Result<LoweredGraph> lower(const ir::graph::Graph& graph, std::string_view last_pass,
-                           const ir::Target& target) {
-  LATHE_TRY(LoweredGraph lowered, select_kernels(graph, target));
+                           const LayoutRule& layouts) {
+  LATHE_TRY(LoweredGraph lowered, select_kernels(graph, layouts));
   bool found = last_pass.empty() || last_pass == "select_kernels";
   if (last_pass == "select_kernels") return lowered;
   std::string known = "select_kernels";

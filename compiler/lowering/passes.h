@@ -6,14 +6,15 @@
 #include <string_view>
 
 #include "compiler/lowering/lowered_graph.h"
-#include "ir/target.h"
 
 namespace lathe::compiler::lowering {
 
 /// One call a node, in the graph's order: a kernel where a family computes it, a view for a
 /// reshape, the host for the rest. Nodes that nothing reads are left out. The graph's dimensions
-/// are numbers. The weight of a product is packed for `target`, by a step before its first one.
-Result<LoweredGraph> select_kernels(const ir::graph::Graph& graph, const ir::Target& target = {});
+/// are numbers. The weight of a product is packed as `layouts` says, by a step before its first
+/// one.
+Result<LoweredGraph> select_kernels(const ir::graph::Graph& graph,
+                                    const LayoutRule& layouts = default_layouts({}));
 
 /// Joins an elementwise kernel with the one elementwise kernel that reads its result.
 void fuse_elementwise(LoweredGraph& lowered);
@@ -49,6 +50,6 @@ std::span<const Pass> passes();
 /// select_kernels and all passes, or those up to and including the one named. not_found naming the
 /// known passes for another name. "select_kernels" stops after the first step.
 Result<LoweredGraph> lower(const ir::graph::Graph& graph, std::string_view last_pass = {},
-                           const ir::Target& target = {});
+                           const LayoutRule& layouts = default_layouts({}));
 
 }  // namespace lathe::compiler::lowering

@@ -38,9 +38,9 @@ int64_t elements(const TensorType& type) {
 
 class Selector {
  public:
-  Selector(const Graph& graph, const ir::Target& target) {
+  Selector(const Graph& graph, const LayoutRule& layouts) {
     lowered_.graph = graph;
-    lowered_.target = target;
+    lowered_.layouts = layouts;
   }
 
   Result<LoweredGraph> run() {
@@ -330,8 +330,8 @@ class Selector {
 
 }  // namespace
 
-Result<LoweredGraph> select_kernels(const Graph& graph, const ir::Target& target) {
-  return Selector(graph, target).run();
+Result<LoweredGraph> select_kernels(const Graph& graph, const LayoutRule& layouts) {
+  return Selector(graph, layouts).run();
 }
 
 }  // namespace lathe::compiler::lowering

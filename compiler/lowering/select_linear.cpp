@@ -117,7 +117,7 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
       return false;
     }
   }
-  const WeightLayout layout = choose_layout(w.element, n, k, false, lowered.target);
+  const WeightLayout layout = lowered.layouts(w.element, n, k, false);
   call.kind = CallKind::kernel;
   call.family = "linear";
   call.rows = elements(x) / k;

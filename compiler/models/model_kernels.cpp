@@ -66,11 +66,12 @@ bool is_quantised(const std::string& weights) { return weights == "i8" || in_blo
 // memory.
 class Linears {
  public:
-  Linears(Collector& kernels, const ir::Target& target) : kernels_(kernels), target_(target) {}
+  Linears(Collector& kernels, const ir::Target& target)
+      : kernels_(kernels), layouts_(default_layouts(target)) {}
 
   void add(std::string_view where, int64_t launches, int64_t rows, int64_t n, int64_t k,
            std::string_view weights, std::string_view parameters = {}, bool pair = false) {
-    const WeightLayout layout = choose_layout(*ir::parse_type(weights), n, k, pair, target_);
+    const WeightLayout layout = layouts_(*ir::parse_type(weights), n, k, pair);
     kernels_.add(where, launches,
                  fmt::format("linear rows={} {}{}", rows, layout_parameters(layout), parameters),
                  {{"rows", rows}}, "cold");
@@ -78,7 +79,7 @@ class Linears {
 
  private:
   Collector& kernels_;
-  const ir::Target& target_;
+  LayoutRule layouts_;
 };
 
 // The type in which the weights of matrices with rows of k are kept: blocks need whole ones.

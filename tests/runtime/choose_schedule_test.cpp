@@ -5,6 +5,7 @@
 
 #include <lathe/backends.h>
 
+#include "compiler/choose_layout.h"
 #include "support/hardware.h"
 #include "tests/support/kernel_cases.h"
 
@@ -48,6 +49,31 @@ TEST(ChooseSchedule, EveryProblemCompilesWithoutARecordOnEveryTarget) {
       ASSERT_TRUE(kernel) << name << ", " << line << ": " << kernel.error().message;
       EXPECT_EQ(choice.schedule, *schedule) << name << ", " << line;
       EXPECT_EQ((*kernel)->schedule, *schedule) << name << ", " << line;
+    }
+  }
+}
+
+// A weight is packed once: whatever layout is chosen, every number of rows has a kernel. From 32
+// rows on buckets differ in their schedules alone.
+TEST(ChooseSchedule, EveryCandidateLayoutHasAKernelForEveryBucket) {
+  for (const char* name : {"sse", "avx2", "avx512"}) {
+    const SelectedTarget selected = emitted(name);
+    for (const ir::Type type : {ir::Type::f16, ir::Type::i8, ir::Type::q8_0, ir::Type::q4_K}) {
+      for (const bool pair : {false, true}) {
+        for (const compiler::WeightLayout& layout :
+             compiler::candidate_layouts(type, 96, 256, pair, selected.target)) {
+          for (const int64_t rows : {1, 2, 8, 32}) {
+            const std::string line =
+                fmt::format("linear rows={} {} epilogue={}", rows, layout_parameters(layout),
+                            pair ? "mul(silu(y),z)" : "add(y,vec(b))");
+            const auto problem = compiler::parse_problem(line);
+            ASSERT_TRUE(problem) << line << ": " << problem.error().message;
+            EXPECT_EQ(print(compiler::layout_of(*problem)), print(layout));
+            const auto schedule = buildable_default(*problem, selected);
+            EXPECT_TRUE(schedule) << name << ", " << line << ": " << schedule.error().message;
+          }
+        }
+      }
     }
   }
 }
