@@ -30,6 +30,13 @@ bool streams(const compiler::Schedule& schedule) {
 
 }  // namespace
 
+std::string default_candidate(const compiler::Problem& problem,
+                              const runtime::SelectedTarget& selected) {
+  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
+  return space.print(
+      runtime::buildable_default(problem, selected).value_or(space.default_schedule()));
+}
+
 Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
                                             const compiler::Sizes& at, const std::string& cache,
                                             const runtime::SelectedTarget& selected, int threads,
@@ -42,10 +49,10 @@ Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
       work.bytes_read + work.bytes_written < static_cast<double>(support::host().l3_bytes);
   const compiler::Machine machine = machine_of(support::host());
   std::vector<std::pair<double, std::string>> ordered;
-  const compiler::Schedule first =
-      runtime::buildable_default(problem, selected).value_or(space.default_schedule());
+  const std::string first = default_candidate(problem, selected);
   for (const compiler::Schedule& point : space.points()) {
-    if (point == first) continue;
+    std::string text = space.print(point);
+    if (text == first) continue;
     if (output_is_read_next && streams(point)) continue;
     // A plan that cannot be built or judged goes last; the worker records why.
     double cycles = std::numeric_limits<double>::infinity();
@@ -53,11 +60,11 @@ Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
       if (auto judged = compiler::estimate(*plan, at, work, threads, machine))
         cycles = judged->cycles;
     }
-    ordered.emplace_back(cycles, space.print(point));
+    ordered.emplace_back(cycles, std::move(text));
   }
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::string> schedules = {space.print(first)};
+  std::vector<std::string> schedules = {first};
   for (auto& [cycles, schedule] : ordered) {
     if (effort == Effort::quick && schedules.size() > kQuickCandidates) break;
     schedules.push_back(std::move(schedule));

@@ -11,6 +11,10 @@
 
 namespace lathe::tuner {
 
+/// What a fetch without records runs: the default, or the nearest schedule that fits the target.
+std::string default_candidate(const compiler::Problem& problem,
+                              const runtime::SelectedTarget& selected);
+
 /// The default first (where it does not fit the target, what a fetch takes in its place), then by
 /// the static cost estimate, cheapest first. quick keeps the first few; normal and full keep all.
 /// Other points whose program does not fit the target's registers are left to the worker, which

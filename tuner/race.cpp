@@ -44,6 +44,7 @@ Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& p
 Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
                                         const compiler::Sizes& at, bool cold) {
   RaceBuffers buffers;
+  buffers.at_ = at;
   LATHE_CHECK(check_memory(kernel.problem, at));
   LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at, InputKind::normal, kSeed));
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at));
@@ -57,7 +58,9 @@ Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
   if (cold) {
     wanted = std::min(std::max(kCacheMultiple * support::host().l3_bytes, kLeastColdBytes),
                       available - in_tables);
-    sets = static_cast<size_t>(std::clamp<int64_t>(wanted / touched + 1, 2, 4096));
+    // One set that is twice as large as all need to be is cold each time it begins anew.
+    const int64_t least = touched >= 2 * wanted ? 1 : 2;
+    sets = static_cast<size_t>(std::clamp<int64_t>(wanted / touched + 1, least, 4096));
   }
   // Further copies repeat the first one's values: what counts is that they lie elsewhere, and
   // drawing random numbers for hundreds of MiB would take longer than the race. Only indices are
@@ -96,14 +99,42 @@ Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
   return buffers;
 }
 
+Result<std::vector<TensorView>> RaceBuffers::views(size_t set,
+                                                   const runtime::CompiledKernel& kernel) const {
+  LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, at_));
+  const std::vector<TensorView>& own = views_[set];
+  if (shapes.size() != own.size()) {
+    return fail(ErrorCode::internal, "{}: {} operands, the buffers have {}", kernel.problem.line(),
+                shapes.size(), own.size());
+  }
+  const auto bytes = [](const TensorView& view) {
+    int64_t elements = 1;
+    for (int i = 0; i < view.rank; ++i) elements *= view.shape[i];
+    return ir::bytes_of(static_cast<ir::Type>(view.type), elements);
+  };
+  std::vector<TensorView> views;
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    views.emplace_back(own[i].data, own[i].type, shapes[i].data(),
+                       static_cast<int>(shapes[i].size()));
+    const bool fits = static_cast<ir::Type>(own[i].type) == kernel.operands[i].type &&
+                      bytes(views.back()) <= bytes(own[i]);
+    if (!fits) {
+      return fail(ErrorCode::internal, "{}: its operand {} does not fit into the buffers' {} bytes",
+                  kernel.problem.line(), kernel.operands[i].name, bytes(own[i]));
+    }
+  }
+  return views;
+}
+
 Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::ThreadPool& pool,
             const RaceOptions& options, const std::function<void(size_t)>& dropped) {
   std::vector<Lane> lanes(racers.size());
   const auto begin = Clock::now();
   for (size_t i = 0; i < racers.size(); ++i) {
     for (size_t set = 0; set < buffers.sets(); ++set) {
+      LATHE_TRY(const auto views, buffers.views(set, *racers[i].kernel));
       LATHE_TRY(runtime::BoundCall call,
-                runtime::bind_call(*racers[i].kernel, buffers.views(set), pool.threads()));
+                runtime::bind_call(*racers[i].kernel, views, pool.threads()));
       lanes[i].calls.push_back(call);
     }
     // Repeats are doubled until a batch is long enough; this is the warm-up, too.
@@ -117,7 +148,8 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::Thr
   size_t running = 0;
   for (const Racer& racer : racers) running += racer.dropped ? 0 : 1;
   for (int round = 0; round < options.max_rounds; ++round) {
-    if (round > 0 && (since(begin) > options.seconds || support::interrupted())) break;
+    const bool late = round >= options.min_rounds && since(begin) > options.seconds;
+    if (round > 0 && (late || support::interrupted())) break;
     for (size_t k = 0; k < racers.size(); ++k) {
       const size_t i = (k + static_cast<size_t>(round)) % racers.size();
       if (racers[i].dropped) continue;

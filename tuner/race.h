@@ -24,8 +24,12 @@ class RaceBuffers {
                                     const compiler::Sizes& at, bool cold);
   size_t sets() const { return views_.size(); }
   const std::vector<TensorView>& views(size_t set) const { return views_[set]; }
+  /// The set as operands of another kernel of the same product, whose weight is packed otherwise:
+  /// its values are random in any order. internal where an operand needs more memory than it has.
+  Result<std::vector<TensorView>> views(size_t set, const runtime::CompiledKernel& kernel) const;
 
  private:
+  compiler::Sizes at_;
   std::vector<std::vector<ir::Tensor>> tensors_;  ///< of each set, without tables
   std::vector<std::vector<ir::Tensor>> tables_;   ///< the copies of each table
   std::vector<std::vector<TensorView>> views_;
@@ -43,6 +47,7 @@ using StandIn = std::function<Status(const Racer& racer, int64_t repeats)>;
 
 struct RaceOptions {
   double seconds = 0.5;
+  int min_rounds = 1;  ///< whatever they take
   int max_rounds = 31;
   int rounds_before_dropping = 5;
   bool stop_when_decided = true;  ///< end when one racer is left; false: rounds and time decide

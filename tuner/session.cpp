@@ -1,10 +1,13 @@
-// The session's loop: baselines first, then races for the heaviest tasks, then finals.
+// The session's loop: baselines first, then races for the heaviest tasks and meetings of layouts,
+// then finals.
 #include "tuner/session.h"
 
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include <unistd.h>
@@ -13,6 +16,7 @@
 #include "support/log.h"
 #include "tuner/inputs.h"
 #include "tuner/task_search.h"
+#include "tuner/weight_search.h"
 #include "tuner/worker_process.h"
 
 namespace lathe::tuner {
@@ -24,14 +28,15 @@ using Seconds = std::chrono::duration<double>;
 constexpr size_t kChunk = 6;              ///< new candidates a race
 constexpr double kSilence = 20;           ///< a worker that says nothing for so long hangs
 constexpr double kGrace = 3;              ///< past the budget, a running race is cut off
-constexpr double kFinalSeconds = 0.7;     ///< what one final takes, compiling included
+constexpr double kFinalSeconds = 0.5;     ///< what one final takes, compiling included
+constexpr double kMeetingSeconds = 0.6;   ///< what a meeting of layouts takes for each task
 constexpr size_t kNormalCandidates = 48;  ///< a task, when no budget limits a normal search
 
 class Session {
  public:
-  Session(const SessionOptions& options, store::Store& store,
+  Session(const std::vector<Task>& tasks, const SessionOptions& options, store::Store& store,
           const std::function<void(const Progress&)>& progress)
-      : options_(options), store_(store), progress_(progress) {
+      : tasks_(tasks), options_(options), store_(store), progress_(progress) {
     name_ = fmt::format("{}-{}",
                         std::chrono::duration_cast<std::chrono::microseconds>(
                             std::chrono::system_clock::now().time_since_epoch())
@@ -39,60 +44,173 @@ class Session {
                         ::getpid());
   }
 
-  Result<SessionResult> run(const std::vector<Task>& tasks) {
-    for (const Task& task : tasks) {
-      auto search = TaskSearch::create(task, options_, store_);
-      if (!search) return tl::unexpected(std::move(search).error());
-      searches_.push_back(std::move(*search));
-      earlier_.push_back(searches_.back().has_baseline());
+  Result<SessionResult> run() {
+    LATHE_CHECK(make_searches());
+    for (Place& place : places_) {
+      TaskSearch& search = current(place);
+      place.earlier = search.has_baseline();
       // Told at once, whether or not the budget would have come to it.
-      if (earlier_.back()) continue;
-      if (auto fits = check_memory(task.problem, task.at); !fits)
-        searches_.back().problem_note = fits.error().message;
+      if (place.earlier) continue;
+      if (auto fits = check_memory(search.task().problem, search.task().at); !fits)
+        search.problem_note = fits.error().message;
     }
-    for (TaskSearch& search : searches_) {
+    for (const Place& place : places_) {
       if (stop()) break;
+      TaskSearch& search = current(place);
       if (!search.has_baseline() && search.problem_note.empty())
-        LATHE_CHECK(race(search, search.baseline_job(), false));
+        LATHE_CHECK(race(search.baseline_job(), search, false));
     }
     while (!stop()) {
-      TaskSearch* next = neediest();
-      if (next == nullptr) break;
-      const bool final = !races_left(*next);
-      LATHE_CHECK(race(*next, final ? next->final_job() : next->next_job(kChunk), final));
+      look_around();
+      WeightSearch* weight = due();
+      TaskSearch* next = weight == nullptr ? neediest() : nullptr;
+      if (weight == nullptr && next == nullptr) weight = stale();
+      if (weight != nullptr) {
+        LATHE_CHECK(meet(*weight));
+      } else if (next != nullptr) {
+        const bool final = !races_left(*next);
+        LATHE_CHECK(race(final ? next->final_job() : next->next_job(kChunk), *next, final));
+      } else {
+        break;
+      }
     }
     return result();
   }
 
  private:
+  // Where a task is searched: by itself, or as one of its weight's.
+  struct Place {
+    TaskSearch* alone = nullptr;
+    size_t weight = 0, index = 0;  ///< among the weight's tasks
+    bool earlier = false;          ///< the record was complete before this session
+  };
+
   double elapsed() const { return Seconds(Clock::now() - begin_).count(); }
   double left() const { return options_.budget ? options_.budget->count() - elapsed() : 1e300; }
 
   bool stop() const { return support::interrupted() || left() <= 0; }
 
+  // The search whose winner is the task's result.
+  TaskSearch& current(const Place& place) {
+    return place.alone != nullptr ? *place.alone : weights_[place.weight].chosen(place.index);
+  }
+
+  Result<TaskSearch*> make_search(const Task& task) {
+    LATHE_TRY(TaskSearch search, TaskSearch::create(task, options_, store_));
+    searches_.push_back(std::move(search));
+    return &searches_.back();
+  }
+
+  // Whatever searches the weight's layouts lack.
+  Status make_searches(WeightSearch& weight) {
+    return weight.make_searches([&](size_t place, int64_t panel) -> Result<TaskSearch*> {
+      Task task = tasks_[place];
+      LATHE_TRY(task.problem, compiler::with_panel(task.problem, panel));
+      return make_search(task);
+    });
+  }
+
+  // Of the layouts that are tuned: judging schedules takes longer than to find out who lost.
+  Status list_candidates(WeightSearch& weight) {
+    for (TaskSearch* kernel : weight.survivors())
+      LATHE_CHECK(kernel->list_candidates(options_, store_));
+    return {};
+  }
+
+  // Tasks by themselves, and those of one weight together.
+  Status make_searches() {
+    places_.resize(tasks_.size());
+    std::vector<std::string> names;
+    std::map<std::string, std::vector<size_t>> of_weight;
+    for (size_t i = 0; i < tasks_.size(); ++i) {
+      const compiler::Problem& problem = tasks_[i].problem;
+      if (options_.compare_layouts && problem.family().name == "linear") {
+        std::string name = weight_parameters(compiler::layout_of(problem));
+        std::vector<size_t>& others = of_weight[name];
+        if (others.empty()) names.push_back(std::move(name));
+        others.push_back(i);
+      } else {
+        LATHE_TRY(places_[i].alone, make_search(tasks_[i]));
+        LATHE_CHECK(places_[i].alone->list_candidates(options_, store_));
+      }
+    }
+    for (const std::string& name : names) {
+      const std::vector<size_t>& tasks = of_weight[name];
+      std::set<int64_t> rows;
+      for (size_t i = 0; i < tasks.size(); ++i) {
+        rows.insert(tasks_[tasks[i]].at.find("rows")->second);
+        places_[tasks[i]].weight = weights_.size();
+        places_[tasks[i]].index = i;
+      }
+      LATHE_TRY(
+          WeightSearch weight,
+          WeightSearch::create(compiler::layout_of(tasks_[tasks.front()].problem), tasks,
+                               fmt::format("rows={}", fmt::join(rows, ",")), options_, store_));
+      LATHE_CHECK(make_searches(weight));
+      LATHE_CHECK(list_candidates(weight));
+      weights_.push_back(std::move(weight));
+    }
+    return {};
+  }
+
+  // What decisions about the next race rest on: the passes' times, and whether it is time for
+  // finals.
+  void look_around() {
+    // A pass over one token is short, but there are hundreds of them for each over a prompt.
+    passes_.clear();
+    for (const Place& place : places_) {
+      const TaskSearch& search = current(place);
+      if (search.has_baseline())
+        passes_[search.task().pass] += search.task().weight * search.call_ns();
+    }
+    reserved_s_ = kFinalSeconds;
+    for (const TaskSearch& search : searches_)
+      if (!search.retired && search.needs_final()) reserved_s_ += kFinalSeconds;
+    for (const WeightSearch& weight : weights_)
+      if (weight.is_stale()) reserved_s_ += meeting_s(weight);
+    finals_only_ = left() < reserved_s_;
+  }
+
+  static double meeting_s(const WeightSearch& weight) {
+    return kMeetingSeconds * static_cast<double>(weight.tasks().size());
+  }
+
+  // What part of a pass over its tokens a task takes.
+  double share(const TaskSearch& search) const {
+    const auto pass = passes_.find(search.task().pass);
+    const double ns = pass == passes_.end() ? 1 : std::max(pass->second, 1.0);
+    return std::max(search.task().weight * search.call_ns() / ns, 1e-9);
+  }
+
   // The task with the least time spent for its share of its pass's time. Towards the end of the
   // budget, only finals.
   TaskSearch* neediest() {
-    // A pass over one token is short, but there are hundreds of them for each over a prompt.
-    std::map<std::string_view, double> passes;
-    for (const TaskSearch& search : searches_)
-      if (search.has_baseline())
-        passes[search.task().pass] += search.task().weight * search.call_ns();
-    size_t finals = 0;
-    for (const TaskSearch& search : searches_) finals += search.needs_final() ? 1 : 0;
-    finals_only_ = left() < static_cast<double>(finals + 1) * kFinalSeconds;
     TaskSearch* best = nullptr;
     double least = 0;
     for (TaskSearch& search : searches_) {
-      if (!search.has_baseline()) continue;
+      if (!search.has_baseline() || search.retired) continue;
       if (!races_left(search) && !search.needs_final()) continue;
-      const double pass_ns = std::max(passes[search.task().pass], 1.0);
-      const double share = std::max(search.task().weight * search.call_ns() / pass_ns, 1e-9);
       // The square root lets small kernels have their turn, too.
-      const double need = (search.spent_s + 0.01) / std::sqrt(share);
+      const double need = (search.spent_s + 0.01) / std::sqrt(share(search));
       if (best == nullptr || need < least) best = &search, least = need;
     }
     return best;
+  }
+
+  // A weight whose layouts are meeting, or are to meet for the first time.
+  WeightSearch* due() {
+    for (WeightSearch& weight : weights_)
+      if (weight.is_meeting()) return &weight;
+    for (WeightSearch& weight : weights_)
+      if (weight.is_due() && left() > reserved_s_ + meeting_s(weight)) return &weight;
+    return nullptr;
+  }
+
+  // One whose layouts are to meet again.
+  WeightSearch* stale() {
+    for (WeightSearch& weight : weights_)
+      if (weight.is_stale()) return &weight;
+    return nullptr;
   }
 
   bool races_left(const TaskSearch& search) const {
@@ -101,12 +219,41 @@ class Session {
     return search.candidates_left() > 0 && !finals_only_ && !capped;
   }
 
-  // Sends one job to the worker and takes in what it reports.
-  Status race(TaskSearch& search, const Job& job, bool final) {
+  // One task's race of a meeting.
+  Status meet(WeightSearch& weight) {
+    LATHE_CHECK(make_searches(weight));
+    if (!weight.is_meeting() && !weight.is_due() && !weight.is_stale()) return {};
+    const WeightSearch::Contest contest = weight.next_contest(options_);
+    std::vector<std::vector<double>> batches(contest.owners.size());
+    LATHE_CHECK(race(contest.job, contest.owners, false, batches));
+    if (cut_off_) return {};
+    LATHE_CHECK(weight.take(
+        contest, batches, [&](const TaskSearch& search) { return share(search); }, name_, store_));
+    return weight.is_meeting() ? Status() : list_candidates(weight);
+  }
+
+  Status race(const Job& job, TaskSearch& search, bool final) {
+    std::vector<std::vector<double>> batches(job.candidates.size());
+    return race(job, std::vector<TaskSearch*>(job.candidates.size(), &search), final, batches);
+  }
+
+  // Sends one job to the worker and takes in what it reports: for each candidate to the search that
+  // owns it, and its batches.
+  Status race(const Job& job, const std::vector<TaskSearch*>& owners, bool final,
+              std::vector<std::vector<double>>& batches) {
     const auto begin = Clock::now();
-    report(search);
+    TaskSearch& first = *owners.front();
+    report(first);
     LATHE_CHECK(ensure_worker());
-    std::vector<bool> ended(job.schedules.size(), false);
+    std::map<TaskSearch*, size_t> raced;
+    for (TaskSearch* owner : owners) ++raced[owner];
+    const auto spend = [&] {
+      for (const auto& [search, candidates] : raced) {
+        search->spent_s += Seconds(Clock::now() - begin).count() * static_cast<double>(candidates) /
+                           static_cast<double>(owners.size());
+      }
+    };
+    std::vector<bool> ended(owners.size(), false);
     int running = -1;
     bool alive = static_cast<bool>(worker_->send(job));
     std::string cause = alive ? "" : "the worker was gone";
@@ -114,6 +261,7 @@ class Session {
     while (alive) {
       if (support::interrupted() || left() < -kGrace) {
         worker_.reset();
+        cut_off_ = true;
         return {};
       }
       WorkerProcess::Reply reply = worker_->receive(Seconds(0.25));
@@ -129,36 +277,43 @@ class Session {
       last_word = Clock::now();
       const Event& event = reply.event;
       const bool names_one = event.kind == "begin" || event.kind == "trial";
-      if (names_one &&
-          (event.candidate < 0 || static_cast<size_t>(event.candidate) >= ended.size())) {
+      const auto candidate = static_cast<size_t>(event.candidate);
+      if (names_one && (event.candidate < 0 || candidate >= owners.size())) {
         cause =
-            fmt::format("it reported candidate {} of {}; killed", event.candidate, ended.size());
+            fmt::format("it reported candidate {} of {}; killed", event.candidate, owners.size());
         break;
       }
       if (event.kind == "begin") running = event.candidate;
-      if (event.kind == "error") search.problem_note = event.detail;
-      if (event.kind == "roofs") search.set_roofs(event.gflops, event.gbytes_per_s);
+      if (event.kind == "error") first.problem_note = event.detail;
+      if (event.kind == "roofs") first.set_roofs(event.gflops, event.gbytes_per_s);
       if (event.kind == "trial") {
-        LATHE_CHECK(search.record(job, event, name_, store_));
-        ended[static_cast<size_t>(event.candidate)] = true;
+        LATHE_CHECK(
+            owners[candidate]->record(job.candidates[candidate].schedule, event, name_, store_));
+        ended[candidate] = true;
+        batches[candidate] = event.batches_ns;
         ++trials_;
-        report(search);
+        report(*owners[candidate]);
       }
       if (event.kind == "done") {
-        search.spent_s += Seconds(Clock::now() - begin).count();
-        return search.decide(job, final, name_, store_);
+        spend();
+        for (const auto& [search, candidates] : raced)
+          LATHE_CHECK(search->decide(candidates, final, name_, store_));
+        return {};
       }
     }
     // The worker died or hung: whoever ran last is to blame, the others get another chance.
     worker_.reset();
-    search.spent_s += Seconds(Clock::now() - begin).count();
+    spend();
+    const bool blamed = running >= 0 && !ended[static_cast<size_t>(running)];
+    TaskSearch& search = blamed ? *owners[static_cast<size_t>(running)] : first;
     support::log_warn("{}: a worker failed: {}", search.key().problem, cause);
-    if (running >= 0 && !ended[static_cast<size_t>(running)]) {
+    if (blamed) {
       Event event;
       event.candidate = running;
       event.state = std::string(store::to_string(store::TrialState::failed));
       event.detail = cause;
-      LATHE_CHECK(search.record(job, event, name_, store_));
+      LATHE_CHECK(search.record(job.candidates[static_cast<size_t>(running)].schedule, event, name_,
+                                store_));
     }
     search.problem_note = fmt::format("a worker failed: {}", cause);
     if (++failures_ > 16 + searches_.size())
@@ -172,13 +327,15 @@ class Session {
     return {};
   }
 
-  void report(const TaskSearch& current) {
+  void report(const TaskSearch& running) {
     if (!progress_) return;
     Progress progress;
-    progress.tasks = searches_.size();
+    progress.tasks = places_.size();
     progress.trials_done = trials_;
     progress.trials_expected = trials_;
+    for (const Place& place : places_) progress.tasks_done += current(place).has_baseline() ? 1 : 0;
     for (const TaskSearch& search : searches_) {
+      if (search.retired) continue;
       size_t left = search.candidates_left();
       if (!options_.budget && options_.effort == Effort::normal) {
         left = search.candidates_tried() >= kNormalCandidates
@@ -186,7 +343,6 @@ class Session {
                    : std::min(left, kNormalCandidates - search.candidates_tried());
       }
       progress.trials_expected += left + (search.has_baseline() ? 0 : 1);
-      if (search.has_baseline()) ++progress.tasks_done;
     }
     progress.elapsed_s = elapsed();
     if (trials_ > 0) {
@@ -197,8 +353,8 @@ class Session {
     } else if (options_.budget) {
       progress.remaining_s = left();
     }
-    progress.current = current.key().problem;
-    progress.best = current.standing();
+    progress.current = running.key().problem;
+    progress.best = running.standing();
     progress_(progress);
   }
 
@@ -206,30 +362,40 @@ class Session {
     SessionResult result;
     result.elapsed_s = elapsed();
     result.interrupted = support::interrupted();
-    for (size_t i = 0; i < searches_.size(); ++i) {
-      const TaskSearch& search = searches_[i];
-      result.budget_exhausted = result.budget_exhausted || search.candidates_left() > 0;
+    for (const Place& place : places_) {
+      const TaskSearch& search = current(place);
       std::string note = search.problem_note;
       if (!search.winner() && note.empty()) {
         note = result.interrupted ? "not reached before the interruption; run again to go on"
                                   : "not reached within the budget; run again to go on";
       }
       result.tasks.push_back(
-          {search.task(), search.key(), search.winner(), std::move(note), earlier_[i]});
+          {search.task(), search.key(), search.winner(), std::move(note), place.earlier});
+    }
+    for (const TaskSearch& search : searches_)
+      if (!search.retired && search.candidates_left() > 0) result.budget_exhausted = true;
+    for (const WeightSearch& weight : weights_) {
+      result.weights.push_back(weight.result());
+      if (weight.is_due() || weight.is_stale()) result.budget_exhausted = true;
     }
     return result;
   }
 
+  const std::vector<Task>& tasks_;
   const SessionOptions& options_;
   store::Store& store_;
   const std::function<void(const Progress&)>& progress_;
   const Clock::time_point begin_ = Clock::now();
   std::string name_;
-  std::vector<TaskSearch> searches_;
-  std::vector<bool> earlier_;
+  std::deque<TaskSearch> searches_;  ///< of every task, in every layout that is compared
+  std::vector<WeightSearch> weights_;
+  std::vector<Place> places_;  ///< of each task
   std::unique_ptr<WorkerProcess> worker_;
   size_t trials_ = 0, failures_ = 0;
+  std::map<std::string_view, double> passes_;  ///< time of each, with today's winners
+  double reserved_s_ = 0;                      ///< for finals and meetings at the end
   bool finals_only_ = false;
+  bool cut_off_ = false;  ///< the last race did not end
 };
 
 }  // namespace
@@ -238,7 +404,7 @@ Result<SessionResult> run_session(const std::vector<Task>& tasks, const SessionO
                                   store::Store& store,
                                   const std::function<void(const Progress&)>& progress) {
   LATHE_CHECK(store.record_host("cpu", support::host_identity(), support::host().name));
-  return Session(options, store, progress).run(tasks);
+  return Session(tasks, options, store, progress).run();
 }
 
 }  // namespace lathe::tuner

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "compiler/choose_layout.h"
 #include "compiler/problem.h"
+#include "runtime/layout_record.h"
 #include "runtime/record_key.h"
 #include "runtime/target_selection.h"
 #include "store/store.h"
@@ -38,9 +40,21 @@ struct SessionOptions {
   Effort effort = Effort::normal;
   /// Wall-clock limit for the whole session; it ends within five seconds of it. nullopt: no limit.
   std::optional<std::chrono::duration<double>> budget;
+  /// Choose each weight's layout: the panels that `linear` tasks name say nothing then. Otherwise
+  /// every task is tuned in the layout that it names.
+  bool compare_layouts = true;
   /// The program to run as a worker, and its arguments: it must call worker_main(). Candidates run
   /// there, so that one that crashes or hangs takes only its trial with it.
   std::vector<std::string> worker_command;
+};
+
+/// The layout that a weight got, and what the others would have cost.
+struct WeightResult {
+  compiler::WeightLayout layout;
+  std::vector<runtime::LayoutStanding> layouts;  ///< all candidates, the default first
+  std::string why;
+  bool decided =
+      false;  ///< false: the time did not suffice; the layout is the one before, or the default
 };
 
 /// What is known of one task; one row of the final table and of the JSON.
@@ -63,14 +77,16 @@ struct Progress {
 };
 
 struct SessionResult {
-  std::vector<TaskResult> tasks;  ///< in the order given
+  std::vector<TaskResult> tasks;      ///< in the order given, each in its weight's layout
+  std::vector<WeightResult> weights;  ///< where layouts were compared
   double elapsed_s = 0;
   bool interrupted = false;       ///< by a signal
   bool budget_exhausted = false;  ///< candidates were left
 };
 
 /// Tunes the tasks. First every task's default schedule is checked and timed, then candidates race,
-/// heaviest tasks first, until budget, signal or space ends. Trials of an earlier session count: a
+/// heaviest tasks first, and the layouts of weights meet (tuner/weight_search.h), until budget,
+/// signal or space ends. Trials of an earlier session count: a
 /// candidate that the store knows is not timed again unless it reaches a final. Every trial is
 /// committed within a second of its end. Errors: only what makes tuning impossible (the store
 /// refuses writes, no worker can be started); a task that fails becomes a note in its result.

@@ -30,16 +30,7 @@ Result<TaskSearch> TaskSearch::create(const Task& task, const SessionOptions& op
   search.key_ = runtime::record_key(task.problem, task.at, options.target.target, context);
   search.target_ = options.target.target.name;
   search.threads_ = options.threads;
-  LATHE_TRY(std::vector<std::string> schedules,
-            candidates(task.problem, task.at, task.cache, options.target, options.threads,
-                       options.effort));
-  search.default_ = schedules.front();
-  LATHE_TRY(const std::vector<store::Trial> trials, store.trials(search.key_));
-  std::set<std::string> known;
-  for (const store::Trial& trial : trials) known.insert(trial.schedule);
-  for (size_t i = 1; i < schedules.size(); ++i)
-    if (known.count(schedules[i]) == 0) search.pending_.push_back(std::move(schedules[i]));
-  search.tried_ = known.size();
+  search.default_ = default_candidate(task.problem, options.target);
   LATHE_TRY(const store::Lookup lookup, store.find(search.key_));
   search.winner_ = lookup.winner;
   if (search.winner_) {
@@ -50,6 +41,21 @@ Result<TaskSearch> TaskSearch::create(const Task& task, const SessionOptions& op
   return search;
 }
 
+Status TaskSearch::list_candidates(const SessionOptions& options, store::Store& store) {
+  if (listed_) return {};
+  LATHE_TRY(std::vector<std::string> schedules,
+            candidates(task_.problem, task_.at, task_.cache, options.target, options.threads,
+                       options.effort));
+  LATHE_TRY(const std::vector<store::Trial> trials, store.trials(key_));
+  std::set<std::string> known;
+  for (const store::Trial& trial : trials) known.insert(trial.schedule);
+  for (size_t i = 1; i < schedules.size(); ++i)
+    if (known.count(schedules[i]) == 0) pending_.push_back(std::move(schedules[i]));
+  tried_ = known.size();
+  listed_ = true;
+  return {};
+}
+
 bool TaskSearch::needs_final() const {
   return winner_ && !final_done_ && winner_->schedule != default_;
 }
@@ -58,16 +64,31 @@ std::string TaskSearch::standing() const {
   return winner_ ? fmt::format("{:.2f}x over default", winner_->speedup) : std::string();
 }
 
-Job TaskSearch::job_for(std::vector<std::string> schedules, int keep) const {
+Job TaskSearch::empty_job() const {
   Job job;
-  job.problem = key_.problem;
   job.at = key_.at;
   job.cache = key_.cache;
   job.target = target_;
   job.threads = threads_;
-  job.schedules = std::move(schedules);
+  return job;
+}
+
+Job TaskSearch::job_for(const std::vector<std::string>& schedules, int keep) const {
+  Job job = empty_job();
+  for (const std::string& schedule : schedules) job.candidates.push_back({key_.problem, schedule});
   job.keep = keep;
   return job;
+}
+
+std::vector<Candidate> TaskSearch::contenders(const std::string& carried,
+                                              const SessionOptions& options) const {
+  if (winner_) return {{key_.problem, winner_->schedule}};
+  std::vector<Candidate> contenders = {{key_.problem, default_}};
+  const auto space = task_.problem.family().space(task_.problem, options.target.target);
+  const auto schedule = space.parse(carried);
+  if (schedule && space.check(*schedule) && space.print(*schedule) != default_)
+    contenders.push_back({key_.problem, space.print(*schedule)});
+  return contenders;
 }
 
 Job TaskSearch::baseline_job() const {
@@ -86,7 +107,7 @@ Job TaskSearch::next_job(size_t chunk) {
     schedules.push_back(std::move(pending_.front()));
     pending_.pop_front();
   }
-  Job job = job_for(std::move(schedules), keep);
+  Job job = job_for(schedules, keep);
   job.seconds = kRaceSeconds;
   return job;
 }
@@ -98,7 +119,7 @@ Job TaskSearch::final_job() const {
     schedules.push_back(winner_->runner_up);
   }
   const int keep = static_cast<int>(schedules.size());
-  Job job = job_for(std::move(schedules), keep);
+  Job job = job_for(schedules, keep);
   job.seconds = kFinalSeconds;
   return job;
 }
@@ -108,14 +129,10 @@ void TaskSearch::set_roofs(double gflops, double gbytes_per_s) {
   roof_gbytes_per_s_ = gbytes_per_s;
 }
 
-Status TaskSearch::record(const Job& job, const Event& event, const std::string& session,
-                          store::Store& store) {
-  const auto index = static_cast<size_t>(event.candidate);
-  if (event.candidate < 0 || index >= job.schedules.size())
-    return fail(ErrorCode::internal, "a worker reported candidate {} of {}", event.candidate,
-                job.schedules.size());
+Status TaskSearch::record(const std::string& schedule, const Event& event,
+                          const std::string& session, store::Store& store) {
   store::Trial trial;
-  trial.schedule = job.schedules[index];
+  trial.schedule = schedule;
   trial.state = store::parse_trial_state(event.state).value_or(store::TrialState::failed);
   trial.batches_ns.assign(event.batches_ns.begin(), event.batches_ns.end());
   trial.median_ns = median(event.batches_ns);
@@ -149,7 +166,7 @@ void TaskSearch::rate(store::Winner& winner) const {
   winner.bound = compute > memory ? "compute" : "memory";
 }
 
-Status TaskSearch::decide(const Job& job, bool final, const std::string& session,
+Status TaskSearch::decide(size_t raced, bool final, const std::string& session,
                           store::Store& store) {
   std::map<std::string, Timed> race;
   race.swap(race_);
@@ -186,7 +203,7 @@ Status TaskSearch::decide(const Job& job, bool final, const std::string& session
                    : fmt::format("{:.2f}x over the default in {} paired rounds, sure to {:.3f}{}",
                                  winner.speedup, race[best].batches_ns.size(), sure,
                                  final ? " (re-tested in a final)" : "");
-  if (job.schedules.size() > 1 || !winner_) {
+  if (raced > 1 || !winner_) {
     if (!winner_ || winner_->schedule != winner.schedule) final_done_ = false;
     winner_ = winner;
     LATHE_CHECK(store.record_winner(key_, winner));

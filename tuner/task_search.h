@@ -16,9 +16,12 @@ namespace lathe::tuner {
 /// The state of one task. Knows nothing of processes and clocks: run_session() feeds it races.
 class TaskSearch {
  public:
-  /// Reads what the store knows. Errors: a problem whose candidates cannot be listed, the store.
+  /// Reads what the store knows. Its only candidate is the default. Errors: a problem that has no
+  /// schedule, the store.
   static Result<TaskSearch> create(const Task& task, const SessionOptions& options,
                                    store::Store& store);
+  /// Lists the candidates that are not known yet, once: each schedule is built and judged.
+  Status list_candidates(const SessionOptions& options, store::Store& store);
 
   const Task& task() const { return task_; }
   const store::Key& key() const { return key_; }
@@ -38,15 +41,24 @@ class TaskSearch {
   Job baseline_job() const;
   Job next_job(size_t chunk);
   Job final_job() const;
+  /// What stands for it in a race with the weight's other layouts: its winner; before it has one,
+  /// its default and `carried`, the winner of another layout, where that is in its space.
+  std::vector<Candidate> contenders(const std::string& carried,
+                                    const SessionOptions& options) const;
+  /// A race of no candidates yet, with this task's sizes and caches.
+  Job empty_job() const;
 
   /// Records one candidate's end (committed when this returns) and keeps its batches for decide().
-  Status record(const Job& job, const Event& trial, const std::string& session,
+  Status record(const std::string& schedule, const Event& trial, const std::string& session,
                 store::Store& store);
   void set_roofs(double gflops, double gbytes_per_s);
-  /// Draws the conclusion from the race just run: the winner is recorded if it changed.
-  Status decide(const Job& job, bool final, const std::string& session, store::Store& store);
+  /// Draws the conclusion from the race just run, in which `raced` of its candidates took part: the
+  /// winner is recorded if it changed.
+  Status decide(size_t raced, bool final, const std::string& session, store::Store& store);
 
   double spent_s = 0;        ///< of the session's time on this task
+  size_t races = 0;          ///< run in this session beyond the baseline
+  bool retired = false;      ///< its weight's layout lost: no more time for it
   std::string problem_note;  ///< why there is no result, or what went wrong last
 
  private:
@@ -54,7 +66,7 @@ class TaskSearch {
     std::vector<double> batches_ns;
     std::string check;
   };
-  Job job_for(std::vector<std::string> schedules, int keep) const;
+  Job job_for(const std::vector<std::string>& schedules, int keep) const;
   void rate(store::Winner& winner) const;
 
   Task task_;
@@ -63,6 +75,7 @@ class TaskSearch {
   int threads_ = 1;
   std::string default_;
   std::deque<std::string> pending_;
+  bool listed_ = false;
   size_t tried_ = 0;
   bool final_done_ = false;
   std::optional<store::Winner> winner_;

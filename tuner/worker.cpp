@@ -1,6 +1,8 @@
 // The worker's side of tuning: compiles, checks and races candidates, and reports as it goes.
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <new>
 #include <optional>
@@ -30,7 +32,8 @@ class Worker {
         return try_run(job);
       } catch (const std::bad_alloc&) {
         buffers_.reset();
-        return fail(ErrorCode::resource_exhausted, "{} at {}: out of memory", job.problem, job.at);
+        return fail(ErrorCode::resource_exhausted, "{} at {}: out of memory",
+                    job.candidates.front().problem, job.at);
       }
     }();
     if (!status) {
@@ -63,34 +66,64 @@ class Worker {
     send(event);
   }
 
-  Status prepare(const Job& job) {
+  // The threads and the buffers' place: those of the race before stay where all its problems do.
+  Status begin(const Job& job) {
     if (!pool_ || pool_->threads() != job.threads) {
       LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(job.threads));
       pool_.emplace(std::move(pool));
     }
-    const std::string key = job.problem + " at " + job.at + " " + job.cache;
-    if (key == key_) return {};
-    key_.clear();
+    std::string key = job.at + " " + job.cache, last;
+    for (const Candidate& candidate : job.candidates)
+      if (candidate.problem != last) key += "\n" + (last = candidate.problem);
+    if (key == buffers_key_) return {};
     buffers_.reset();
-    LATHE_TRY(problem_, compiler::parse_problem(job.problem));
+    buffers_key_ = std::move(key);
+    return {};
+  }
+
+  // The candidates' problem; one at a time, for what checks them holds operands of true size.
+  Status prepare(const Job& job, const std::string& problem) {
+    const std::string key = problem + " at " + job.at;
+    if (key == problem_key_) return {};
+    problem_key_.clear();
+    checker_.reset();
+    LATHE_TRY(problem_, compiler::parse_problem(problem));
     LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(job.at));
     LATHE_TRY(at_, compiler::complete_sizes(problem_, given));
     LATHE_CHECK(check_memory(problem_, at_));
-    checker_ = std::make_unique<Checker>(problem_, at_);
-    key_ = key;
+    problem_key_ = key;
     return {};
+  }
+
+  // A candidate that compiles and is right.
+  struct Admitted {
+    std::shared_ptr<const runtime::CompiledKernel> kernel;
+    std::string check;
+  };
+
+  // As admit(); the default and the leaders come again and again, and are what they were.
+  Admitted admit_once(const Job& job, const runtime::SelectedTarget& target, int candidate) {
+    const Candidate& named = job.candidates[static_cast<size_t>(candidate)];
+    const std::string key = fmt::format("{} {}\n{}\n{}\n{}", job.target, job.threads, job.at,
+                                        named.problem, named.schedule);
+    if (const auto known = admitted_.find(key); known != admitted_.end()) return known->second;
+    Admitted admitted;
+    admitted.kernel = admit(job, target, candidate, admitted.check);
+    if (admitted.kernel != nullptr && candidate < job.keep) admitted_.emplace(key, admitted);
+    return admitted;
   }
 
   // Compiles and checks one candidate; reports it where it ends here.
   std::shared_ptr<const runtime::CompiledKernel> admit(const Job& job,
                                                        const runtime::SelectedTarget& target,
                                                        int candidate, std::string& check) {
+    if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_);
     Event begin;
     begin.kind = "begin";
     begin.candidate = candidate;
     send(begin);
     const compiler::SearchSpace space = problem_.family().space(problem_, target.target);
-    auto schedule = space.parse(job.schedules[static_cast<size_t>(candidate)]);
+    auto schedule = space.parse(job.candidates[static_cast<size_t>(candidate)].schedule);
     if (!schedule) {
       send_trial(candidate, store::TrialState::rejected, "", schedule.error().message);
       return nullptr;
@@ -118,24 +151,29 @@ class Worker {
   }
 
   Status try_run(const Job& job) {
-    LATHE_CHECK(prepare(job));
+    LATHE_CHECK(begin(job));
     LATHE_TRY(const runtime::SelectedTarget target, runtime::select_target(backends_, job.target));
     std::vector<Racer> racers;
     std::vector<int> candidates;
     std::vector<std::string> checks;
-    for (int i = 0; i < static_cast<int>(job.schedules.size()); ++i) {
+    for (int i = 0; i < static_cast<int>(job.candidates.size()); ++i) {
       if (support::interrupted()) return {};
-      std::string check;
-      auto kernel = admit(job, target, i, check);
-      if (kernel == nullptr) continue;
-      racers.push_back({std::move(kernel), i < job.keep});
+      LATHE_CHECK(prepare(job, job.candidates[static_cast<size_t>(i)].problem));
+      Admitted admitted = admit_once(job, target, i);
+      if (admitted.kernel == nullptr) continue;
+      racers.push_back({std::move(admitted.kernel), i < job.keep});
       candidates.push_back(i);
-      checks.push_back(std::move(check));
+      checks.push_back(std::move(admitted.check));
     }
     if (racers.empty()) return {};
     if (!buffers_) {
+      // The largest has room for all.
+      const auto largest =
+          std::max_element(racers.begin(), racers.end(), [&](const Racer& a, const Racer& b) {
+            return weight_bytes(*a.kernel) < weight_bytes(*b.kernel);
+          });
       LATHE_TRY(RaceBuffers buffers,
-                RaceBuffers::create(*racers.front().kernel, at_, job.cache == "cold"));
+                RaceBuffers::create(*largest->kernel, at_, job.cache == "cold"));
       buffers_.emplace(std::move(buffers));
     }
     const auto report = [&](size_t i, store::TrialState state, const char* detail) {
@@ -143,6 +181,7 @@ class Worker {
     };
     RaceOptions options;
     options.seconds = job.seconds;
+    options.min_rounds = job.min_rounds;
     options.max_rounds = job.max_rounds;
     if (stand_in_) {
       options.stand_in = [&](const Racer& racer, int64_t repeats) {
@@ -176,14 +215,27 @@ class Worker {
     return {};
   }
 
+  // Of the operands without run-time sizes.
+  static int64_t weight_bytes(const runtime::CompiledKernel& kernel) {
+    int64_t bytes = 0;
+    for (const runtime::OperandRule& rule : kernel.operands) {
+      int64_t elements = 1;
+      for (const auto& dim : rule.shape) elements *= dim.symbol.empty() ? dim.factor : 0;
+      bytes += ir::bytes_of(rule.type, elements);
+    }
+    return bytes;
+  }
+
   static constexpr double kRoofSeconds = 0.08;
 
   const runtime::Backends& backends_;
   const JobStandIn& stand_in_;
-  std::string key_;  ///< of the problem that the members below belong to
+  std::map<std::string, Admitted> admitted_;  ///< of those raced to the end
+  std::string problem_key_;                   ///< of the problem that the next three belong to
   compiler::Problem problem_;
   compiler::Sizes at_;
   std::unique_ptr<Checker> checker_;
+  std::string buffers_key_;  ///< of the problems that the buffers are for
   std::optional<RaceBuffers> buffers_;
   std::optional<runtime::ThreadPool> pool_;
 };

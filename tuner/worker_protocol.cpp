@@ -21,14 +21,17 @@ Result<Record> decode(std::string_view line, Read&& read) {
 }  // namespace
 
 std::string encode(const Job& job) {
-  return Json{{"problem", job.problem},
-              {"at", job.at},
+  Json candidates = Json::array();
+  for (const Candidate& candidate : job.candidates)
+    candidates.push_back({{"problem", candidate.problem}, {"schedule", candidate.schedule}});
+  return Json{{"at", job.at},
               {"cache", job.cache},
               {"target", job.target},
               {"threads", job.threads},
-              {"schedules", job.schedules},
+              {"candidates", std::move(candidates)},
               {"keep", job.keep},
               {"seconds", job.seconds},
+              {"min_rounds", job.min_rounds},
               {"max_rounds", job.max_rounds},
               {"measure_roofs", job.measure_roofs}}
       .dump();
@@ -45,14 +48,15 @@ std::string encode(const Event& event) {
 Result<Job> decode_job(std::string_view line) {
   return decode<Job>(line, [](const Json& json) {
     Job job;
-    json.at("problem").get_to(job.problem);
     json.at("at").get_to(job.at);
     json.at("cache").get_to(job.cache);
     json.at("target").get_to(job.target);
     json.at("threads").get_to(job.threads);
-    json.at("schedules").get_to(job.schedules);
+    for (const Json& candidate : json.at("candidates"))
+      job.candidates.push_back({candidate.at("problem"), candidate.at("schedule")});
     json.at("keep").get_to(job.keep);
     json.at("seconds").get_to(job.seconds);
+    json.at("min_rounds").get_to(job.min_rounds);
     json.at("max_rounds").get_to(job.max_rounds);
     json.at("measure_roofs").get_to(job.measure_roofs);
     return job;

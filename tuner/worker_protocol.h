@@ -10,16 +10,22 @@
 
 namespace lathe::tuner {
 
-/// One race: these schedules of one problem.
-struct Job {
+struct Candidate {
   std::string problem;  ///< canonical line
-  std::string at;       ///< "rows=512"
-  std::string cache;    ///< "cold" | "warm"
-  std::string target;   ///< "avx2"
+  std::string schedule;
+};
+
+/// One race: schedules of one problem, or of one product with its weight in several layouts. Those
+/// of one problem follow each other.
+struct Job {
+  std::string at;      ///< "rows=512"
+  std::string cache;   ///< "cold" | "warm"
+  std::string target;  ///< "avx2"
   int threads = 1;
-  std::vector<std::string> schedules;  ///< the first `keep` are raced to the end
+  std::vector<Candidate> candidates;  ///< the first `keep` are raced to the end
   int keep = 1;
   double seconds = 0.5;
+  int min_rounds = 1;  ///< however long they take
   int max_rounds = 31;
   bool measure_roofs = false;
 };

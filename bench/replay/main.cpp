@@ -45,16 +45,16 @@ class RecordedTimes {
   explicit RecordedTimes(const Records& records) : records_(records) {}
 
   Status operator()(const tuner::Job& job, const tuner::Racer& racer, int64_t repeats) {
-    const auto kernel = records_.find(record_name(job.problem, job.at, job.cache));
+    const std::string& problem = racer.kernel->problem.line();
+    const auto kernel = records_.find(record_name(problem, job.at, job.cache));
     if (kernel == records_.end())
-      return fail(ErrorCode::not_found, "{} at {}: not in the records", job.problem, job.at);
+      return fail(ErrorCode::not_found, "{} at {}: not in the records", problem, job.at);
     const auto space =
         racer.kernel->problem.family().space(racer.kernel->problem, racer.kernel->target);
     const std::string schedule = space.print(racer.kernel->schedule);
     const auto found = kernel->second.schedules.find(schedule);
     if (found == kernel->second.schedules.end() || found->second.relative.empty())
-      return fail(ErrorCode::not_found, "{}: '{}' has no times in the records", job.problem,
-                  schedule);
+      return fail(ErrorCode::not_found, "{}: '{}' has no times in the records", problem, schedule);
     const std::vector<double>& batches = found->second.relative;
     const double batch = batches[next_[&found->second]++ % batches.size()];
     wait(batch * kernel->second.default_ns * 1e-9 * static_cast<double>(repeats));
@@ -102,6 +102,7 @@ Result<int> run(const RunOptions& options, const std::string& program) {
   LATHE_TRY(session.target, runtime::select_target(backends, records.begin()->second.target));
   LATHE_TRY(const std::vector<tuner::Task> tasks,
             tasks_of(options, records, session.target.target));
+  session.compare_layouts = false;  // the records are of one for each weight
   session.budget = std::chrono::duration<double>(options.budget_s);
   session.worker_command = {program, "worker", options.records};
 

@@ -7,20 +7,22 @@ namespace lathe::tuner {
 namespace {
 
 TEST(Protocol, JobsSurvive) {
-  const Job job{.problem = "rms_norm rows=8 width=72",
-                .at = "rows=8",
+  const Job job{.at = "rows=8",
                 .cache = "warm",
                 .target = "sse",
                 .threads = 3,
-                .schedules = {"unroll=2", "unroll=4"},
+                .candidates = {{"rms_norm rows=8 width=72", "unroll=2"},
+                               {"rms_norm rows=8 width=72", "unroll=4"}},
                 .keep = 2,
                 .seconds = 0.25,
+                .min_rounds = 2,
                 .max_rounds = 9,
                 .measure_roofs = true};
   const auto back = decode_job(encode(job));
   ASSERT_TRUE(back) << back.error().message;
   EXPECT_EQ(encode(*back), encode(job));
-  EXPECT_EQ(back->schedules, job.schedules);
+  ASSERT_EQ(back->candidates.size(), 2U);
+  EXPECT_EQ(back->candidates[1].schedule, "unroll=4");
   EXPECT_TRUE(back->measure_roofs);
 }
 
@@ -41,7 +43,7 @@ TEST(Protocol, EventsSurviveOnOneLine) {
 
 TEST(Protocol, OtherLinesAreParseErrors) {
   for (const char* line : {"", "{", "[]", "null", "{}", "Segmentation fault", R"({"kind": 3})",
-                           R"({"problem": "x", "threads": "many"})"}) {
+                           R"({"at": "x", "threads": "many"})"}) {
     const auto job = decode_job(line);
     const auto event = decode_event(line);
     ASSERT_FALSE(job) << line;

@@ -1,0 +1,84 @@
+// A worker that runs nothing: it says that a `linear` kernel took what its arguments tell.
+//
+//   fake_worker 24=100 16@512=90 16/tile=4=80    panel, at so many rows, of schedules with that
+//   text
+//
+// The last argument that fits counts; 100 ns where none does. `crash=16` dies of the first
+// candidate of that panel.
+#include <cstdlib>
+#include <iostream>
+#include <string>
+
+#include "compiler/problem.h"
+#include "tuner/worker_protocol.h"
+
+namespace {
+
+using namespace lathe;
+
+struct Rule {
+  int64_t panel = 0;
+  std::string at, schedule;
+  double ns = 100;
+};
+
+Rule parse_rule(const std::string& argument) {
+  const size_t equals = argument.rfind('=');
+  Rule rule;
+  rule.ns = std::atof(argument.c_str() + equals + 1);
+  std::string key = argument.substr(0, equals);
+  if (const size_t slash = key.find('/'); slash != std::string::npos) {
+    rule.schedule = key.substr(slash + 1);
+    key.resize(slash);
+  }
+  if (const size_t sign = key.find('@'); sign != std::string::npos) {
+    rule.at = "rows=" + key.substr(sign + 1);
+    key.resize(sign);
+  }
+  rule.panel = std::atol(key.c_str());
+  return rule;
+}
+
+void send(const tuner::Event& event) { std::cout << encode(event) << std::endl; }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  constexpr size_t kRounds = 15;
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const auto job = tuner::decode_job(line);
+    if (!job) return 2;
+    for (size_t i = 0; i < job->candidates.size(); ++i) {
+      const tuner::Candidate& candidate = job->candidates[i];
+      const auto problem = compiler::parse_problem(candidate.problem);
+      if (!problem) return 2;
+      const int64_t panel = problem->has("panel") ? problem->integer("panel") : 0;
+      tuner::Event event;
+      event.candidate = static_cast<int>(i);
+      event.kind = "begin";
+      send(event);
+      double ns = 100;
+      for (const std::string& argument : arguments) {
+        if (argument.rfind("crash=", 0) == 0) {
+          if (panel == std::atol(argument.c_str() + 6)) std::abort();
+          continue;
+        }
+        const Rule rule = parse_rule(argument);
+        const bool fits = rule.panel == panel && (rule.at.empty() || rule.at == job->at) &&
+                          candidate.schedule.find(rule.schedule) != std::string::npos;
+        if (fits) ns = rule.ns;
+      }
+      event.kind = "trial";
+      event.state = "timed";
+      event.check = "not run";
+      event.batches_ns.assign(kRounds, ns);
+      send(event);
+    }
+    tuner::Event done;
+    done.kind = "done";
+    send(done);
+  }
+  return 0;
+}
