@@ -1,4 +1,6 @@
 // Commands that read or move records: status, explain, export, merge.
+#include <algorithm>
+
 #include "compiler/family.h"
 #include "compiler/sizes.h"
 #include "runtime/choose_schedule.h"
@@ -7,6 +9,7 @@
 #include "store/store.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
+#include "tools/common/layout_text.h"
 #include "tools/common/output.h"
 #include "tools/qwen3vl_tune/commands.h"
 
@@ -16,6 +19,27 @@ namespace {
 Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode) {
   LATHE_TRY(const std::string path, store_path(common));
   return store::Store::open(path, {.mode = mode});
+}
+
+// What this host's weights are packed in, by weight, target and threads: the newest records.
+Result<std::vector<store::KeyedWinner>> layouts_here(store::Store& store) {
+  LATHE_TRY(const auto winners, store.winners(store::host_id("cpu", support::host_identity())));
+  LATHE_TRY(const compiler::Family* family, compiler::find_family("linear"));
+  std::vector<store::KeyedWinner> layouts;
+  for (const store::KeyedWinner& record : winners) {
+    if (record.key.family != runtime::kLayoutFamily) continue;
+    if (record.key.family_revision != family->revision) continue;
+    const auto same =
+        std::find_if(layouts.begin(), layouts.end(), [&](const store::KeyedWinner& other) {
+          return other.key.problem == record.key.problem && other.key.target == record.key.target &&
+                 other.key.threads == record.key.threads;
+        });
+    if (same == layouts.end())
+      layouts.push_back(record);
+    else if (same->winner.recorded_us < record.winner.recorded_us)
+      *same = record;
+  }
+  return layouts;
 }
 
 nlohmann::json summary_json(const store::Summary& summary) {
@@ -47,8 +71,17 @@ nlohmann::json summary_json(const store::Summary& summary) {
 Result<int> status_command(const CommonOptions& common) {
   LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_only));
   LATHE_TRY(const store::Summary summary, store.summary());
+  LATHE_TRY(const std::vector<store::KeyedWinner> layouts, layouts_here(store));
   if (common.json) {
-    print_json(summary_json(summary));
+    nlohmann::json document = summary_json(summary);
+    document["weights"] = nlohmann::json::array();
+    for (const store::KeyedWinner& record : layouts) {
+      LATHE_TRY(const LayoutChoice choice, choice_of(record, store));
+      nlohmann::json entry = layout_json(choice);
+      entry.update({{"target", record.key.target}, {"threads", record.key.threads}});
+      document["weights"].push_back(std::move(entry));
+    }
+    print_json(document);
     return kSuccess;
   }
   fmt::print("{}: {} KiB, schema {}, journal {}\n", summary.path, summary.file_bytes / 1024,
@@ -65,6 +98,15 @@ Result<int> status_command(const CommonOptions& common) {
     }
     fmt::print("{}", format_table(rows));
   }
+  if (layouts.empty()) return kSuccess;
+  std::vector<std::vector<std::string>> rows = {
+      {"weight", "target", "threads", "panel", "sums by panel"}};
+  for (const store::KeyedWinner& record : layouts) {
+    LATHE_TRY(const LayoutChoice choice, choice_of(record, store));
+    rows.push_back({choice.weight, record.key.target, std::to_string(record.key.threads),
+                    std::to_string(choice.panel), standings_text(choice.candidates)});
+  }
+  fmt::print("\nlayouts on this host\n{}", format_table(rows));
   return kSuccess;
 }
 
@@ -86,12 +128,12 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     kernels.push_back(kernel_json(problem, at, record.key, record.winner, "exact"));
     text += explain_text(record.key, record.winner) + "\n";
   }
+  runtime::RecordContext context;
+  context.threads = common.threads;
+  if (context.threads == 0) {
+    LATHE_TRY(context.threads, runtime::default_threads());
+  }
   if (kernels.empty()) {
-    runtime::RecordContext context;
-    context.threads = common.threads;
-    if (context.threads == 0) {
-      LATHE_TRY(context.threads, runtime::default_threads());
-    }
     runtime::ScheduleChoice choice =
         runtime::choose_schedule(problem, selected.target, context, &store);
     if (choice.match == Match::default_) {
@@ -111,8 +153,23 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
         "{}\n  not tuned on this host for target {}\n  schedule   {}\n  match      {}: {}\n",
         problem.line(), target, schedule, to_string(choice.match), choice.reason);
   }
+  nlohmann::json weights = nlohmann::json::array();
+  if (problem.family().name == "linear") {
+    const compiler::WeightLayout weight = compiler::layout_of(problem);
+    LATHE_TRY(const auto record, runtime::layout_record(weight, selected.target, context, store));
+    LayoutChoice choice{compiler::weight_parameters(weight), 0, {}, "not compared on this host"};
+    if (record) {
+      LATHE_TRY(choice, choice_of(*record, store));
+    }
+    choice.panel = runtime::choose_layout(weight, selected.target, context, store).panel;
+    text += fmt::format(
+        "weight {}\n  layout     panel={}{}\n  why        {}\n", choice.weight, choice.panel,
+        record ? fmt::format(" (sums by panel: {})", standings_text(choice.candidates)) : "",
+        choice.why);
+    weights.push_back(layout_json(choice));
+  }
   if (common.json) {
-    print_json({{"kernels", std::move(kernels)}});
+    print_json({{"kernels", std::move(kernels)}, {"weights", std::move(weights)}});
   } else {
     fmt::print("{}", text);
   }

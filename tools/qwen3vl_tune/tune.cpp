@@ -9,6 +9,7 @@
 #include "support/log.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
+#include "tools/common/layout_text.h"
 #include "tools/common/output.h"
 #include "tools/common/progress_display.h"
 #include "tools/qwen3vl_tune/commands.h"
@@ -61,11 +62,20 @@ std::vector<std::string> row_of(const tuner::TaskResult& result) {
           winner.schedule};
 }
 
+LayoutChoice choice_of(const tuner::WeightResult& weight) {
+  return {compiler::weight_parameters(weight.layout), weight.layout.panel, weight.layouts,
+          weight.decided ? weight.why : "the time did not suffice to compare; run again"};
+}
+
 void print_table(const tuner::SessionResult& session) {
   std::vector<std::vector<std::string>> rows = {
       {"kernel", "problem", "default", "tuned", "gain", "of roof", "bound by", "schedule"}};
   for (const tuner::TaskResult& result : session.tasks) rows.push_back(row_of(result));
   fmt::print("{}", format_table(rows));
+  if (session.weights.empty()) return;
+  std::vector<LayoutChoice> choices;
+  for (const tuner::WeightResult& weight : session.weights) choices.push_back(choice_of(weight));
+  fmt::print("\n{}", format_table(layout_rows(choices)));
 }
 
 nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelConfig& model) {
@@ -82,9 +92,15 @@ nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelC
     entry["launches"] = result.task.weight;
     kernels.push_back(std::move(entry));
   }
+  nlohmann::json weights = nlohmann::json::array();
+  for (const tuner::WeightResult& weight : session.weights) {
+    weights.push_back(layout_json(choice_of(weight)));
+    weights.back()["decided"] = weight.decided;
+  }
   return {{"host", host_json(support::host())},    {"model", model.name},
           {"elapsed_s", session.elapsed_s},        {"interrupted", session.interrupted},
-          {"complete", !session.budget_exhausted}, {"kernels", std::move(kernels)}};
+          {"complete", !session.budget_exhausted}, {"kernels", std::move(kernels)},
+          {"weights", std::move(weights)}};
 }
 
 }  // namespace
