@@ -12,7 +12,7 @@ namespace lathe::store {
 
 /// Everything that makes a record valid. Two keys are the same record only when all fields agree.
 struct Key {
-  std::string problem;           ///< the canonical problem line
+  std::string problem;           ///< the canonical problem line, or a weight whose layout it is
   std::string family;            ///< "rms_norm"
   int family_revision = 0;       ///< the search space's revision
   std::string compiler_version;  ///< of Lathe's code generation

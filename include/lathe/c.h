@@ -92,8 +92,9 @@ lathe_match lathe_kernel_match(const lathe_kernel* kernel);
 const char* lathe_kernel_problem(const lathe_kernel* kernel);
 
 /* A constant weight of `linear` kernels, packed with the library's threads: a matrix [n, k], or
-   with pair != 0 two in one, [2n, k]. panel: columns side by side, 0 for what is fastest on the
-   library's target, 16 for what suits every target. The view's memory is not needed afterwards; the
+   with pair != 0 two in one, [2n, k]. panel: columns side by side, 0 for what the tuner chose for
+   this weight on this host or what is usually fastest on the library's target, 16 for what suits
+   every target. The view's memory is not needed afterwards; the
    weight outlives its library. */
 lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix, int32_t pair,
                                int32_t panel, lathe_weight** weight);

@@ -17,8 +17,9 @@ namespace lathe {
 struct PackOptions {
   /// Two weights of one shape in one, [2n, k]: gate over up. Their kernels have both products.
   bool pair = false;
-  /// Columns side by side; 0: what is fastest on the library's target. 16 suit every target, for a
-  /// file that is mapped on several.
+  /// Columns side by side; 0: what the tuner chose for this weight (n, k and type) on this host, or
+  /// what is usually fastest on the library's target. 16 suit every target, for a file that is
+  /// mapped on several.
   int panel = 0;
   /// The type to pack it in, its own where unset. i8 quantises an f32, f16 or bf16 weight: each row
   /// to codes x / scale rounded to nearest even, its scale being max|x| / 127.

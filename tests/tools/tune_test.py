@@ -46,7 +46,40 @@ class Tune(ProgramTest):
         explained = self.run_json("explain", document["kernels"][0]["problem"], "--db", self.db,
                                   "--target", "sse")
         self.assertEqual(explained["kernels"][0]["match"], "exact")
-        self.assertEqual(self.winners(), len(document["kernels"]))
+        self.assert_recorded(document["kernels"])
+
+    def assert_recorded(self, kernels, db=None):
+        """The store has a winner for each; it has others for layouts that were not chosen."""
+        document = self.run_json("export", "--db", db or self.db)
+        self.assertLessEqual({kernel["problem"] for kernel in kernels},
+                             {winner["key"]["problem"] for winner in document["winners"]})
+
+    def test_every_weight_gets_one_layout(self):
+        document = self.run_json(*self.arguments("100s"), "--effort", "quick", LATHE_TARGET="sse")
+        weights = {weight["weight"]: weight for weight in document["weights"]}
+        for weight in weights.values():
+            self.assertTrue(weight["decided"], weight)
+            self.assertIn(weight["panel"], [candidate["panel"] for candidate in weight["candidates"]])
+            self.assertIn("rows=", weight["why"])
+        products = [kernel for kernel in document["kernels"] if kernel["family"] == "linear"]
+        self.assertGreater(len(products), 5)
+        for kernel in products:
+            dims = kernel["dims"]
+            pair = " pair=true" if "pair=true" in kernel["problem"] else ""
+            weight = weights[f"n={dims['n']} k={dims['k']} weight=bf16{pair}"]
+            self.assertEqual(dims["panel"], weight["panel"])
+        self.assert_recorded(document["kernels"])
+
+        kept = self.run_json("status", "--db", self.db)["weights"]
+        self.assertEqual({weight["weight"]: weight["panel"] for weight in kept},
+                         {name: weight["panel"] for name, weight in weights.items()})
+        explained = self.run_json("explain", products[0]["problem"], "--db", self.db, "--target", "sse",
+                                  "--threads", "1")["weights"][0]
+        for field in ("panel", "why"):
+            self.assertEqual(explained[field], weights[explained["weight"]][field])
+        again = self.run_json(*self.arguments("100s"), "--effort", "quick", LATHE_TARGET="sse")
+        self.assertEqual({weight["weight"]: weight["why"] for weight in again["weights"]},
+                         {name: weight["why"] for name, weight in weights.items()})
 
     def test_bad_input_is_an_error_that_says_so(self):
         model = self.arguments()
@@ -123,8 +156,8 @@ class Tune(ProgramTest):
         document, _ = self.interrupt(process)
         self.assertTrue(document["interrupted"])
         timed = [kernel for kernel in document["kernels"] if "tuned_ns" in kernel]
-        self.assertGreaterEqual(len(timed), winners)
-        self.assertEqual(self.winners(), len(timed))
+        self.assertGreaterEqual(self.winners(), winners)
+        self.assert_recorded(timed)
 
     def records(self):
         """What the store holds: trials and winners, each under its key."""
@@ -167,7 +200,7 @@ class Tune(ProgramTest):
         for process in processes:
             document, _ = self.interrupt(process)
             self.assertEqual(len(document["kernels"]), kernels)
-        self.assertEqual(self.winners(), kernels)
+            self.assert_recorded(document["kernels"])
 
     def test_a_damaged_store_is_set_aside(self):
         process = self.start("--json", *self.arguments("120s"))
@@ -186,7 +219,7 @@ class Tune(ProgramTest):
                 document, err = self.interrupt(process)
                 self.assertIn("set aside", err)
                 timed = [kernel for kernel in document["kernels"] if "tuned_ns" in kernel]
-                self.assertEqual(self.winners(db), len(timed))
+                self.assert_recorded(timed, db)
 
     def wait_for_set_aside(self, process, name):
         deadline = time.monotonic() + 60 * SLOWDOWN
