@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 namespace lathe::tuner {
 namespace {
@@ -54,6 +55,29 @@ double confidence_faster(std::span<const double> a, std::span<const double> b) {
   }
   for (int k = wins; k <= n; ++k) p += probability[static_cast<size_t>(k)];
   return 1 - p + probability[static_cast<size_t>(wins)] / 2;
+}
+
+double confidence_smaller_sum(std::span<const WeightedPairs> tasks) {
+  constexpr int kResamplings = 1000;
+  std::mt19937 random(1);
+  double smaller = 0;
+  std::vector<double> a, b;
+  for (int i = 0; i < kResamplings; ++i) {
+    double difference = 0;
+    for (const WeightedPairs& task : tasks) {
+      const size_t rounds = std::min(task.a.size(), task.b.size());
+      a.clear();
+      b.clear();
+      for (size_t k = 0; k < rounds; ++k) {
+        const size_t round = random() % rounds;
+        a.push_back(task.a[round]);
+        b.push_back(task.b[round]);
+      }
+      difference += task.weight * (median(a) - median(b));
+    }
+    smaller += difference < 0 ? 1 : difference == 0 ? 0.5 : 0;
+  }
+  return smaller / kResamplings;
 }
 
 bool clearly_slower(std::span<const double> candidate, std::span<const double> leader,

@@ -28,4 +28,17 @@ double confidence_faster(std::span<const double> a, std::span<const double> b);
 bool clearly_slower(std::span<const double> candidate, std::span<const double> leader,
                     double margin = 0.02, double certainty = 0.95);
 
+/// Two candidates' batches of one task, paired by round, and what a unit of its time counts in a
+/// sum.
+struct WeightedPairs {
+  double weight = 1;
+  std::span<const double> a, b;
+};
+
+/// How sure we are that the weighted sum of a's medians over tasks lies below that of b's: the
+/// share of resamplings of the rounds in which it does, ties half (Efron 1979; pairs stay together,
+/// tasks are drawn apart and may have any number of rounds). The same for the same batches. 0.5 for
+/// none.
+double confidence_smaller_sum(std::span<const WeightedPairs> tasks);
+
 }  // namespace lathe::tuner

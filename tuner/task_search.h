@@ -52,6 +52,10 @@ class TaskSearch {
   Status record(const std::string& schedule, const Event& trial, const std::string& session,
                 store::Store& store);
   void set_roofs(double gflops, double gbytes_per_s);
+  /// Those of the same task in another layout: the work is the same.
+  void set_roofs_of(const TaskSearch& other) {
+    set_roofs(other.roof_gflops_, other.roof_gbytes_per_s_);
+  }
   /// Draws the conclusion from the race just run, in which `raced` of its candidates took part: the
   /// winner is recorded if it changed.
   Status decide(size_t raced, bool final, const std::string& session, store::Store& store);

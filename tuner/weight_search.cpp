@@ -9,8 +9,8 @@ namespace lathe::tuner {
 namespace {
 
 constexpr double kMeetingSeconds = 0.3;
-constexpr int kLeastRounds = 4;  // of fewer, not even all would make certain
-constexpr int kMostRounds = 15;
+constexpr int kLeastRounds = 4;
+constexpr int kMostRounds = 31;
 constexpr double kCertain = 0.9;  ///< below it, the layout chosen so far stays
 // Tuning is not expected to make up for more; to drop one in error costs no more than a chance.
 constexpr double kHopeful = 1.03;
@@ -126,6 +126,7 @@ WeightSearch::Contest WeightSearch::next_contest(const SessionOptions& options) 
   for (const Layout& layout : layouts_) {
     if (layout.dropped) continue;
     TaskSearch* kernel = layout.kernels[task];
+    if (kernel != &chosen(task)) kernel->set_roofs_of(chosen(task));
     for (Candidate& candidate : kernel->contenders(chosen(task).winner()->schedule, options)) {
       contest.job.candidates.push_back(std::move(candidate));
       contest.owners.push_back(kernel);
@@ -187,46 +188,42 @@ Status WeightSearch::take(const Contest& contest, const std::vector<std::vector<
 
 Status WeightSearch::decide(const std::function<double(const TaskSearch&)>& share,
                             const std::string& session, store::Store& store) {
-  // Rounds of one number are added up: within a task they were timed side by side.
-  size_t rounds = static_cast<size_t>(kMostRounds);
+  // In units of the chosen layout's sum; within a task the layouts were timed side by side.
   double shares = 0, ns = 0;
   for (size_t i = 0; i < tasks_.size(); ++i) {
     if (!has_times(i)) continue;
     shares += share(chosen(i));
     ns += chosen(i).task().weight * chosen(i).call_ns();
-    for (const Layout& layout : layouts_)
-      if (!layout.dropped) rounds = std::min(rounds, layout.batches_ns[i].size());
   }
-  std::vector<std::vector<double>> sums(layouts_.size());
-  std::vector<double> medians(layouts_.size());
-  for (size_t l = 0; l < layouts_.size(); ++l) {
-    if (layouts_[l].dropped) continue;
-    sums[l].assign(rounds, 0);
-    for (size_t i = 0; i < tasks_.size(); ++i) {
-      if (!has_times(i)) continue;
-      const double unit = median(layouts_[chosen_].batches_ns[i]);
-      for (size_t round = 0; round < rounds; ++round)
-        sums[l][round] += share(chosen(i)) / shares * layouts_[l].batches_ns[i][round] / unit;
+  std::vector<double> sums(layouts_.size());
+  std::vector<std::vector<WeightedPairs>> pairs(layouts_.size());
+  for (size_t i = 0; i < tasks_.size(); ++i) {
+    if (!has_times(i)) continue;
+    const std::vector<double>& usual = layouts_[chosen_].batches_ns[i];
+    const double weight = share(chosen(i)) / shares / median(usual);
+    for (size_t l = 0; l < layouts_.size(); ++l) {
+      if (layouts_[l].dropped) continue;
+      sums[l] += weight * median(layouts_[l].batches_ns[i]);
+      pairs[l].push_back({weight, layouts_[l].batches_ns[i], usual});
     }
-    medians[l] = median(sums[l]);
   }
   const double known = chosen_ == 0 ? 1 : layouts_[chosen_].relative;
-  const double unit = !layouts_[0].dropped ? medians[0] : known > 0 ? medians[chosen_] / known : 1;
+  const double unit = !layouts_[0].dropped ? sums[0] : known > 0 ? sums[chosen_] / known : 1;
   size_t leader = chosen_;
   for (size_t l = 0; l < layouts_.size(); ++l) {
     if (layouts_[l].dropped) continue;
-    layouts_[l].relative = medians[l] / unit;
-    if (medians[l] < medians[leader]) leader = l;
+    layouts_[l].relative = sums[l] / unit;
+    if (sums[l] < sums[leader]) leader = l;
   }
-  const double sure = confidence_faster(sums[leader], sums[chosen_]);
-  const double chosen_ns = ns * medians[leader] / medians[chosen_];
+  const double sure = confidence_smaller_sum(pairs[leader]);
+  const double chosen_ns = ns * sums[leader] / sums[chosen_];
   const bool replaced = leader != chosen_ && sure >= kCertain;
   const std::string verdict = leader == chosen_ ? ""
                               : replaced        ? fmt::format(", sure to {:.3f}", sure)
                                                 : ", not beyond doubt: it stays";
   if (replaced) chosen_ = leader;
   for (size_t l = 0; l < layouts_.size(); ++l)
-    if (!layouts_[l].dropped && l != chosen_ && medians[l] > kHopeful * medians[chosen_])
+    if (!layouts_[l].dropped && l != chosen_ && sums[l] > kHopeful * sums[chosen_])
       drop(layouts_[l]);
   end_meeting();
   return record(replaced ? chosen_ns : ns, sure, verdict, session, store);

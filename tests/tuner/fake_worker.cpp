@@ -76,6 +76,13 @@ int main(int argc, char** argv) {
       event.batches_ns.assign(kRounds, ns);
       send(event);
     }
+    if (job->measure_roofs) {
+      tuner::Event roofs;
+      roofs.kind = "roofs";
+      roofs.gflops = 1e6;
+      roofs.gbytes_per_s = 1e6;
+      send(roofs);
+    }
     tuner::Event done;
     done.kind = "done";
     send(done);

@@ -72,6 +72,8 @@ class Layouts : public testing::Test {
       EXPECT_EQ(task.task.problem.integer("panel"), panel);
       const auto lookup = store_->find(task.key);
       EXPECT_TRUE(lookup && lookup->winner) << task.key.problem;
+      if (!lookup || !lookup->winner) continue;
+      EXPECT_GT(lookup->winner->roofline_fraction, 0);
     }
     return panel;
   }

@@ -75,5 +75,34 @@ TEST(Statistics, SlowerByLessThanTheMarginStays) {
   EXPECT_FALSE(clearly_slower(leader, far));
 }
 
+// A task of many rounds, slow by a tenth, and one of few that makes up for it twice over.
+TEST(Statistics, ASumTakesTasksOfUnequalRounds) {
+  int first = 0, reversed = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const Rounds many = noisy(110, 100, 31, seed), few = noisy(8000, 10000, 5, seed + 1000);
+    const WeightedPairs tasks[] = {{0.01, many.a, many.b}, {0.0001, few.a, few.b}};
+    const WeightedPairs turned[] = {{0.01, many.b, many.a}, {0.0001, few.b, few.a}};
+    first += confidence_smaller_sum(tasks) > 0.9 ? 1 : 0;
+    reversed += confidence_smaller_sum(turned) > 0.1 ? 1 : 0;
+    EXPECT_EQ(confidence_smaller_sum(tasks), confidence_smaller_sum(tasks));
+  }
+  EXPECT_GE(first, 45);
+  EXPECT_LE(reversed, 5);
+  EXPECT_EQ(confidence_smaller_sum({}), 0.5);
+}
+
+TEST(Statistics, EqualSumsAreSeldomToldApart) {
+  int told = 0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const Rounds one = noisy(110, 100, 15, seed), other = noisy(90, 100, 15, seed + 1000);
+    const WeightedPairs tasks[] = {{1, one.a, one.b}, {1, other.a, other.b}};
+    told += confidence_smaller_sum(tasks) > 0.9 ? 1 : 0;
+  }
+  EXPECT_LE(told, 20);
+  const std::vector<double> same(5, 7);
+  const WeightedPairs tie[] = {{1, same, same}};
+  EXPECT_EQ(confidence_smaller_sum(tie), 0.5);
+}
+
 }  // namespace
 }  // namespace lathe::tuner

@@ -29,15 +29,17 @@ std::string standings_text(const std::vector<runtime::LayoutStanding>& candidate
   std::string text;
   for (const runtime::LayoutStanding& standing : candidates) {
     text += text.empty() ? "" : ", ";
-    text += standing.relative > 0 ? fmt::format("{}: {:.3f}", standing.panel, standing.relative)
-                                  : fmt::format("{}: -", standing.panel);
+    text += standing.relative > 0
+                ? fmt::format("panel={} {:.3f}", standing.panel, standing.relative)
+                : fmt::format("panel={} -", standing.panel);
     if (standing.dropped) text += " (dropped)";
   }
   return text;
 }
 
 std::vector<std::vector<std::string>> layout_rows(const std::vector<LayoutChoice>& choices) {
-  std::vector<std::vector<std::string>> rows = {{"weight", "panel", "sums by panel", "why"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"weight", "panel", "sums over the default's", "why"}};
   for (const LayoutChoice& choice : choices) {
     rows.push_back({choice.weight, std::to_string(choice.panel), standings_text(choice.candidates),
                     choice.why});

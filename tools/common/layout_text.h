@@ -23,7 +23,8 @@ Result<LayoutChoice> choice_of(const store::KeyedWinner& record, store::Store& s
 
 nlohmann::json layout_json(const LayoutChoice& choice);
 
-/// "16: 1.000, 24: 0.932, 32: 1.071 (dropped)": each panel's sum over that of the first.
+/// "panel=16 1.000, panel=24 0.932, panel=32 1.071 (dropped)": each panel's sum over that of the
+/// first.
 std::string standings_text(const std::vector<runtime::LayoutStanding>& candidates);
 
 /// A heading and a row for each, for format_table().

@@ -20,7 +20,8 @@ using namespace lathe::tools;
 
 constexpr const char* kProgram = "qwen3vl-tune";
 constexpr const char* kDescription =
-    "Tunes every kernel of a Qwen3-VL model for this machine, chooses the layout that each weight is\n"
+    "Tunes every kernel of a Qwen3-VL model for this machine, chooses the layout that each weight "
+    "is\n"
     "packed in, and keeps the winners.\n\n"
     "  qwen3vl-tune --model qwen3-vl-2b --budget 60s\n";
 
@@ -73,9 +74,10 @@ int run(int argc, char** argv) {
       "one order of accumulation for every thread count (kernels of today always keep it)");
   app.add_flag("--worker", worker)->group("");  // how the program starts its own workers
 
-  CLI::App* status = app.add_subcommand("status", "what the store holds, and which layouts were chosen");
-  CLI::App* explain =
-      app.add_subcommand("explain", "why a problem's kernel and its weight's layout were chosen, and what bounds it");
+  CLI::App* status =
+      app.add_subcommand("status", "what the store holds, and which layouts were chosen");
+  CLI::App* explain = app.add_subcommand(
+      "explain", "why a problem's kernel and its weight's layout were chosen, and what bounds it");
   explain
       ->add_option("problem", problem, "a problem line, such as \"rms_norm rows=512 width=2048\"")
       ->required();

@@ -100,7 +100,7 @@ Result<int> status_command(const CommonOptions& common) {
   }
   if (layouts.empty()) return kSuccess;
   std::vector<std::vector<std::string>> rows = {
-      {"weight", "target", "threads", "panel", "sums by panel"}};
+      {"weight", "target", "threads", "panel", "sums over the default's"}};
   for (const store::KeyedWinner& record : layouts) {
     LATHE_TRY(const LayoutChoice choice, choice_of(record, store));
     rows.push_back({choice.weight, record.key.target, std::to_string(record.key.threads),
@@ -164,8 +164,7 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     choice.panel = runtime::choose_layout(weight, selected.target, context, store).panel;
     text += fmt::format(
         "weight {}\n  layout     panel={}{}\n  why        {}\n", choice.weight, choice.panel,
-        record ? fmt::format(" (sums by panel: {})", standings_text(choice.candidates)) : "",
-        choice.why);
+        record ? fmt::format(" (sums: {})", standings_text(choice.candidates)) : "", choice.why);
     weights.push_back(layout_json(choice));
   }
   if (common.json) {
