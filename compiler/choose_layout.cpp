@@ -10,8 +10,7 @@
 namespace lathe::compiler {
 namespace {
 
-// By the same measurement, panels of 64 lose where rows are few and gain nothing where they are
-// many.
+// Wider panels gain nothing (docs/kernels.md).
 constexpr int64_t kWidest = 48;
 
 // By measurement over 1 to 128 rows (docs/kernels.md): what is multiplied as floats wants a tile's

@@ -116,7 +116,7 @@ struct Linear {
   int64_t k = 0;
   DataType weight = DataType::f32;
   bool pair = false;
-  int panel = 0;  ///< of the packed weight; 0: what pack_weight chooses, as long as the library lives
+  int panel = 0;  ///< of the packed weight; 0: what pack_weight chooses
   std::string_view epilogue = "y";
   DataType type = DataType::f32;
   DataType out = DataType::f32;
