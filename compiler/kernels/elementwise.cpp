@@ -51,11 +51,16 @@ Result<ir::graph::Graph> chain_reference(const Problem& p, const Fragment& fragm
 
 SearchSpace chain_space(const Problem& p, const Fragment& fragment, const Target& target) {
   SearchSpace space;
-  // A long chain of one input waits for itself; with several, memory sets the pace.
+  // Long chains of one input wait for themselves: on SSE all that divide, elsewhere gelu.
   const auto full =
       std::count_if(fragment.inputs().begin(), fragment.inputs().end(),
                     [](const FragmentInput& input) { return input.kind == LeafKind::full; });
-  add_unroll(space, p.integer("width"), target, divides(fragment) && full == 1 ? 4 : 2);
+  const bool is_gelu =
+      std::any_of(fragment.nodes().begin(), fragment.nodes().end(), [](const Fragment::Node& node) {
+        return node.op == Fragment::Op::gelu_tanh || node.op == Fragment::Op::gelu_erf;
+      });
+  const bool is_long = full == 1 && (is_gelu || (divides(fragment) && target.lanes < 8));
+  add_unroll(space, p.integer("width"), target, is_long ? 4 : 2);
   if (divides(fragment)) add_division(space);
   add_row_knobs(space, signature_of(p, fragment), p.bucket("rows"), target);
   return space;

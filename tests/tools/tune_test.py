@@ -96,6 +96,7 @@ class Tune(ProgramTest):
                 ((*model[:2], "--image", "32"), ("--image",)),
                 ((*model[:2], "--budget", "soon"), ("soon",)),
                 ((*model[:2], "--effort", "much"), ("much", "quick")),
+                ((*model[:2], "--layouts", "wide"), ("wide", "choose")),
                 ((*model[:2], "--objective", "energy"), ("energy", "--objective time")),
                 ((*model[:2], "--objective", "beauty"), ("beauty", "time")),
                 ((*model[:2], "--device", "tpu"), ("tpu", "cpu")),

@@ -26,6 +26,7 @@ struct TuneOptions {
   std::string image = "448x448";
   std::string budget;
   std::string effort = "normal";
+  std::string layouts = "choose";
   std::string objective = "time";
   bool deterministic = false;
 };

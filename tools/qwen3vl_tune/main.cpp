@@ -68,6 +68,9 @@ int run(int argc, char** argv) {
   app.add_option("--budget", tune.budget, "time to spend, such as 60s, 5m or 2h (default: none)");
   app.add_option("--effort", tune.effort, "quick, normal or full (every schedule)")
       ->capture_default_str();
+  app.add_option("--layouts", tune.layouts,
+                 "choose: a layout for each weight; default: tune within the default one")
+      ->capture_default_str();
   app.add_option("--objective", tune.objective, "what to minimise: time")->capture_default_str();
   app.add_flag(
       "--deterministic", tune.deterministic,

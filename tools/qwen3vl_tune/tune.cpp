@@ -28,6 +28,13 @@ Result<tuner::Effort> parse_effort(const std::string& text) {
               text);
 }
 
+Result<bool> parse_layouts(const std::string& text) {
+  if (text == "choose") return true;
+  if (text == "default") return false;
+  return fail(ErrorCode::invalid_argument, "--layouts: found '{}', expected choose or default",
+              text);
+}
+
 Result<models::Workload> parse_workload(const TuneOptions& options) {
   models::Workload workload;
   workload.weights = options.weights;
@@ -127,6 +134,7 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   }
   tuner::SessionOptions session;
   LATHE_TRY(session.effort, parse_effort(options.effort));
+  LATHE_TRY(session.compare_layouts, parse_layouts(options.layouts));
   if (!options.budget.empty()) {
     LATHE_TRY(session.budget, parse_duration(options.budget));
   }
