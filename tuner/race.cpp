@@ -25,16 +25,17 @@ double since(Clock::time_point begin) {
 // A racer's calls, bound once: the checks of a launch are not part of what schedules differ in.
 struct Lane {
   std::vector<runtime::BoundCall> calls;  ///< one a buffer set
-  size_t next = 0;
   int64_t repeats = 1;
 };
 
-Status run(const Racer& racer, Lane& lane, int64_t count, runtime::ThreadPool& pool,
-           const StandIn& stand_in) {
+// `next`: the buffer set whose turn it is. All racers share it: one that began where another had
+// just been would find part of its operands in a cache.
+Status run(const Racer& racer, const Lane& lane, int64_t count, size_t& next,
+           runtime::ThreadPool& pool, const StandIn& stand_in) {
   if (stand_in) return stand_in(racer, count);
   for (int64_t i = 0; i < count; ++i) {
-    LATHE_CHECK(runtime::run_call(*racer.kernel, lane.calls[lane.next], pool));
-    lane.next = (lane.next + 1) % lane.calls.size();
+    LATHE_CHECK(runtime::run_call(*racer.kernel, lane.calls[next], pool));
+    next = (next + 1) % lane.calls.size();
   }
   return {};
 }
@@ -129,6 +130,7 @@ Result<std::vector<TensorView>> RaceBuffers::views(size_t set,
 Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::ThreadPool& pool,
             const RaceOptions& options, const std::function<void(size_t)>& dropped) {
   std::vector<Lane> lanes(racers.size());
+  size_t next = 0;
   const auto begin = Clock::now();
   for (size_t i = 0; i < racers.size(); ++i) {
     for (size_t set = 0; set < buffers.sets(); ++set) {
@@ -140,7 +142,7 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::Thr
     // Repeats are doubled until a batch is long enough; this is the warm-up, too.
     for (double time = 0;; lanes[i].repeats *= 2) {
       const auto start = Clock::now();
-      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool, options.stand_in));
+      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, next, pool, options.stand_in));
       time = since(start);
       if (time >= options.batch_seconds) break;
     }
@@ -154,7 +156,7 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::Thr
       const size_t i = (k + static_cast<size_t>(round)) % racers.size();
       if (racers[i].dropped) continue;
       const auto start = Clock::now();
-      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, pool, options.stand_in));
+      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, next, pool, options.stand_in));
       racers[i].batches_ns.push_back(since(start) * 1e9 / static_cast<double>(lanes[i].repeats));
     }
     if (round + 1 < options.rounds_before_dropping) continue;
