@@ -16,7 +16,8 @@ Peers: PyTorch f32 and bf16 (F.linear), numpy's OpenBLAS, oneDNN and MKL with we
 beforehand, and ggml with weights of the same type, repacked where it can. f32 is compared with the fastest that
 multiplies f32 weights, f16 and bf16 with the fastest of all on a CPU's float types, block formats with ggml; i8
 has no peer here. `of f32`: our f32 kernel's time over this one's, both from the same rounds.
---json adds to the figures in the file, so that a sweep can be run in parts.
+--json adds to the figures in the file, so that a sweep can be run in parts; `--rows ""` runs nothing, for a picture
+of what is there.
 """
 
 import argparse
@@ -331,7 +332,7 @@ def main():
         library = lathe_c.Library(pathlib.Path(arguments.library), threads, target, arguments.store)
         backend = ggml_peer.Backend(threads) if ggml_peer else None
         with threadpoolctl.threadpool_limits(threads, user_api="blas"):
-            for rows in (int(text) for text in arguments.rows.split(",")):
+            for rows in (int(text) for text in arguments.rows.split(",") if text):
                 table = []
                 for shape in arguments.shapes.split(","):
                     n, k = (int(text) for text in shape.split("x"))
@@ -355,10 +356,15 @@ def main():
               f"{geometric_mean(chosen):.2f}x of the best peer over {len(chosen)} cases")
     if arguments.svg:
         threads = min(row["threads"] for row in figures)
-        chosen = [row for row in figures if row["threads"] == threads and row["isa"] == arguments.isa
-                  and row["speedup"]]
-        draw(arguments.svg, chosen, f"Lathe over its best peer, N x K, {threads} thread, "
-             f"{'AVX2 on every side' if target else 'widest ISA'}")
+        gains = {}
+        for row in figures:
+            if row["threads"] == threads and row["isa"] == arguments.isa and row["speedup"]:
+                gains.setdefault((row["weight"], row["rows"]), []).append(row["speedup"])
+        order = sorted(gains, key=lambda case: (list(BITS).index(case[0]), case[1]))
+        bars = [{"name": f"{kind}, {rows} row{'s' if rows > 1 else ''}", "speedup": geometric_mean(gains[kind, rows])}
+                for kind, rows in order]
+        draw(arguments.svg, bars, f"Lathe over its best peer, mean of the shapes, {threads} thread"
+             f"{'s' if threads > 1 else ''}, {'AVX2 on every side' if target else 'widest ISA'}")
 
 
 if __name__ == "__main__":
