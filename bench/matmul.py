@@ -68,9 +68,8 @@ class Roofs:
 
     def __init__(self, library):
         self._c = ctypes.CDLL(str(library.parent / "liblathe_bench_roofs.so"))
-        self._c.lathe_bench_roofs.restype = ctypes.c_bool
-        self._c.lathe_bench_roofs.argtypes = [
-            ctypes.c_char_p, ctypes.c_int32, ctypes.c_double, ctypes.c_void_p, ctypes.c_void_p]
+        self._c.lathe_bench_peak.restype = ctypes.c_double
+        self._c.lathe_bench_peak.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_double]
         self._c.lathe_bench_reader_open.restype = ctypes.c_void_p
         self._c.lathe_bench_reader_open.argtypes = [ctypes.c_char_p, ctypes.c_int32, ctypes.c_int64]
         self._c.lathe_bench_reader_read.restype = ctypes.c_int64
@@ -80,11 +79,10 @@ class Roofs:
 
     def peak(self, target, threads):
         """GFLOP/s right now."""
-        peak, rate = ctypes.c_double(), ctypes.c_double()
-        if not self._c.lathe_bench_roofs(target.encode(), threads, 0.3, ctypes.byref(peak),
-                                         ctypes.byref(rate)):
-            raise SystemExit("the roofs of this machine could not be measured")
-        return peak.value
+        peak = self._c.lathe_bench_peak(target.encode(), threads, 0.1)
+        if peak == 0:
+            raise SystemExit("the peak of this machine could not be measured")
+        return peak
 
     @contextlib.contextmanager
     def reader(self, target, threads, size):

@@ -150,6 +150,28 @@ Result<std::unique_ptr<MemoryReader>> MemoryReader::create(const runtime::Select
   return reader;
 }
 
+Result<double> measure_peak(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
+                            double seconds) {
+  const int threads = pool.threads();
+  std::vector<LoadedLoop> loops;
+  std::vector<Contender> peak;
+  for (int accumulators : {8, 10, 12, 16, 24}) {
+    if (accumulators + 2 > target.target.vector_registers) continue;
+    LATHE_TRY(LoadedLoop loop, load(target, fma_loop(target.target, accumulators)));
+    const KernelFunction function = loop.function;
+    loops.push_back(std::move(loop));
+    peak.push_back(
+        {2048.0 * accumulators * target.target.lanes * 2 * threads, [=, &pool](int64_t repeats) {
+           pool.parallel_for(threads, [=](int64_t, int) {
+             const uint64_t slots[] = {reinterpret_cast<uint64_t>(sink),
+                                       static_cast<uint64_t>(2048 * repeats)};
+             function(slots);
+           });
+         }});
+  }
+  return best_rate(peak, seconds) * 1e-9;
+}
+
 Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
                             const Footprint& footprint, double seconds) {
   const int threads = pool.threads();
@@ -164,20 +186,7 @@ Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::Thre
     pool.parallel_for(threads, [&](int64_t i, int) { body(i); });
   };
   Roofs roofs;
-  std::vector<Contender> peak;
-  for (int accumulators : {8, 10, 12, 16, 24}) {
-    if (accumulators + 2 > target.target.vector_registers) continue;
-    LATHE_TRY(const KernelFunction function, loop(fma_loop(target.target, accumulators)));
-    peak.push_back(
-        {2048.0 * accumulators * target.target.lanes * 2 * threads, [=](int64_t repeats) {
-           on_all([=](int64_t) {
-             const uint64_t slots[] = {reinterpret_cast<uint64_t>(sink),
-                                       static_cast<uint64_t>(2048 * repeats)};
-             function(slots);
-           });
-         }});
-  }
-  roofs.gflops = best_rate(peak, seconds * 0.25) * 1e-9;
+  LATHE_TRY(roofs.gflops, measure_peak(target, pool, seconds * 0.25));
 
   // Reading and copying have one footprint: a copy reads half of it and writes the other half.
   std::vector<Contender> readers;

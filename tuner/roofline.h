@@ -41,6 +41,10 @@ class MemoryReader {
   virtual void read(size_t way, int64_t part, int64_t parts, int64_t repeats = 1) = 0;
 };
 
+/// The peak alone: GFLOP/s of multiply-adds, measured for about `seconds`.
+Result<double> measure_peak(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
+                            double seconds);
+
 /// Measures for about `seconds`. Prefetching readers of 1, 2, 4 and 8 streams, and copies with and
 /// without streaming stores.
 Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
