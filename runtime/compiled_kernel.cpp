@@ -28,7 +28,7 @@ class FlatKernel : public codegen::LoadedKernel {
 
 Result<std::unique_ptr<codegen::LoadedKernel>> load_image(const codegen::KernelImage& image,
                                                           const codegen::Backend& backend) {
-  const support::IsaMask missing = image.required_isa.without(support::host().isa);
+  const support::IsaMask missing = image.required_isa.without(support::executable_isa());
   if (!missing.empty()) {
     return fail(ErrorCode::unsupported, "kernel '{}' uses {}, which this CPU ({}) does not have",
                 image.name, support::to_string(missing), support::host().name);

@@ -24,6 +24,9 @@ SIBLINGS = {
 # The backends are chosen by the executables: the layers between know only the interface in codegen/.
 SEES_NO_BACKEND = ["store", "runtime", "tuner"]
 
+# Headers that only tests include, and the folder they stand in.
+TESTS_ONLY = ["support/described_host.h"]
+
 # Third-party header (prefix) -> the folders that may include it.
 THIRD_PARTY = {
     "xbyak/": ["codegen/x86"],
@@ -107,6 +110,8 @@ def check_include(path, quote, name):
             return f'"{name}": public headers are included as <lathe/...>'
         if name.split("/")[0] not in LAYERS + TOP_LAYERS or "/" not in name:
             return f'"{name}": our headers are included by their path from the repository\'s root'
+        if name in TESTS_ONLY and folder_of(name) != folder and split(folder)[0] != "tests":
+            return f'"{name}" from {folder}/: only tests describe another machine'
         reason = include_rule(folder, folder_of(name))
         return f'"{name}" from {folder}/: {reason}' if reason else None
     if name.split("/")[0] in LAYERS + TOP_LAYERS and "/" in name:

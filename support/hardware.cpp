@@ -10,11 +10,13 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <string_view>
 #include <vector>
 
 #include "support/cpuid.h"
+#include "support/described_host.h"
 #include "support/topology.h"
 
 namespace lathe::support {
@@ -151,6 +153,13 @@ void take_cpu_counts(Hardware& h, const std::vector<int>& cpus) {
   }
 }
 
+const Hardware& detected_host() {
+  static const Hardware detected = detect_hardware();
+  return detected;
+}
+
+std::atomic<const Hardware*> described_host = nullptr;
+
 std::string mebibytes(std::int64_t bytes) {
   if (bytes <= 0) return "unknown";
   if (bytes % (1 << 20) == 0) return fmt::format("{} MiB", bytes >> 20);
@@ -180,12 +189,23 @@ Hardware detect_hardware() {
   return h;
 }
 
-const Hardware& host() {
-  static const Hardware detected = detect_hardware();
-  return detected;
+DescribedHost::DescribedHost(Hardware hardware) : hardware_(std::move(hardware)) {
+  described_host.store(&hardware_, std::memory_order_release);
 }
 
-std::int64_t available_memory() { return read_memory("").available; }
+DescribedHost::~DescribedHost() { described_host.store(nullptr, std::memory_order_release); }
+
+const Hardware& host() {
+  const Hardware* described = described_host.load(std::memory_order_acquire);
+  return described != nullptr ? *described : detected_host();
+}
+
+IsaMask executable_isa() { return host().isa & detected_host().isa; }
+
+std::int64_t available_memory() {
+  const Hardware* described = described_host.load(std::memory_order_acquire);
+  return described != nullptr ? described->available_memory_bytes : read_memory("").available;
+}
 
 std::string describe(const Hardware& h) {
   std::string text = fmt::format("{}\n", h.name);
@@ -216,9 +236,6 @@ std::string identity(const Hardware& h) {
                      h.line_bytes);
 }
 
-const std::string& host_identity() {
-  static const std::string text = identity(host());
-  return text;
-}
+std::string host_identity() { return identity(host()); }
 
 }  // namespace lathe::support

@@ -34,7 +34,7 @@ struct Hardware {
   int available_cores = 1;  ///< physical cores among them
   bool smt = false;         ///< more than one logical CPU per core
 
-  std::int64_t total_memory_bytes = 0;      ///< within the control group's limit
+  std::int64_t total_memory_bytes = 0;      ///< within the limits of control groups and process
   std::int64_t available_memory_bytes = 0;  ///< when it was detected; see available_memory()
   bool hypervisor = false;                  ///< a virtual machine: clocks and caches may mislead
 };
@@ -42,10 +42,15 @@ struct Hardware {
 /// This machine, detected on the first call and kept. Thread-safe.
 const Hardware& host();
 
+/// The extensions whose code may be run here: what every load of code is held against. The same as
+/// host().isa but where a test describes another machine.
+IsaMask executable_isa();
+
 /// Detects anew (host() is the one to use; this is for tests and `doctor`).
 Hardware detect_hardware();
 
-/// Bytes that can be allocated now without swapping, within control-group limits. Read afresh.
+/// Bytes that can be allocated now without swapping, within the limits of control groups and of the
+/// process (RLIMIT_AS, RLIMIT_DATA). Read afresh.
 std::int64_t available_memory();
 
 /// Several lines for a person: name, micro-architecture, extensions, caches, cores, memory.
@@ -57,6 +62,6 @@ std::string describe(const Hardware& hardware);
 std::string identity(const Hardware& hardware);
 
 /// identity(host()).
-const std::string& host_identity();
+std::string host_identity();
 
 }  // namespace lathe::support

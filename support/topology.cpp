@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <sched.h>
+#include <unistd.h>
 
 namespace lathe::support {
 namespace {
@@ -110,6 +111,28 @@ std::int64_t droppable_cache(const std::string& folder) {
     }
   }
   return bytes;
+}
+
+/// The process's soft limit on "Max address space" or the like; nullopt where unlimited or unknown.
+std::optional<std::int64_t> process_limit(const std::string& root, std::string_view name) {
+  std::ifstream file(root + "/proc/self/limits");
+  std::string line;
+  while (std::getline(file, line)) {
+    if (!line.starts_with(name)) continue;
+    const std::size_t value = line.find_first_not_of(' ', name.size());
+    if (value == std::string::npos) return std::nullopt;
+    return leading_number(std::string_view(line).substr(value));  // or "unlimited"
+  }
+  return std::nullopt;
+}
+
+/// Field `index` of /proc/self/statm, in bytes: 0 is the address space, 5 its data and stack.
+std::int64_t process_memory(const std::string& root, int index) {
+  std::ifstream file(root + "/proc/self/statm");
+  std::int64_t pages = 0;
+  for (int i = 0; i <= index; ++i)
+    if (!(file >> pages)) return 0;
+  return pages * ::sysconf(_SC_PAGESIZE);
 }
 
 std::string cpu_folder(const std::string& root, int cpu) {
@@ -232,6 +255,13 @@ MemoryFacts read_memory(const std::string& root) {
     memory.available =
         std::min(memory.available, std::clamp<std::int64_t>(*limit - used, 0, *limit));
   });
+  for (const auto& [name, field] : {std::pair{"Max address space ", 0}, {"Max data size ", 5}}) {
+    const auto limit = process_limit(root, name);
+    if (!limit || *limit <= 0 || *limit >= memory.total) continue;
+    memory.total = *limit;
+    memory.available =
+        std::min(memory.available, std::max<std::int64_t>(*limit - process_memory(root, field), 0));
+  }
   return memory;
 }
 

@@ -37,10 +37,11 @@ std::vector<int> allowed_cpus();
 /// the smallest over the group and its ancestors); nullopt where unlimited or unknown.
 std::optional<double> read_cpu_quota(const std::string& root);
 
-/// Memory in bytes.
+/// Memory in bytes. Limits are those of control groups and of the process: its address space
+/// (RLIMIT_AS) and its data (RLIMIT_DATA).
 struct MemoryFacts {
-  std::int64_t total = 0;      ///< the machine's, or the control group's limit where smaller
-  std::int64_t available = 0;  ///< free now without swapping, within that limit
+  std::int64_t total = 0;      ///< the machine's, or the smallest limit
+  std::int64_t available = 0;  ///< free now without swapping, within the limits
 };
 MemoryFacts read_memory(const std::string& root);
 

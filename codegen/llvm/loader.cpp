@@ -100,7 +100,7 @@ Status check(const KernelImage& image) {
     return fail(ErrorCode::unsupported,
                 "kernel image '{}': found code for {}, expected {} to run it here", image.name,
                 found, support::host().architecture);
-  const support::IsaMask missing = image.required_isa.without(support::host().isa);
+  const support::IsaMask missing = image.required_isa.without(support::executable_isa());
   if (!missing.empty())
     return fail(ErrorCode::unsupported,
                 "kernel image '{}' needs {}, which this CPU or its operating system lacks; compile "

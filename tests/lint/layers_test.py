@@ -56,6 +56,11 @@ class Includes(unittest.TestCase):
         self.assert_refused("runtime/library.cpp", '"codegen/x86/backend.h"', "only an executable")
         self.assert_refused("tuner/tuner.cpp", '"codegen/llvm/backend.h"', "only an executable")
 
+    def test_only_tests_describe_another_machine(self):
+        self.assert_refused("tuner/race.cpp", '"support/described_host.h"', "only tests describe")
+        self.assert_allowed("tests/tuner/race_test.cpp", '"support/described_host.h"')
+        self.assert_allowed("support/hardware.cpp", '"support/described_host.h"')
+
     def test_third_party_headers_have_one_home(self):
         homes = {
             "<xbyak/xbyak.h>": "codegen/x86/emitter.h",

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/temporary_folder.h"
 
@@ -118,6 +119,31 @@ TEST_F(Topology, MemoryWithinAGroupCountsDroppableCacheAsFree) {
   const MemoryFacts memory = read_memory(root());
   EXPECT_EQ(memory.total, 1000000000);
   EXPECT_EQ(memory.available, 600000000);
+}
+
+TEST_F(Topology, MemoryWithinTheProcessLimits) {
+  put("proc/meminfo", "MemTotal:       16000000 kB\nMemAvailable:    8000000 kB");
+  const auto limits = [&](const std::string& space, const std::string& data) {
+    put("proc/self/limits",
+        "Limit                     Soft Limit           Hard Limit           Units\n"
+        "Max data size             " +
+            data +
+            "            unlimited            bytes\n"
+            "Max address space         " +
+            space + "           unlimited            bytes\n");
+  };
+  put("proc/self/statm", "1000 500 100 10 0 700 0");
+  const int64_t page = ::sysconf(_SC_PAGESIZE);
+  limits("unlimited", "unlimited");
+  EXPECT_EQ(read_memory(root()).available, 8000000LL << 10);
+  limits("2000000000", "unlimited");
+  EXPECT_EQ(read_memory(root()).total, 2000000000);
+  EXPECT_EQ(read_memory(root()).available, 2000000000 - 1000 * page);
+  limits("2000000000", "1000000000");
+  EXPECT_EQ(read_memory(root()).available, 1000000000 - 700 * page);
+  limits("1000", "unlimited");
+  EXPECT_EQ(read_memory(root()).available, 0)
+      << "more in use than the limit, as a lowered one may have";
 }
 
 TEST_F(Topology, HiddenFilesGiveZero) {
