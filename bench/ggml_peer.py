@@ -43,7 +43,7 @@ class Backend:
 
     def product(self, kind, data, x, y):
         """A call of y = x * transpose(w), w repacked where ggml has a way to. `data`: the bytes of w [n, k],
-        which are copied; x [rows, k] and y [rows, n] are numpy arrays of f32, used where they lie."""
+        which are copied (to `call.weight`, an address and a size); x [rows, k] and y [rows, n] are numpy arrays of f32, used where they lie."""
         (rows, k), n = x.shape, y.shape[1]
         device = ggml.ggml_backend_reg_dev_get(ggml.ggml_backend_cpu_reg(), 0)
         usual = ggml.ggml_backend_get_default_buffer_type(self.handle)
@@ -72,6 +72,7 @@ class Backend:
                     raise RuntimeError("ggml refused the product")
 
             call.keep = (data, x, y)
+            call.weight = (base, size)
             weakref.finalize(call, self._free, buffer, keep, context)
             return call
         raise RuntimeError(f"ggml has no product with weights of {kind}")

@@ -65,6 +65,55 @@ def race(calls, seconds, least_batches=5, pause=0.0, awake=0.0, least_batch=1e-3
     return [statistics.median(batch) for batch in batches]
 
 
+def race_cold(contenders, seconds, make_cold, threads, least_batches=3):
+    """Medians of batches taken in turn, in ns a call. A batch is passes of calls, one on each of the contender's
+    copies, all of which `make_cold` has made cold before. Several threads have gone to sleep by then: the contender's
+    waker calls them back first, for long enough that the system has put them on cores of their own."""
+    least_batch, pause, awake = (2e-3, 0, 0) if threads == 1 else (10e-3, 0.01, 0.02)
+
+    def wake(one, duration):
+        end = time.perf_counter() + duration
+        while time.perf_counter() < end:
+            one.waker()
+
+    def batch(one):
+        total = calls = 0
+        time.sleep(pause)
+        while total < least_batch * 1e9:
+            make_cold(one.spans)
+            if one.waker:
+                wake(one, awake if calls == 0 else awake / 20)
+            begin = time.perf_counter_ns()
+            for call in one.calls:
+                call()
+            total += time.perf_counter_ns() - begin
+            calls += len(one.calls)
+        return total / calls
+
+    batches = [[] for _ in contenders]
+    end = time.perf_counter() + seconds
+    order = list(range(len(contenders)))
+    while time.perf_counter() < end or len(batches[0]) < least_batches:
+        for i in order:
+            batches[i].append(batch(contenders[i]))
+        order = order[1:] + order[:1]
+    return [statistics.median(batch) for batch in batches]
+
+
+def machine(isa):
+    """One line: the CPU, what every side is held to, and its caches."""
+    info = pathlib.Path("/proc/cpuinfo").read_text()
+    def field(name): return next((line.split(":", 1)[1].strip() for line in info.splitlines()
+                                  if line.startswith(name)), "unknown")
+    caches = {}
+    for index in sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        if (index / "type").read_text().strip() != "Instruction":
+            caches["L" + (index / "level").read_text().strip()] = (index / "size").read_text().strip()
+    held = "AVX2 on every side" if isa == "avx2" else "the widest ISA of each side"
+    return (f"{field('model name')}, family {field('cpu family')} model {field('model')}, {os.cpu_count()} CPUs, "
+            f"{held}, " + ", ".join(f"{level} {size}" for level, size in caches.items()))
+
+
 def geometric_mean(values):
     return math.exp(sum(map(math.log, values)) / len(values))
 

@@ -5,11 +5,10 @@
                        [--weights f32,bf16,f16,i8,q8_0,q4_0,q4_K] [--isa avx2|native] [--store FILE]
                        [--json FILE] [--svg FILE]
 
-y = x * transpose(w) at Qwen3-VL-2B's shapes, N x K, x in f32. Weights are cold on every side: calls go round as
-many copies as exceed four times the last cache. The multiply-add peak is measured in the same process before
-each shape; read bandwidth by calls that take their turn among the kernels', each of as many bytes as the weight
-has (a reader that had the machine for itself would find part of what it read before in the last cache). A
-kernel's bound is the longer of its flops at the one and its compulsory bytes at the other, the weight's counted
+y = x * transpose(w) at Qwen3-VL-2B's shapes, N x K, x in f32. Weights are cold on every side: before a
+pass of calls, each on a copy of its own, all that they will read is dropped from the caches (tuner/cold_caches.h).
+The multiply-add peak is measured in the same process before each shape; read bandwidth by calls that take their
+turn among the kernels', each of as many bytes as the weight has. A kernel's bound is the longer of its flops at the one and its compulsory bytes at the other, the weight's counted
 as stored (of block formats, as in a GGUF file).
 
 Peers: PyTorch f32 and bf16 (F.linear), numpy's OpenBLAS, oneDNN and MKL with weights that they packed
@@ -28,22 +27,28 @@ import json
 import math
 import pathlib
 
-from helpers import ROOT, draw, geometric_mean, race, restart_with_environment, time_call
+from helpers import ROOT, draw, geometric_mean, machine, race_cold, restart_with_environment, time_call
 
 SHAPES = ["4096x2048", "2048x2048", "12288x2048", "2048x6144",
           "3072x1024", "1024x1024", "4096x1024", "1024x4096"]
 
-# Threads that wake are put where the caller runs, and the system takes some milliseconds to move them to cores
-# of their own: short batches would show the speed of one core.
-SEVERAL_THREADS = {"pause": 0.01, "awake": 0.02, "least_batch": 0.02}
-ONE_THREAD = {"least_batch": 2e-3}
+PASS_BYTES = 8 << 20  # what the calls of one pass read at least, where memory allows it
 
 
 @dataclasses.dataclass
 class Contender:
     name: str
-    call: object
+    calls: list     # one for each copy of the weight
+    spans: list     # the (address, bytes) that these read
     result: object = None  # a function that gives the y of the last call, to be checked
+    waker: object = None   # a call on a copy that is not timed: brings sleeping threads back
+
+
+def contender(name, calls, spans, threads, result=None):
+    """With several threads the last copy only wakes them."""
+    if threads == 1:
+        return Contender(name, calls, spans, result)
+    return Contender(name, calls[:-1], spans[:-1], result, calls[-1])
 
 
 def parse_arguments():
@@ -64,7 +69,7 @@ def parse_arguments():
 
 
 class Roofs:
-    """How fast this machine multiplies and reads, by the loops of `lathe bench`."""
+    """How fast this machine multiplies and reads, by the loops of `lathe bench`, and what makes memory cold."""
 
     def __init__(self, library):
         self._c = ctypes.CDLL(str(library.parent / "liblathe_bench_roofs.so"))
@@ -75,7 +80,10 @@ class Roofs:
         self._c.lathe_bench_reader_read.restype = ctypes.c_int64
         self._c.lathe_bench_reader_read.argtypes = [
             ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_int64]
+        self._c.lathe_bench_make_cold.argtypes = [
+            ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64]
         self._c.lathe_bench_reader_close.argtypes = [ctypes.c_void_p]
+        self._c.lathe_bench_spare_memory.restype = ctypes.c_int64
 
     def peak(self, target, threads):
         """GFLOP/s right now."""
@@ -84,73 +92,82 @@ class Roofs:
             raise SystemExit("the peak of this machine could not be measured")
         return peak
 
+    def spare(self):
+        """Bytes that further copies of a weight may take."""
+        return self._c.lathe_bench_spare_memory()
+
     @contextlib.contextmanager
-    def reader(self, target, threads, size):
-        """A function from a number of parts to calls, for the race, that each read the next part of memory."""
-        reader = self._c.lathe_bench_reader_open(target.encode(), threads, size)
+    def reader(self, target, threads):
+        """(make_cold, ways): makes a list of (address, bytes) cold, or with none the reader's memory; and a function
+        from the bytes of a call to contenders that read as many in each of four ways."""
+        reader = self._c.lathe_bench_reader_open(target.encode(), threads, self.spare())
         if not reader:
             raise SystemExit("no memory to measure its bandwidth with")
         read = self._c.lathe_bench_reader_read
 
-        def ways(parts):
-            turn = Rotation(range(parts))
-            return [lambda way=way: read(reader, way, turn.next(), parts) for way in range(4)]
+        def make_cold(spans):
+            addresses = (ctypes.c_void_p * len(spans))(*(address for address, _ in spans))
+            sizes = (ctypes.c_int64 * len(spans))(*(size for _, size in spans))
+            self._c.lathe_bench_make_cold(reader, addresses, sizes, len(spans))
+
+        def ways(size):
+            parts = max(1, round(self.spare() / size))
+            timed = list(range(parts))[:max(1, PASS_BYTES // size)]
+            return [Contender(f"reading {size} bytes, way {way}",
+                              [lambda way=way, part=part: read(reader, way, part, parts) for part in timed], [],
+                              waker=(lambda way=way: read(reader, way, 0, 64)) if threads > 1 else None)
+                    for way in range(4)], read(reader, 0, 0, parts)
         try:
-            yield ways
+            yield make_cold, ways
         finally:
             self._c.lathe_bench_reader_close(reader)
 
 
-class Rotation:
-    """The copies of a weight, handed out in turn. Contenders that share copies share the turn."""
-
-    def __init__(self, items):
-        self._items = items
-        self._next = 0
-
-    def next(self):
-        self._next = (self._next + 1) % len(self._items)
-        return self._items[self._next]
-
-
-def last_cache_bytes():
-    sizes = pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")
-    return max((int(path.read_text().strip().rstrip("K")) * 1024 for path in sizes), default=32 << 20)
-
-
-def peers(torch, numpy, x, weights):
-    """Every peer of float weights that works here. `weights` are f32 copies, one of them used by each call in turn."""
+def peers(torch, numpy, x, weights, threads):
+    """Every peer of float weights that works here. `weights` are f32 copies, one of them used by each call."""
     linear = torch.nn.functional.linear
-    shared = Rotation([(w, w.numpy().T) for w in weights])
     state = {}
     found = []
 
-    def keep(name, compute):
-        def call():
-            state[name] = compute()
-        found.append(Contender(name, call, lambda: state[name]))
+    def keep(name, items, spans, compute):
+        def call_on(item):
+            def call():
+                state[name] = compute(item)
+            return call
+        found.append(contender(name, [call_on(item) for item in items], spans, threads, lambda: state[name]))
 
-    keep("torch f32", lambda: linear(x, shared.next()[0]))
+    def spans_of(tensors):
+        return [(tensor.data_ptr(), tensor.nbytes) for tensor in tensors]
+
+    keep("torch f32", weights, spans_of(weights), lambda w: linear(x, w))
     x16 = x.bfloat16()
-    bf16 = Rotation([w.bfloat16() for w in weights for _ in range(2)])
-    keep("torch bf16", lambda: linear(x16, bf16.next()))
+    bf16 = [w.bfloat16() for w in weights]
+    keep("torch bf16", bf16, spans_of(bf16), lambda w: linear(x16, w))
     rows, y = x.numpy(), numpy.zeros((x.shape[0], weights[0].shape[0]), numpy.float32)
-    keep("OpenBLAS", lambda: torch.from_numpy(numpy.matmul(rows, shared.next()[1], out=y)))
-    # Weights that the peer packed beforehand, as ours are.
+    keep("OpenBLAS", [w.numpy().T for w in weights], spans_of(weights),
+         lambda w: torch.from_numpy(numpy.matmul(rows, w, out=y)))
+    # Weights that the peer packed beforehand, as ours are. MKL keeps looking at the first, too.
     ops, count = torch.ops, x.shape[0]
     for name, prepare, run in [
             ("oneDNN", lambda w: ops.mkldnn._reorder_linear_weight(w, count),
-             lambda w, packed: ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "")),
+             lambda both: ops.mkldnn._linear_pointwise(x, both[1], None, "none", [], "")),
             ("MKL", lambda w: ops.mkl._mkl_reorder_linear_weight(w, count),
-             lambda w, packed: ops.mkl._mkl_linear(x, packed, w, None, count))]:
+             lambda both: ops.mkl._mkl_linear(x, both[1], both[0], None, count))]:
         try:
-            turn = Rotation([(w, prepare(w)) for w in weights])
-            run(*turn.next())
-        except (AttributeError, RuntimeError):
-            continue  # this PyTorch has no such library, or another interface to it
-        keep(name, lambda turn=turn, run=run: run(*turn.next()))
+            both = [(w, prepare(w)) for w in weights]
+            run(both[0])
+            spans = [(ops.mkldnn.data_ptr(packed), ops.mkldnn._nbytes(packed)) for _, packed in both]
+        except (AttributeError, RuntimeError) as error:
+            # This PyTorch has no such library, or another interface to it.
+            if name not in peers.missing:
+                print(f"no figures of {name}: {str(error).splitlines()[0]}")
+                peers.missing.add(name)
+            continue
+        keep(name, both, spans, run)
     return found
 
+
+peers.missing = set()
 
 # Bits a weight takes, of block formats with their scales; the elements of a block and how many f16 it begins with.
 BITS = {"f32": 32, "bf16": 16, "f16": 16, "i8": 8, "q8_0": 8.5, "q4_0": 4.5, "q4_K": 4.5}
@@ -175,7 +192,7 @@ def stored(torch, numpy, kind, weight):
     return blocks, torch.from_numpy(values)
 
 
-def lathe(torch, library, lathe_c, x, kind, data, shape, copies):
+def lathe(torch, library, lathe_c, x, kind, data, shape, copies, threads):
     """Our kernel on as many copies of a stored weight."""
     codes = {"f32": lathe_c.F32, "bf16": lathe_c.BF16, "f16": lathe_c.F16, "i8": lathe_c.F32,
              "q8_0": lathe_c.Q8_0, "q4_0": lathe_c.Q4_0, "q4_K": lathe_c.Q4_K}
@@ -184,31 +201,34 @@ def lathe(torch, library, lathe_c, x, kind, data, shape, copies):
     kernel = library.fetch(f"linear rows={x.shape[0]} {packed[0].parameters}")
     y = torch.zeros(x.shape[0], shape[0])
     def triple(tensor): return tensor.data_ptr(), lathe_c.F32, list(tensor.shape)
-    calls = Rotation([kernel.bind([triple(x), *weight.parts], [triple(y)]) for weight in packed])
-    contender = Contender(f"Lathe {kind}", lambda: calls.next()(), lambda: y)
-    contender.keep = packed
-    return contender, kernel
+    calls = [kernel.bind([triple(x), *weight.parts], [triple(y)]) for weight in packed]
+    ours = contender(f"Lathe {kind}", calls, [(weight.parts[0][0], weight.bytes) for weight in packed], threads,
+                     lambda: y)
+    ours.keep = packed
+    return ours, kernel
 
 
-def ggml_product(torch, backend, x, kind, data, shape, copies):
+def ggml_product(torch, backend, x, kind, data, shape, copies, threads):
     y = torch.zeros(x.shape[0], shape[0])
-    calls = Rotation([backend.product(kind, data, x.numpy(), y.numpy()) for _ in range(copies)])
-    return Contender(f"ggml {kind}", lambda: calls.next()(), lambda: y)
+    calls = [backend.product(kind, data, x.numpy(), y.numpy()) for _ in range(copies)]
+    return contender(f"ggml {kind}", calls, [call.weight for call in calls], threads, lambda: y)
 
 
-def check(contender, expected):
-    contender.call()
-    found = contender.result().float()
+def check(one, expected):
+    one.calls[0]()
+    found = one.result().float()
     error = ((found - expected).abs().max() / expected.abs().max()).item()
-    kind = contender.name.split()[-1]
+    kind = one.name.split()[-1]
     # ggml rounds x to the type of a 16-bit weight; with quantised weights both sides quantise x.
     limit = {"bf16": 2e-2, "f16": 2e-3}.get(kind, 3e-2 if BITS.get(kind, 32) < 16 else 2e-5)
     if not error <= limit:
-        raise SystemExit(f"{contender.name}: the results differ by {error:.3g}")
+        raise SystemExit(f"{one.name}: the results differ by {error:.3g}")
 
 
-def copies_of(kind, n, k):
-    return max(2, math.ceil(4 * last_cache_bytes() / (n * k * BITS[kind] / 8)))
+def copies_of(kind, n, k, threads, spare):
+    """As many as make a pass long, within the spare memory; and with several threads one to wake them."""
+    size = n * k * BITS[kind] / 8
+    return max(1, min(math.ceil(PASS_BYTES / size), 1 + int(spare / size))) + (threads > 1)
 
 
 def interleaved(first, second):
@@ -224,38 +244,38 @@ def measure(torch, numpy, arguments, library, backend, roofs, rows, n, k, thread
     x = torch.randn(rows, k)
     kinds = [kind for kind in arguments.weights.split(",") if k % BLOCKS.get(kind, (1,))[0] == 0]
     ours, kernels, ggmls = {}, {}, {}
+    spare = roofs.spare()
     for kind in kinds:
         data, values = stored(torch, numpy, kind, first)
         expected = torch.nn.functional.linear(x, values)
-        count = copies_of(kind, n, k)
-        ours[kind], kernels[kind] = lathe(torch, library, lathe_c, x, kind, data, (n, k), count)
+        count = copies_of(kind, n, k, threads, spare)
+        ours[kind], kernels[kind] = lathe(torch, library, lathe_c, x, kind, data, (n, k), count, threads)
         check(ours[kind], expected)
         if backend and kind != "i8":
-            ggmls[kind] = ggml_product(torch, backend, x, kind, data, (n, k), count)
+            ggmls[kind] = ggml_product(torch, backend, x, kind, data, (n, k), count, threads)
             check(ggmls[kind], expected)
     floats = [kind for kind in kinds if BITS[kind] >= 16]
-    others = peers(torch, numpy, x, [first.clone() for _ in range(copies_of("f32", n, k))]) if floats else []
+    copies = copies_of("f32", n, k, threads, spare)
+    others = peers(torch, numpy, x, [first.clone() for _ in range(copies)], threads) if floats else []
     expected = torch.nn.functional.linear(x, first)
-    for contender in others:
-        check(contender, expected)
+    for one in others:
+        check(one, expected)
     peak = roofs.peak(target, threads)
     # A peer far behind would take most of the time: its one call is figure enough.
-    times = {c.name: time_call(c.call, 1) for c in (*others, *ggmls.values())}
-    ahead = min((times[c.name] for c in others), default=math.inf)
-    racing = [*ours.values(), *ggmls.values(), *(c for c in others if times[c.name] < 3 * ahead)]
-    # Batches of several calls: what the contender before left in caches and TLBs is not this one's time.
-    with roofs.reader(target, threads, 4 * last_cache_bytes()) as ways:
-        reads = {kind: ways(copies_of(kind, n, k)) for kind in kinds}
-        # Reads stand between kernels, or each would find in the last cache what the one before it read.
-        readers = [call for kind in kinds for call in reads[kind]]
-        calls = interleaved(readers, [c.call for c in racing])
-        medians = dict(zip(calls, race(calls, arguments.seconds, least_batches=3,
-                                       **(SEVERAL_THREADS if threads > 1 else ONE_THREAD))))
-        rates = {kind: max(call() / medians[call] for call in reads[kind]) for kind in kinds}
-    times.update({c.name: medians[c.call] for c in racing})
+    times = {one.name: time_call(one.calls[0], 1) for one in (*others, *ggmls.values())}
+    ahead = min((times[one.name] for one in others), default=math.inf)
+    racing = [*ours.values(), *ggmls.values(), *(one for one in others if times[one.name] < 3 * ahead)]
+    with roofs.reader(target, threads) as (make_cold, ways):
+        reads = {kind: ways(int(n * k * BITS[kind] / 8)) for kind in kinds}
+        readers = [one for kind in kinds for one in reads[kind][0]]
+        order = interleaved(readers, racing)
+        medians = dict(zip((one.name for one in order),
+                           race_cold(order, arguments.seconds, make_cold, threads, least_batches=3)))
+        rates = {kind: max(size / medians[one.name] for one in found) for kind, (found, size) in reads.items()}
+    times.update({one.name: medians[one.name] for one in racing})
     figures = []
     for kind in kinds:
-        against = {c.name: times[c.name] for c in others} if kind in floats else {}
+        against = {one.name: times[one.name] for one in others} if kind in floats else {}
         if kind in ggmls:
             against["ggml"] = times[f"ggml {kind}"]
         # A product of f32 weights is compared with peers that multiply f32 weights, too.
@@ -322,6 +342,7 @@ def main():
     except ImportError:
         ggml_peer = None
         print("ggml-python is not installed: no figures of ggml")
+    print(machine(arguments.isa))
     print(f"torch {torch.__version__}, numpy {numpy.__version__}, {blas.get('internal_api', 'no BLAS')} "
           f"{blas.get('version', '')} ({blas.get('architecture', '')})")
     figures = []
@@ -345,7 +366,7 @@ def main():
         path = pathlib.Path(arguments.json)
         figures = merge(path, figures)
         path.write_text(json.dumps({"torch": torch.__version__, "numpy": numpy.__version__,
-                                    "cases": figures}, indent=1) + "\n")
+                                    "machine": machine(arguments.isa), "cases": figures}, indent=1) + "\n")
     many = [row for row in figures if row["rows"] >= 16 and row["speedup"]]
     for isa, threads, kind in sorted({(row["isa"], row["threads"], row["weight"]) for row in many}):
         chosen = [row["speedup"] for row in many

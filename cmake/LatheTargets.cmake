@@ -177,16 +177,21 @@ macro(lathe_check_arguments function)
   endif()
 endmacro()
 
+# What a user may have set for his own runs of the programs says nothing about the tests.
+set(lathe_no_settings_of_the_user LATHE_TARGET=unset: LATHE_THREADS=unset: LATHE_LOG=unset:
+  LATHE_PERF_MAP=unset: LATHE_GDB=unset: LC_ALL=set:C.UTF-8)
+
 macro(lathe_set_test_properties entry results)
   set(environment XDG_CACHE_HOME=${CMAKE_BINARY_DIR}/test-cache ${ARG_ENVIRONMENT})  # never the user's store
   if(NOT "${results}" STREQUAL "")
     list(APPEND environment "GTEST_OUTPUT=xml:${CMAKE_BINARY_DIR}/test-results/${results}.xml")
   endif()
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 600)
+    set(ARG_TIMEOUT 1500)  # only what hangs takes as long, however loaded the machine
   endif()
   set_tests_properties(${entry} PROPERTIES LABELS "${ARG_LABELS}" ENVIRONMENT "${environment}"
-    TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
+    ENVIRONMENT_MODIFICATION "${lathe_no_settings_of_the_user}")
 endmacro()
 
 macro(lathe_add_gtest_entries name program launcher)

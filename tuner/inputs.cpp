@@ -207,34 +207,50 @@ std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {
   return tables;
 }
 
+void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
+                          const std::vector<ir::Tensor>& inputs,
+                          const std::function<void(int64_t)>& visit) {
+  const int limit = kernel.operands[table].shape.front().variable;
+  for (size_t k = 0; k < inputs.size(); ++k)
+    for (int64_t i = 0; kernel.operands[k].index_limit == limit && i < inputs[k].elements(); ++i)
+      visit(static_cast<int64_t>(inputs[k].at(i)));
+}
+
+int64_t named_entries(const runtime::CompiledKernel& kernel, size_t table,
+                      const std::vector<ir::Tensor>& inputs) {
+  const int limit = kernel.operands[table].shape.front().variable;
+  int64_t named = 0;
+  for (size_t k = 0; k < inputs.size(); ++k)
+    if (kernel.operands[k].index_limit == limit) named += inputs[k].elements();
+  return named;
+}
+
 void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::Tensor>& inputs) {
   const std::vector<bool> tables = tables_of(kernel);
-  for (size_t first = 0; first < inputs.size(); ++first) {
-    if (!tables[first]) continue;
-    const int limit = kernel.operands[first].shape.front().variable;
-    std::set<int64_t> named;
-    const auto indices_of_table = [&](size_t k) { return kernel.operands[k].index_limit == limit; };
-    for (size_t k = 0; k < inputs.size(); ++k)
-      for (int64_t i = 0; indices_of_table(k) && i < inputs[k].elements(); ++i)
-        named.insert(static_cast<int64_t>(inputs[k].at(i)));
-    for (size_t k = 0; k < inputs.size(); ++k)
-      for (int64_t i = 0; indices_of_table(k) && i < inputs[k].elements(); ++i) {
-        const auto place = named.find(static_cast<int64_t>(inputs[k].at(i)));
-        inputs[k].set(i, static_cast<double>(std::distance(named.begin(), place)));
-      }
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      if (!tables[k] || kernel.operands[k].shape.front().variable != limit) continue;
-      std::vector<int64_t> shape = inputs[k].shape();
-      const int64_t bytes = inputs[k].bytes() / std::max<int64_t>(shape.front(), 1);
-      shape.front() = static_cast<int64_t>(named.size());
-      ir::Tensor part(inputs[k].type(), shape);
-      int64_t to = 0;
-      for (const int64_t entry : named)
-        std::memcpy(part.data() + bytes * to++, inputs[k].data() + bytes * entry,
-                    static_cast<size_t>(bytes));
-      inputs[k] = std::move(part);
+  const auto first = std::find(tables.begin(), tables.end(), true);
+  if (first == tables.end()) return;
+  // One kind of index a kernel.
+  const auto table = static_cast<size_t>(first - tables.begin());
+  const int limit = kernel.operands[table].shape.front().variable;
+  std::set<int64_t> named;
+  for_each_named_entry(kernel, table, inputs, [&](int64_t entry) { named.insert(entry); });
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    for (int64_t i = 0; kernel.operands[k].index_limit == limit && i < inputs[k].elements(); ++i) {
+      const auto place = named.find(static_cast<int64_t>(inputs[k].at(i)));
+      inputs[k].set(i, static_cast<double>(std::distance(named.begin(), place)));
     }
-    break;  // one kind of index a kernel
+  }
+  for (size_t k = 0; k < inputs.size(); ++k) {
+    if (!tables[k] || kernel.operands[k].shape.front().variable != limit) continue;
+    std::vector<int64_t> shape = inputs[k].shape();
+    const int64_t bytes = inputs[k].bytes() / std::max<int64_t>(shape.front(), 1);
+    shape.front() = static_cast<int64_t>(named.size());
+    ir::Tensor part(inputs[k].type(), shape);
+    int64_t to = 0;
+    for (const int64_t entry : named)
+      std::memcpy(part.data() + bytes * to++, inputs[k].data() + bytes * entry,
+                  static_cast<size_t>(bytes));
+    inputs[k] = std::move(part);
   }
 }
 
@@ -249,11 +265,7 @@ int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<i
       continue;
     }
     const int64_t entries = std::max<int64_t>(inputs[i].shape().front(), 1);
-    int64_t named = 0;
-    for (size_t k = 0; k < inputs.size(); ++k)
-      if (kernel.operands[k].index_limit == kernel.operands[i].shape.front().variable)
-        named += inputs[k].elements();
-    bytes += inputs[i].bytes() / entries * std::min(named, entries);
+    bytes += inputs[i].bytes() / entries * std::min(named_entries(kernel, i, inputs), entries);
   }
   return bytes;
 }

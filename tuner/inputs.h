@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include <lathe/tensor_view.h>
@@ -43,6 +44,14 @@ void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes
 
 /// For each input, whether it is a table: an index operand names the entries that a call reads.
 std::vector<bool> tables_of(const runtime::CompiledKernel& kernel);
+
+/// How many indices of the call name entries of the table that input `table` is.
+int64_t named_entries(const runtime::CompiledKernel& kernel, size_t table,
+                      const std::vector<ir::Tensor>& inputs);
+/// Calls `visit` with each of these indices, repeated ones too.
+void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
+                          const std::vector<ir::Tensor>& inputs,
+                          const std::function<void(int64_t)>& visit);
 
 /// Shrinks the tables among `inputs` to the entries that the index operands name, and renumbers
 /// these: the same call, without what it does not read.

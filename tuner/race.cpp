@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
-#include "support/hardware.h"
 #include "support/interrupt.h"
-#include "tuner/inputs.h"
 #include "tuner/statistics.h"
 
 namespace lathe::tuner {
@@ -14,167 +13,156 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint64_t kSeed = 1;
-constexpr int64_t kCacheMultiple = 4;
-constexpr int64_t kLeastColdBytes = int64_t{64} << 20;
+constexpr int kRoundsOfOne = 3;        ///< before a lone racer's time may be good enough
+constexpr double kGoodEnough = 0.004;  ///< relative standard error at which it is
 
-double since(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
+double system_clock_s() {
+  return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
 // A racer's calls, bound once: the checks of a launch are not part of what schedules differ in.
-struct Lane {
-  std::vector<runtime::BoundCall> calls;  ///< one a buffer set
-  int64_t repeats = 1;
+class Lane {
+ public:
+  Lane(const Racer& racer, const RaceBuffers& buffers, ColdCaches* caches,
+       runtime::ThreadPool& pool, const StandIn& stand_in, const std::function<double()>& now)
+      : racer_(racer),
+        buffers_(buffers),
+        caches_(caches),
+        pool_(pool),
+        stand_in_(stand_in),
+        now_(now) {}
+
+  Status bind() {
+    for (size_t set = 0; set < buffers_.sets(); ++set) {
+      LATHE_TRY(const auto views, buffers_.views(set, *racer_.kernel));
+      LATHE_TRY(runtime::BoundCall call,
+                runtime::bind_call(*racer_.kernel, views, pool_.threads()));
+      calls_.push_back(call);
+    }
+    return {};
+  }
+
+  // Finds how many calls last as long as a batch must; this is the warm-up, too. Returns the time
+  // of one call.
+  Result<double> calibrate(double batch_seconds) {
+    for (;;) {
+      LATHE_TRY(const double time, batch());
+      const double missing = batch_seconds * static_cast<double>(repeats_) / std::max(time, 1e-9);
+      if (time >= batch_seconds) return time / static_cast<double>(repeats_);
+      // The first calls are slower than the next: twice as many at least, a little more than asked.
+      repeats_ =
+          std::clamp(static_cast<int64_t>(std::ceil(missing * 1.1)), 2 * repeats_, 64 * repeats_);
+    }
+  }
+
+  // Seconds of one batch.
+  Result<double> batch() {
+    double seconds = 0;
+    const auto sets = static_cast<int64_t>(calls_.size());
+    const bool cold = caches_ != nullptr && !stand_in_;
+    const int64_t in_a_row = cold ? sets : repeats_;
+    for (int64_t done = 0; done < repeats_; done += in_a_row) {
+      const int64_t count = std::min(in_a_row, repeats_ - done);
+      if (cold) {
+        caches_->make_cold(buffers_.touched(static_cast<size_t>(count)), buffers_.written_share());
+      }
+      const double start = now_();
+      LATHE_CHECK(run(count));
+      seconds += now_() - start;
+    }
+    return seconds;
+  }
+
+  Result<double> call() {
+    LATHE_TRY(const double seconds, batch());
+    return seconds / static_cast<double>(repeats_);
+  }
+
+ private:
+  Status run(int64_t count) {
+    if (stand_in_) return stand_in_(racer_, count);
+    for (int64_t i = 0; i < count; ++i)
+      LATHE_CHECK(
+          runtime::run_call(*racer_.kernel, calls_[static_cast<size_t>(i) % calls_.size()], pool_));
+    return {};
+  }
+
+  const Racer& racer_;
+  const RaceBuffers& buffers_;
+  ColdCaches* caches_;
+  runtime::ThreadPool& pool_;
+  const StandIn& stand_in_;
+  const std::function<double()>& now_;
+  std::vector<runtime::BoundCall> calls_;  ///< one a buffer set
+  int64_t repeats_ = 1;
 };
 
-// `next`: the buffer set whose turn it is. All racers share it: one that began where another had
-// just been would find part of its operands in a cache.
-Status run(const Racer& racer, const Lane& lane, int64_t count, size_t& next,
-           runtime::ThreadPool& pool, const StandIn& stand_in) {
-  if (stand_in) return stand_in(racer, count);
-  for (int64_t i = 0; i < count; ++i) {
-    LATHE_CHECK(runtime::run_call(*racer.kernel, lane.calls[next], pool));
-    next = (next + 1) % lane.calls.size();
+// The racer still in with the least median.
+size_t leader_of(const std::vector<Racer>& racers) {
+  size_t leader = racers.size();
+  double best = 0;
+  for (size_t i = 0; i < racers.size(); ++i) {
+    if (racers[i].dropped) continue;
+    const double time = median(racers[i].batches_ns);
+    if (leader == racers.size() || time < best) leader = i, best = time;
   }
-  return {};
+  return leader;
+}
+
+// Whether more rounds would change nothing: every racer left ties with the leader or is known to be
+// slower; of a lone one, whether its time is known well enough.
+bool is_decided(const std::vector<Racer>& racers, size_t leader) {
+  if (racers.size() == 1) return relative_error(racers[leader].batches_ns) < kGoodEnough;
+  for (size_t i = 0; i < racers.size(); ++i) {
+    if (racers[i].dropped || i == leader) continue;
+    const bool known_slower =
+        racers[i].keep && clearly_slower(racers[i].batches_ns, racers[leader].batches_ns);
+    if (!known_slower && !tied(racers[i].batches_ns, racers[leader].batches_ns)) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
-Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
-                                        const compiler::Sizes& at, bool cold) {
-  RaceBuffers buffers;
-  buffers.at_ = at;
-  LATHE_CHECK(check_memory(kernel.problem, at));
-  LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at, InputKind::normal, kSeed));
-  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at));
-  const std::vector<bool> is_table = tables_of(kernel);
-  const int64_t available = support::available_memory() / 4;
-  const int64_t touched = std::max<int64_t>(bytes_touched(kernel, inputs, outputs), 1);
-  int64_t in_tables = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) in_tables += is_table[i] ? inputs[i].bytes() : 0;
-  size_t sets = 1;
-  int64_t wanted = 0;
-  if (cold) {
-    wanted = std::min(std::max(kCacheMultiple * support::host().l3_bytes, kLeastColdBytes),
-                      available - in_tables);
-    // One set that is twice as large as all need to be is cold each time it begins anew.
-    const int64_t least = touched >= 2 * wanted ? 1 : 2;
-    sets = static_cast<size_t>(std::clamp<int64_t>(wanted / touched + 1, least, 4096));
-  }
-  // Further copies repeat the first one's values: what counts is that they lie elsewhere, and
-  // drawing random numbers for hundreds of MiB would take longer than the race. Only indices are
-  // drawn anew, as all sets may share a table.
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!is_table[i]) continue;
-    const int64_t bytes = std::max<int64_t>(inputs[i].bytes(), 1);
-    const auto copies =
-        static_cast<size_t>(std::clamp<int64_t>(wanted / bytes, 1, static_cast<int64_t>(sets)));
-    auto& table = buffers.tables_.emplace_back();
-    table.push_back(std::move(inputs[i]));
-    table.resize(copies, table.front());
-  }
-  for (size_t set = 0; set < sets; ++set) {
-    if (set > 0) redraw_indices(kernel, at, kSeed + set, inputs);
-    std::vector<ir::Tensor> tensors;
-    std::vector<TensorView> views;
-    size_t table = 0;
-    const auto add = [&](ir::Tensor& tensor) {
-      views.emplace_back(tensor.data(), static_cast<DataType>(tensor.type()), tensor.shape().data(),
-                         tensor.rank());
-    };
-    tensors.reserve(inputs.size() + outputs.size());
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (is_table[i]) {
-        auto& copies = buffers.tables_[table++];
-        add(copies[set % copies.size()]);
-      } else {
-        add(tensors.emplace_back(inputs[i]));
-      }
-    }
-    for (const ir::Tensor& output : outputs) add(tensors.emplace_back(output));
-    buffers.views_.push_back(std::move(views));
-    buffers.tensors_.push_back(std::move(tensors));
-  }
-  return buffers;
-}
-
-Result<std::vector<TensorView>> RaceBuffers::views(size_t set,
-                                                   const runtime::CompiledKernel& kernel) const {
-  LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, at_));
-  const std::vector<TensorView>& own = views_[set];
-  if (shapes.size() != own.size()) {
-    return fail(ErrorCode::internal, "{}: {} operands, the buffers have {}", kernel.problem.line(),
-                shapes.size(), own.size());
-  }
-  const auto bytes = [](const TensorView& view) {
-    int64_t elements = 1;
-    for (int i = 0; i < view.rank; ++i) elements *= view.shape[i];
-    return ir::bytes_of(static_cast<ir::Type>(view.type), elements);
-  };
-  std::vector<TensorView> views;
-  for (size_t i = 0; i < shapes.size(); ++i) {
-    views.emplace_back(own[i].data, own[i].type, shapes[i].data(),
-                       static_cast<int>(shapes[i].size()));
-    const bool fits = static_cast<ir::Type>(own[i].type) == kernel.operands[i].type &&
-                      bytes(views.back()) <= bytes(own[i]);
-    if (!fits) {
-      return fail(ErrorCode::internal, "{}: its operand {} does not fit into the buffers' {} bytes",
-                  kernel.problem.line(), kernel.operands[i].name, bytes(own[i]));
-    }
-  }
-  return views;
-}
-
-Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, runtime::ThreadPool& pool,
-            const RaceOptions& options, const std::function<void(size_t)>& dropped) {
-  std::vector<Lane> lanes(racers.size());
-  size_t next = 0;
-  const auto begin = Clock::now();
+Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, ColdCaches* caches,
+            runtime::ThreadPool& pool, const RaceOptions& options,
+            const std::function<void(size_t)>& dropped) {
+  const std::function<double()> now = options.clock ? options.clock : system_clock_s;
+  const double begin = now();
+  std::vector<Lane> lanes;
+  std::vector<double> first(racers.size());
   for (size_t i = 0; i < racers.size(); ++i) {
-    for (size_t set = 0; set < buffers.sets(); ++set) {
-      LATHE_TRY(const auto views, buffers.views(set, *racers[i].kernel));
-      LATHE_TRY(runtime::BoundCall call,
-                runtime::bind_call(*racers[i].kernel, views, pool.threads()));
-      lanes[i].calls.push_back(call);
-    }
-    // Repeats are doubled until a batch is long enough; this is the warm-up, too.
-    for (double time = 0;; lanes[i].repeats *= 2) {
-      const auto start = Clock::now();
-      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, next, pool, options.stand_in));
-      time = since(start);
-      if (time >= options.batch_seconds) break;
-    }
+    lanes.emplace_back(racers[i], buffers, caches, pool, options.stand_in, now);
+    LATHE_CHECK(lanes[i].bind());
+    LATHE_TRY(first[i], lanes[i].calibrate(options.batch_seconds));
   }
-  size_t running = 0;
-  for (const Racer& racer : racers) running += racer.dropped ? 0 : 1;
+  const auto drop = [&](size_t i) {
+    racers[i].dropped = true;
+    dropped(i);
+  };
   for (int round = 0; round < options.max_rounds; ++round) {
-    const bool late = round >= options.min_rounds && since(begin) > options.seconds;
+    const bool late = round >= options.min_rounds && now() - begin > options.seconds;
     if (round > 0 && (late || support::interrupted())) break;
     for (size_t k = 0; k < racers.size(); ++k) {
       const size_t i = (k + static_cast<size_t>(round)) % racers.size();
       if (racers[i].dropped) continue;
-      const auto start = Clock::now();
-      LATHE_CHECK(run(racers[i], lanes[i], lanes[i].repeats, next, pool, options.stand_in));
-      racers[i].batches_ns.push_back(since(start) * 1e9 / static_cast<double>(lanes[i].repeats));
+      LATHE_TRY(const double seconds, lanes[i].call());
+      racers[i].batches_ns.push_back(seconds * 1e9);
     }
-    if (round + 1 < options.rounds_before_dropping) continue;
-    size_t leader = racers.size();
-    double best = 0;
-    for (size_t i = 0; i < racers.size(); ++i) {
-      if (racers[i].dropped) continue;
-      const double time = median(racers[i].batches_ns);
-      if (leader == racers.size() || time < best) leader = i, best = time;
-    }
+    const size_t leader = leader_of(racers);
     for (size_t i = 0; i < racers.size(); ++i) {
       if (racers[i].dropped || racers[i].keep || i == leader) continue;
-      if (!clearly_slower(racers[i].batches_ns, racers[leader].batches_ns)) continue;
-      racers[i].dropped = true;
-      --running;
-      dropped(i);
+      // The better of two looks, so that one disturbance does not decide.
+      const bool hopeless = round == 0 && std::min(first[i] * 1e9, racers[i].batches_ns[0]) >
+                                              kHopeless * racers[leader].batches_ns[0];
+      const bool slower = round + 1 >= options.rounds_before_dropping &&
+                          clearly_slower(racers[i].batches_ns, racers[leader].batches_ns);
+      if (hopeless || slower) drop(i);
     }
-    if (running <= 1 && racers.size() > 1 && options.stop_when_decided) break;
+    if (!options.stop_when_decided || round + 1 < std::max(options.min_rounds, kRoundsOfOne))
+      continue;
+    if (racers.size() > 1 && round + 1 < options.rounds_before_dropping) continue;
+    if (is_decided(racers, leader)) break;
   }
   return {};
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "runtime/compiled_kernel.h"
@@ -48,19 +49,23 @@ struct Contender {
   std::function<void(int64_t repeats)> run;
 };
 
-// The best rate of any contender, taken in turn until the time is up.
-double best_rate(const std::vector<Contender>& contenders, double seconds) {
+// The best rate of any contender, taken in turn until the time is up. With `before`, which makes
+// memory cold and is not timed, a batch is one run.
+double best_rate(const std::vector<Contender>& contenders, double seconds,
+                 const std::function<void()>& before = nullptr) {
   double best = 0;
   std::vector<int64_t> repeats;
   for (const Contender& contender : contenders) {
     int64_t count = 1;  // doubled until a batch is long enough; also the warm-up
-    while (seconds_of([&] { contender.run(count); }) < kBatchSeconds && count < (int64_t{1} << 40))
+    while (!before && seconds_of([&] { contender.run(count); }) < kBatchSeconds &&
+           count < (int64_t{1} << 40))
       count *= 2;
     repeats.push_back(count);
   }
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);
   do {
     for (size_t i = 0; i < contenders.size(); ++i) {
+      if (before) before();
       const double time = seconds_of([&] { contenders[i].run(repeats[i]); });
       best = std::max(best, contenders[i].amount * static_cast<double>(repeats[i]) / time);
     }
@@ -71,62 +76,89 @@ double best_rate(const std::vector<Contender>& contenders, double seconds) {
 // Working memory, touched by the thread that will use it.
 class Memory {
  public:
-  Memory(int threads, int64_t bytes_each) : bytes_each_(bytes_each) {
-    for (int i = 0; i < threads; ++i) {
-      blocks_.push_back(support::large_bytes(static_cast<size_t>(bytes_each)));
-      if (!blocks_.back()) throw std::bad_alloc();
+  static Result<Memory> create(runtime::ThreadPool& pool, int64_t bytes_each) {
+    Memory memory;
+    memory.bytes_each_ = bytes_each;
+    for (int i = 0; i < pool.threads(); ++i) {
+      memory.blocks_.push_back(support::large_bytes(static_cast<size_t>(bytes_each)));
+      if (!memory.blocks_.back()) {
+        return fail(ErrorCode::resource_exhausted, "no memory for {} MiB to measure bandwidth on",
+                    bytes_each * pool.threads() >> 20);
+      }
     }
-  }
-  std::byte* of(int64_t thread) { return blocks_[static_cast<size_t>(thread)].get(); }
-  void touch(runtime::ThreadPool& pool) {
-    pool.parallel_for(static_cast<int64_t>(blocks_.size()), [&](int64_t i, int) {
-      std::memset(of(i), 0, static_cast<size_t>(bytes_each_));
+    pool.parallel_for(pool.threads(), [&](int64_t i, int) {
+      std::memset(memory.of(i), 0, static_cast<size_t>(bytes_each));
     });
+    return memory;
+  }
+  int64_t bytes_each() const { return bytes_each_; }
+  std::byte* of(int64_t thread) { return blocks_[static_cast<size_t>(thread)].get(); }
+  // The first `bytes` of each thread's.
+  std::vector<ColdCaches::Bytes> spans(int64_t bytes) const {
+    std::vector<ColdCaches::Bytes> spans;
+    for (const support::LargeBytes& block : blocks_)
+      spans.emplace_back(block.get(), static_cast<size_t>(bytes));
+    return spans;
   }
 
  private:
-  int64_t bytes_each_;
+  int64_t bytes_each_ = 0;
   std::vector<support::LargeBytes> blocks_;
+};
+
+// The reading loops, of every number of streams.
+class ReadLoops {
+ public:
+  static Result<ReadLoops> create(const runtime::SelectedTarget& target) {
+    ReadLoops loops;
+    for (const int streams : MemoryReader::kStreams) {
+      LATHE_TRY(LoadedLoop loop, load(target, read_loop(target.target, streams)));
+      loops.loops_.push_back(std::move(loop));
+    }
+    return loops;
+  }
+
+  void read(size_t way, const std::byte* begin, int64_t bytes, int64_t repeats) const {
+    const auto stream = static_cast<uint64_t>(bytes / MemoryReader::kStreams[way]);
+    const uint64_t slots[] = {reinterpret_cast<uint64_t>(begin), reinterpret_cast<uint64_t>(sink),
+                              stream, stream};
+    for (int64_t r = 0; r < repeats; ++r) loops_[way].function(slots);
+  }
+
+ private:
+  std::vector<LoadedLoop> loops_;
 };
 
 class Reader final : public MemoryReader {
  public:
-  Reader(runtime::ThreadPool& pool, int64_t granule, int64_t bytes_each)
+  Reader(runtime::ThreadPool& pool, int64_t granule, Memory memory, ReadLoops loops)
       : pool_(pool),
         granule_(granule),
-        bytes_each_(bytes_each),
-        memory_(pool.threads(), bytes_each) {
-    memory_.touch(pool);
-  }
-
-  Status load_loops(const runtime::SelectedTarget& target) {
-    for (const int streams : kStreams) {
-      LATHE_TRY(LoadedLoop loop, load(target, read_loop(target.target, streams)));
-      loops_.push_back(std::move(loop));
-    }
-    return {};
-  }
+        memory_(std::move(memory)),
+        spans_(memory_.spans(memory_.bytes_each())),
+        loops_(std::move(loops)) {}
 
   int64_t part_bytes(int64_t parts) const override { return of_thread(parts) * pool_.threads(); }
 
   void read(size_t way, int64_t part, int64_t parts, int64_t repeats) override {
     const int64_t bytes = of_thread(parts);
     pool_.parallel_for(pool_.threads(), [&](int64_t i, int) {
-      const auto stream = static_cast<uint64_t>(bytes / kStreams[way]);
-      const std::byte* begin = memory_.of(i) + part * bytes;
-      const uint64_t slots[] = {reinterpret_cast<uint64_t>(begin), reinterpret_cast<uint64_t>(sink),
-                                stream, stream};
-      for (int64_t r = 0; r < repeats; ++r) loops_[way].function(slots);
+      loops_.read(way, memory_.of(i) + part * bytes, bytes, repeats);
     });
   }
 
+  std::span<const ColdCaches::Bytes> memory() const override { return spans_; }
+
  private:
-  int64_t of_thread(int64_t parts) const { return bytes_each_ / parts / granule_ * granule_; }
+  int64_t of_thread(int64_t parts) const {
+    return memory_.bytes_each() / parts / granule_ * granule_;
+  }
 
   runtime::ThreadPool& pool_;
-  int64_t granule_, bytes_each_;
+  int64_t granule_;
   Memory memory_;
-  std::vector<LoadedLoop> loops_;
+  std::vector<ColdCaches::Bytes> spans_;
+  ReadLoops loops_;
 };
 
 // What any number of streams share without a rest.
@@ -139,91 +171,153 @@ int64_t bytes_of_thread(const runtime::SelectedTarget& target, int64_t bytes, in
   return std::max<int64_t>(bytes / threads / granule, 1) * granule;
 }
 
+// The multiply-add loops, of several numbers of chains.
+class PeakLoops {
+ public:
+  static Result<PeakLoops> create(const runtime::SelectedTarget& target) {
+    PeakLoops peak;
+    for (const int accumulators : {8, 10, 12, 16, 24}) {
+      if (accumulators + 2 > target.target.vector_registers) continue;
+      LATHE_TRY(LoadedLoop loop, load(target, fma_loop(target.target, accumulators)));
+      peak.flops_.push_back(2048.0 * accumulators * target.target.lanes * 2);
+      peak.loops_.push_back(std::move(loop));
+    }
+    return peak;
+  }
+
+  double measure(runtime::ThreadPool& pool, double seconds) const {
+    const int threads = pool.threads();
+    std::vector<Contender> contenders;
+    for (size_t i = 0; i < loops_.size(); ++i) {
+      const KernelFunction function = loops_[i].function;
+      contenders.push_back({flops_[i] * threads, [function, threads, &pool](int64_t repeats) {
+                              pool.parallel_for(threads, [=](int64_t, int) {
+                                const uint64_t slots[] = {reinterpret_cast<uint64_t>(sink),
+                                                          static_cast<uint64_t>(2048 * repeats)};
+                                function(slots);
+                              });
+                            }});
+    }
+    return best_rate(contenders, seconds) * 1e-9;
+  }
+
+ private:
+  std::vector<LoadedLoop> loops_;
+  std::vector<double> flops_;  ///< of each, by one thread
+};
+
+class Meter final : public RoofMeter {
+ public:
+  Meter(const runtime::SelectedTarget& target, runtime::ThreadPool& pool, PeakLoops peak,
+        ReadLoops read, LoadedLoop copy, LoadedLoop stream)
+      : target_(target),
+        pool_(pool),
+        peak_(std::move(peak)),
+        read_(std::move(read)),
+        copy_(std::move(copy)),
+        stream_(std::move(stream)) {}
+
+  Result<Roofs> measure(const Footprint& footprint, ColdCaches* caches, double seconds) override {
+    // Reading and copying have one footprint: a copy reads half of it and writes the other half.
+    const int64_t each = bytes_of_thread(target_, footprint.bytes, pool_.threads());
+    if (!memory_ || memory_->bytes_each() < each) {
+      memory_.reset();
+      LATHE_TRY(Memory memory, Memory::create(pool_, each));
+      memory_.emplace(std::move(memory));
+    }
+    const std::vector<ColdCaches::Bytes> spans = memory_->spans(each);
+    const auto cold = [&](double written_share) -> std::function<void()> {
+      if (!footprint.cold || caches == nullptr) return nullptr;
+      return [&spans, caches, written_share] { caches->make_cold(spans, written_share); };
+    };
+    Roofs roofs;
+    roofs.gflops = peak_.measure(pool_, seconds * 0.25);
+    const double read = best_rate(readers(each), seconds * 0.35, cold(0));
+    const double copy = best_rate(copiers(each), seconds * 0.4, cold(0.5));
+    // Between all reading and half writing, time per byte is taken to be linear in the written
+    // share.
+    const double share = std::clamp(2 * footprint.written_share, 0.0, 1.0);
+    roofs.gbytes_per_s = 1e-9 / ((1 - share) / read + share / copy);
+    return roofs;
+  }
+
+ private:
+  std::vector<Contender> readers(int64_t each) {
+    std::vector<Contender> readers;
+    for (size_t way = 0; way < MemoryReader::kStreams.size(); ++way) {
+      readers.push_back(on_all(each, [this, way, each](std::byte* memory, int64_t repeats) {
+        read_.read(way, memory, each, repeats);
+      }));
+    }
+    return readers;
+  }
+
+  std::vector<Contender> copiers(int64_t each) {
+    const int64_t half = each / 2;
+    std::vector<Contender> copiers;
+    for (const KernelFunction function : {copy_.function, stream_.function}) {
+      copiers.push_back(on_all(each, [function, half](std::byte* memory, int64_t repeats) {
+        const uint64_t slots[] = {reinterpret_cast<uint64_t>(memory),
+                                  reinterpret_cast<uint64_t>(memory + half),
+                                  static_cast<uint64_t>(half)};
+        for (int64_t r = 0; r < repeats; ++r) function(slots);
+      }));
+    }
+    copiers.push_back(on_all(each, [half](std::byte* memory, int64_t repeats) {
+      for (int64_t r = 0; r < repeats; ++r)
+        std::memcpy(memory + half, memory, static_cast<size_t>(half));
+    }));
+    return copiers;
+  }
+
+  // All threads at once, each on its own memory.
+  template <typename Body>
+  Contender on_all(int64_t each, Body body) {
+    return {static_cast<double>(each) * pool_.threads(), [this, body](int64_t repeats) {
+              pool_.parallel_for(pool_.threads(),
+                                 [&](int64_t i, int) { body(memory_->of(i), repeats); });
+            }};
+  }
+
+  runtime::SelectedTarget target_;
+  runtime::ThreadPool& pool_;
+  PeakLoops peak_;
+  ReadLoops read_;
+  LoadedLoop copy_, stream_;
+  std::optional<Memory> memory_;
+};
+
+// Far more than the caches of one core hold; what other caches hold is evicted.
+constexpr int64_t kColdBytes = int64_t{64} << 20;
+
 }  // namespace
+
+Footprint Footprint::of_memory(double written_share) {
+  return {std::min(kColdBytes, spare_for_roofs()), written_share, true};
+}
 
 Result<std::unique_ptr<MemoryReader>> MemoryReader::create(const runtime::SelectedTarget& target,
                                                            runtime::ThreadPool& pool,
                                                            int64_t bytes) {
-  auto reader = std::make_unique<Reader>(pool, granule_of(target),
-                                         bytes_of_thread(target, bytes, pool.threads()));
-  LATHE_CHECK(reader->load_loops(target));
-  return reader;
+  LATHE_TRY(ReadLoops loops, ReadLoops::create(target));
+  LATHE_TRY(Memory memory, Memory::create(pool, bytes_of_thread(target, bytes, pool.threads())));
+  return std::make_unique<Reader>(pool, granule_of(target), std::move(memory), std::move(loops));
 }
 
 Result<double> measure_peak(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
                             double seconds) {
-  const int threads = pool.threads();
-  std::vector<LoadedLoop> loops;
-  std::vector<Contender> peak;
-  for (int accumulators : {8, 10, 12, 16, 24}) {
-    if (accumulators + 2 > target.target.vector_registers) continue;
-    LATHE_TRY(LoadedLoop loop, load(target, fma_loop(target.target, accumulators)));
-    const KernelFunction function = loop.function;
-    loops.push_back(std::move(loop));
-    peak.push_back(
-        {2048.0 * accumulators * target.target.lanes * 2 * threads, [=, &pool](int64_t repeats) {
-           pool.parallel_for(threads, [=](int64_t, int) {
-             const uint64_t slots[] = {reinterpret_cast<uint64_t>(sink),
-                                       static_cast<uint64_t>(2048 * repeats)};
-             function(slots);
-           });
-         }});
-  }
-  return best_rate(peak, seconds) * 1e-9;
+  LATHE_TRY(const PeakLoops peak, PeakLoops::create(target));
+  return peak.measure(pool, seconds);
 }
 
-Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
-                            const Footprint& footprint, double seconds) {
-  const int threads = pool.threads();
-  const int64_t each = bytes_of_thread(target, footprint.bytes, threads);
-  std::vector<LoadedLoop> loops;
-  const auto loop = [&](const ir::program::Program& program) -> Result<KernelFunction> {
-    LATHE_TRY(LoadedLoop loaded, load(target, program));
-    loops.push_back(std::move(loaded));
-    return loops.back().function;
-  };
-  const auto on_all = [&](const std::function<void(int64_t)>& body) {
-    pool.parallel_for(threads, [&](int64_t i, int) { body(i); });
-  };
-  Roofs roofs;
-  LATHE_TRY(roofs.gflops, measure_peak(target, pool, seconds * 0.25));
-
-  // Reading and copying have one footprint: a copy reads half of it and writes the other half.
-  std::vector<Contender> readers;
-  LATHE_TRY(auto reader, MemoryReader::create(target, pool, footprint.bytes));
-  for (size_t way = 0; way < MemoryReader::kStreams.size(); ++way)
-    readers.push_back({static_cast<double>(reader->part_bytes(1)),
-                       [&, way](int64_t repeats) { reader->read(way, 0, 1, repeats); }});
-  const double read = best_rate(readers, seconds * 0.35);
-  reader.reset();
-  Memory memory(threads, each + 4096);
-  memory.touch(pool);
-  std::vector<Contender> copiers;
-  const int64_t half = each / 2;
-  for (bool stream : {false, true}) {
-    LATHE_TRY(const KernelFunction function, loop(copy_loop(target.target, stream)));
-    copiers.push_back({static_cast<double>(each) * threads, [=, &memory](int64_t repeats) {
-                         on_all([=, &memory](int64_t i) {
-                           const uint64_t slots[] = {
-                               reinterpret_cast<uint64_t>(memory.of(i)),
-                               reinterpret_cast<uint64_t>(memory.of(i) + half),
-                               static_cast<uint64_t>(half)};
-                           for (int64_t r = 0; r < repeats; ++r) function(slots);
-                         });
-                       }});
-  }
-  copiers.push_back({static_cast<double>(each) * threads, [=, &memory](int64_t repeats) {
-                       on_all([=, &memory](int64_t i) {
-                         for (int64_t r = 0; r < repeats; ++r)
-                           std::memcpy(memory.of(i) + half, memory.of(i),
-                                       static_cast<size_t>(half));
-                       });
-                     }});
-  const double copy = best_rate(copiers, seconds * 0.4);
-  // Between all reading and half writing, time per byte is taken to be linear in the written share.
-  const double share = std::clamp(2 * footprint.written_share, 0.0, 1.0);
-  roofs.gbytes_per_s = 1e-9 / ((1 - share) / read + share / copy);
-  return roofs;
+Result<std::unique_ptr<RoofMeter>> RoofMeter::create(const runtime::SelectedTarget& target,
+                                                     runtime::ThreadPool& pool) {
+  LATHE_TRY(PeakLoops peak, PeakLoops::create(target));
+  LATHE_TRY(ReadLoops read, ReadLoops::create(target));
+  LATHE_TRY(LoadedLoop copy, load(target, copy_loop(target.target, false)));
+  LATHE_TRY(LoadedLoop stream, load(target, copy_loop(target.target, true)));
+  return std::make_unique<Meter>(target, pool, std::move(peak), std::move(read), std::move(copy),
+                                 std::move(stream));
 }
 
 }  // namespace lathe::tuner

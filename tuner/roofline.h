@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "runtime/target_selection.h"
 #include "runtime/thread_pool.h"
+#include "tuner/cold_caches.h"
 
 namespace lathe::tuner {
 
@@ -18,19 +20,22 @@ struct Roofs {
 
 /// What the bandwidth roof is measured over.
 struct Footprint {
-  int64_t bytes = 0;           ///< working set; far above the last cache: memory
+  int64_t bytes = 0;           ///< working set
   double written_share = 0.5;  ///< of the traffic
+  bool cold = false;  ///< made cold before each pass: the bandwidth of memory, whatever the
+                      ///< last cache holds; false: of the cache it fits
+  /// Memory, over as much as is needed to read at full speed and the spare memory allows.
+  static Footprint of_memory(double written_share);  ///< cold
 };
 
 /// Reads memory as fast as it can: programs that prefetch, of 1, 2, 4 and 8 streams a thread. For
-/// who times it between other calls; measure_roofs() takes the best of its readings in a row, part
-/// of which find in a cache what an earlier one left there.
+/// who times it between other calls.
 class MemoryReader {
  public:
   static constexpr std::array<int, 4> kStreams = {1, 2, 4, 8};
 
   /// Over about `bytes` of touched memory, shared out among the pool's threads. Both must outlive
-  /// it.
+  /// it. resource_exhausted where there is not so much memory.
   static Result<std::unique_ptr<MemoryReader>> create(const runtime::SelectedTarget& target,
                                                       runtime::ThreadPool& pool, int64_t bytes);
   virtual ~MemoryReader() = default;
@@ -39,15 +44,26 @@ class MemoryReader {
   virtual int64_t part_bytes(int64_t parts) const = 0;
   /// Reads one part, all threads at once, `repeats` times; `way`: of kStreams.
   virtual void read(size_t way, int64_t part, int64_t parts, int64_t repeats = 1) = 0;
+  /// Where it lies, to be made cold.
+  virtual std::span<const ColdCaches::Bytes> memory() const = 0;
 };
 
 /// The peak alone: GFLOP/s of multiply-adds, measured for about `seconds`.
 Result<double> measure_peak(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
                             double seconds);
 
-/// Measures for about `seconds`. Prefetching readers of 1, 2, 4 and 8 streams, and copies with and
-/// without streaming stores.
-Result<Roofs> measure_roofs(const runtime::SelectedTarget& target, runtime::ThreadPool& pool,
-                            const Footprint& footprint, double seconds);
+/// Measures roofs for one target and pool, which must outlive it; keeps loops and memory from one
+/// time to the next. Not thread-safe.
+class RoofMeter {
+ public:
+  static Result<std::unique_ptr<RoofMeter>> create(const runtime::SelectedTarget& target,
+                                                   runtime::ThreadPool& pool);
+  virtual ~RoofMeter() = default;
+
+  /// Measures for about `seconds`. Prefetching readers of 1, 2, 4 and 8 streams, and copies with
+  /// and without streaming stores. `caches`: for cold footprints. resource_exhausted where there is
+  /// not so much memory.
+  virtual Result<Roofs> measure(const Footprint& footprint, ColdCaches* caches, double seconds) = 0;
+};
 
 }  // namespace lathe::tuner

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 namespace lathe::tuner {
@@ -55,6 +56,28 @@ double confidence_faster(std::span<const double> a, std::span<const double> b) {
   }
   for (int k = wins; k <= n; ++k) p += probability[static_cast<size_t>(k)];
   return 1 - p + probability[static_cast<size_t>(wins)] / 2;
+}
+
+double relative_error(std::vector<double> samples) {
+  const double middle = median(samples);
+  if (samples.size() < 3 || middle <= 0) return std::numeric_limits<double>::infinity();
+  double sum = 0, most = 0;
+  for (const double sample : samples) {
+    const double deviation = std::fabs(sample - middle);
+    sum += deviation;
+    most = std::max(most, deviation);
+  }
+  auto count = static_cast<double>(samples.size());
+  if (samples.size() >= 5) sum -= most, count -= 1;
+  constexpr double kNormal = 1.2533;  // sqrt(pi / 2): standard over mean absolute deviation, and
+                                      // error of the median over that of the mean
+  return kNormal * kNormal * sum / count / middle / std::sqrt(static_cast<double>(samples.size()));
+}
+
+bool tied(std::span<const double> a, std::span<const double> b, double margin) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) ratios.push_back(a[i] / b[i]);
+  return std::fabs(median(ratios) - 1) + 2 * relative_error(ratios) < margin;
 }
 
 double confidence_smaller_sum(std::span<const WeightedPairs> tasks) {

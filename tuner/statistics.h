@@ -28,6 +28,19 @@ double confidence_faster(std::span<const double> a, std::span<const double> b);
 bool clearly_slower(std::span<const double> candidate, std::span<const double> leader,
                     double margin = 0.02, double certainty = 0.95);
 
+/// After its first batch: a candidate that takes so many times as long as the leader is not timed
+/// again. Disturbances of that size are rare, and a good schedule's neighbours get their turn.
+inline constexpr double kHopeless = 1.5;
+
+/// Standard error of the median of a series over the median, from the mean absolute deviation as
+/// for a normal distribution; of five samples and more the farthest does not count, for it may be a
+/// disturbance. Infinite for fewer than three samples.
+double relative_error(std::vector<double> samples);
+
+/// Whether more rounds can change nothing that matters between two candidates: the median of their
+/// paired ratios lies within `margin` of 1 by two standard errors.
+bool tied(std::span<const double> a, std::span<const double> b, double margin = 0.01);
+
 /// Two candidates' batches of one task, paired by round, and what a unit of its time counts in a
 /// sum.
 struct WeightedPairs {

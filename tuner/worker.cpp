@@ -32,6 +32,8 @@ class Worker {
         return try_run(job);
       } catch (const std::bad_alloc&) {
         buffers_.reset();
+        meter_.reset();
+        caches_.reset();
         return fail(ErrorCode::resource_exhausted, "{} at {}: out of memory",
                     job.candidates.front().problem, job.at);
       }
@@ -69,6 +71,8 @@ class Worker {
   // The threads and the buffers' place: those of the race before stay where all its problems do.
   Status begin(const Job& job) {
     if (!pool_ || pool_->threads() != job.threads) {
+      meter_.reset();
+      caches_.reset();
       LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(job.threads));
       pool_.emplace(std::move(pool));
     }
@@ -188,7 +192,8 @@ class Worker {
         return stand_in_(job, racer, repeats);
       };
     }
-    LATHE_CHECK(race(racers, *buffers_, *pool_, options, [&](size_t i) {
+    LATHE_TRY(ColdCaches * caches, caches_for(job));
+    LATHE_CHECK(race(racers, *buffers_, caches, *pool_, options, [&](size_t i) {
       report(i, store::TrialState::abandoned, "slower than the leader beyond doubt");
     }));
     for (size_t i = 0; i < racers.size(); ++i)
@@ -197,16 +202,30 @@ class Worker {
     return {};
   }
 
+  // nullptr where the job is timed with warm caches.
+  Result<ColdCaches*> caches_for(const Job& job) {
+    if (job.cache != "cold" || stand_in_) return nullptr;
+    if (!caches_) {
+      LATHE_TRY(ColdCaches caches, ColdCaches::create(*pool_));
+      caches_.emplace(std::move(caches));
+    }
+    return &*caches_;
+  }
+
   Status send_roofs(const Job& job, const runtime::SelectedTarget& target) {
     const compiler::Work work = problem_.family().work(problem_, at_);
     const double bytes = work.bytes_read + work.bytes_written;
-    const double last_cache = static_cast<double>(support::host().l3_bytes);
-    Footprint footprint;
+    const double written = bytes > 0 ? work.bytes_written / bytes : 0;
     // Cold: memory. Warm: what the kernel itself touches.
-    footprint.bytes =
-        static_cast<int64_t>(job.cache == "cold" ? std::max(4 * last_cache, 64e6) : bytes);
-    footprint.written_share = bytes > 0 ? work.bytes_written / bytes : 0;
-    LATHE_TRY(const Roofs roofs, measure_roofs(target, *pool_, footprint, kRoofSeconds));
+    const Footprint footprint = job.cache == "cold"
+                                    ? Footprint::of_memory(written)
+                                    : Footprint{static_cast<int64_t>(bytes), written, false};
+    LATHE_TRY(ColdCaches * caches, caches_for(job));
+    if (!meter_ || meter_target_ != job.target) {
+      LATHE_TRY(meter_, RoofMeter::create(target, *pool_));
+      meter_target_ = job.target;
+    }
+    LATHE_TRY(const Roofs roofs, meter_->measure(footprint, caches, kRoofSeconds));
     Event event;
     event.kind = "roofs";
     event.gflops = roofs.gflops;
@@ -238,6 +257,9 @@ class Worker {
   std::string buffers_key_;  ///< of the problems that the buffers are for
   std::optional<RaceBuffers> buffers_;
   std::optional<runtime::ThreadPool> pool_;
+  std::optional<ColdCaches> caches_;
+  std::unique_ptr<RoofMeter> meter_;
+  std::string meter_target_;
 };
 
 }  // namespace

@@ -6,7 +6,7 @@ import random
 import subprocess
 import unittest
 
-from tests.tools.programs import GRAPH, ProgramTest, read_npy, write_npy
+from tests.tools.programs import GRAPH, PATIENCE_S, ProgramTest, read_npy, write_npy
 
 PROBLEM = "rms_norm rows=8 width=72"
 BENCH_FIELDS = ("problem", "at", "cache", "target", "schedule", "threads", "median_ns", "min_ns", "gflops",
@@ -95,14 +95,14 @@ class Driver(ProgramTest):
     def test_bench_needs_no_store(self):
         file = self.write("file", "")
         out, err = self.start("--json", "bench", "--problem", PROBLEM, "--threads", "1", "--seconds", "0.05",
-                              XDG_CACHE_HOME=file).communicate(timeout=60)
+                              XDG_CACHE_HOME=file).communicate(timeout=PATIENCE_S)
         self.assertEqual(json.loads(out)["match"], "default")
         self.assertIn(file, err)
 
     def test_errors_go_to_standard_error_in_words(self):
         for arguments in (("check", self.path("missing.lir")), ("emit", "--problem", "rms_norm"), ("--wat",)):
             process = self.start(*arguments)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=PATIENCE_S)
             self.assertEqual((process.returncode, out), (2, ""), arguments)
             self.assertTrue(err.startswith("lathe: "), err)
             self.assertEqual(len(err.splitlines()), 1, err)

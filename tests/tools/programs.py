@@ -7,8 +7,10 @@ import subprocess
 import tempfile
 import unittest
 
-# How much longer than a release build this one takes: what must be done in a given time gets so much more.
-SLOWDOWN = float(os.environ.get("LATHE_TEST_SLOWDOWN", "1"))
+# Whether the programs are built with sanitizers, whose shadow memory no limit on address space leaves room for.
+SANITIZED = os.environ.get("LATHE_TEST_SANITIZED") == "1"
+# Long enough for any machine under any load; only a program that hangs comes near it.
+PATIENCE_S = 1200
 
 CONFIG = {
     "model_type": "qwen3_vl",
@@ -65,15 +67,17 @@ class ProgramTest(unittest.TestCase):
             file.write(text)
         return self.path(name)
 
-    def start(self, *arguments, **environment):
-        settings = {**os.environ, "XDG_CACHE_HOME": self.path("cache"), **environment}
-        return subprocess.Popen([self.program, *arguments], stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True, env=settings)
+    def start(self, *arguments, before=None, **environment):
+        """`before` runs in the child, before the program. The user's own settings of Lathe do not count."""
+        settings = {name: value for name, value in os.environ.items() if not name.startswith("LATHE_")}
+        settings.update({"XDG_CACHE_HOME": self.path("cache"), **environment})
+        return subprocess.Popen([self.program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                encoding="utf-8", env=settings, preexec_fn=before)
 
-    def run_json(self, *arguments, status=0, **environment):
+    def run_json(self, *arguments, status=0, before=None, **environment):
         """The document printed; fails unless the program exits with `status`."""
-        process = self.start("--json", *arguments, **environment)
-        out, err = process.communicate(timeout=120)
+        process = self.start("--json", *arguments, before=before, **environment)
+        out, err = process.communicate(timeout=PATIENCE_S)
         self.assertEqual(process.returncode, status, f"{arguments}\n{out}\n{err}")
         return json.loads(out)
 

@@ -1,6 +1,7 @@
 // The noise policy on made-up samples whose truth is known.
 #include "tuner/statistics.h"
 
+#include <cmath>
 #include <random>
 
 #include <gtest/gtest.h>
@@ -73,6 +74,30 @@ TEST(Statistics, SlowerByLessThanTheMarginStays) {
   EXPECT_FALSE(clearly_slower(close, leader));
   EXPECT_TRUE(clearly_slower(far, leader));
   EXPECT_FALSE(clearly_slower(leader, far));
+}
+
+TEST(Statistics, TheErrorOfAMedianFollowsTheNoise) {
+  EXPECT_TRUE(std::isinf(relative_error({100, 100})));
+  EXPECT_EQ(relative_error({100, 100, 100}), 0);
+  EXPECT_GT(relative_error({90, 110, 90}), 0.03);
+  EXPECT_EQ(relative_error({100, 100, 100, 100, 900}), 0) << "one disturbance in five";
+  std::vector<double> few, many;
+  for (int i = 0; i < 40; ++i) (i < 10 ? few : many).push_back(100 + (i * 7) % 5);
+  EXPECT_LT(relative_error(many), relative_error(few));
+}
+
+TEST(Statistics, ATieIsWithinAPercentBeyondDoubt) {
+  const std::vector<double> even(5, 100), near(5, 100.5), apart(5, 102);
+  EXPECT_TRUE(tied(even, near));
+  EXPECT_TRUE(tied(near, even));
+  EXPECT_FALSE(tied(even, apart));
+  EXPECT_FALSE(tied(std::vector<double>{100, 100}, std::vector<double>{100, 100})) << "too few";
+  int ties = 0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const Rounds rounds = noisy(103, 100, 15, seed);
+    ties += tied(rounds.a, rounds.b) ? 1 : 0;
+  }
+  EXPECT_LE(ties, 2);
 }
 
 // A task of many rounds, slow by a tenth, and one of few that makes up for it twice over.

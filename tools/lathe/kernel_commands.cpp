@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <optional>
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
@@ -194,17 +195,22 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   race_options.seconds = options.seconds;
   race_options.max_rounds = 1 << 20;
   race_options.stop_when_decided = false;
-  LATHE_CHECK(tuner::race(racers, buffers, pool, race_options, [](size_t) {}));
+  std::optional<tuner::ColdCaches> caches;
+  if (options.cache == "cold") {
+    LATHE_TRY(caches, tuner::ColdCaches::create(pool));
+  }
+  tuner::ColdCaches* cold = caches ? &*caches : nullptr;
+  LATHE_CHECK(tuner::race(racers, buffers, cold, pool, race_options, [](size_t) {}));
 
   const compiler::Work work = problem.family().work(problem, at);
   const double bytes = work.bytes_read + work.bytes_written;
-  tuner::Footprint footprint;
-  const double last_cache = static_cast<double>(support::host().l3_bytes);
-  footprint.bytes =
-      static_cast<int64_t>(options.cache == "cold" ? std::max(4 * last_cache, 64e6) : bytes);
-  footprint.written_share = bytes > 0 ? work.bytes_written / bytes : 0;
+  const double written = bytes > 0 ? work.bytes_written / bytes : 0;
+  const auto footprint = options.cache == "cold"
+                             ? tuner::Footprint::of_memory(written)
+                             : tuner::Footprint{static_cast<int64_t>(bytes), written, false};
+  LATHE_TRY(const auto meter, tuner::RoofMeter::create(selected, pool));
   LATHE_TRY(const tuner::Roofs roofs,
-            tuner::measure_roofs(selected, pool, footprint, std::min(options.seconds, 1.0)));
+            meter->measure(footprint, cold, std::min(options.seconds, 1.0)));
   const auto& batches = racers[0].batches_ns;
   const double median_ns = tuner::median(batches);
   const double gflops = work.flops / median_ns, rate = bytes / median_ns;

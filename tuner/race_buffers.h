@@ -1,0 +1,52 @@
+// Sets of operands to time with.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "ir/tensor.h"
+#include "runtime/compiled_kernel.h"
+#include "runtime/launch.h"
+#include "tuner/cold_caches.h"
+
+namespace lathe::tuner {
+
+/// One or several sets of a kernel's operands. Several calls in a row are one pass, each on a set
+/// of its own; cold ones have as many sets as make a pass long against a wake-up.
+class RaceBuffers {
+ public:
+  /// resource_exhausted where one set exceeds what check_memory() allows.
+  static Result<RaceBuffers> create(const runtime::CompiledKernel& kernel,
+                                    const compiler::Sizes& at, bool cold);
+  /// The same with so many sets: for who compares ways of making operands cold.
+  static Result<RaceBuffers> create(const runtime::CompiledKernel& kernel,
+                                    const compiler::Sizes& at, bool cold, size_t sets);
+
+  bool cold() const { return cold_; }
+  size_t sets() const { return views_.size(); }
+  const std::vector<TensorView>& views(size_t set) const { return views_[set]; }
+  /// The set as operands of another kernel of the same product, whose weight is packed otherwise:
+  /// its values are random in any order. internal where an operand needs more memory than it has.
+  Result<std::vector<TensorView>> views(size_t set, const runtime::CompiledKernel& kernel) const;
+
+  /// What calls on the first `sets` sets touch: operands, and of tables the entries named.
+  std::span<const ColdCaches::Bytes> touched(size_t sets) const;
+  /// The share of it that calls write.
+  double written_share() const { return written_share_; }
+
+ private:
+  Status add_set(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,
+                 const std::vector<ir::Tensor>& outputs, const std::vector<bool>& is_table);
+
+  compiler::Sizes at_;
+  bool cold_ = false;
+  std::vector<ir::Tensor> tables_;                ///< shared by all sets
+  std::vector<std::vector<ir::Tensor>> tensors_;  ///< of each set, without tables
+  std::vector<std::vector<TensorView>> views_;
+  std::vector<ColdCaches::Bytes> touched_;  ///< set after set
+  std::vector<size_t> ends_;                ///< of each set's among them
+  double written_share_ = 0;
+};
+
+}  // namespace lathe::tuner
