@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "compiler/family.h"
 #include "runtime/launch.h"
@@ -93,15 +94,6 @@ ir::Tensor take(const ir::Tensor& tensor, size_t axis, int64_t factor,
   return part;
 }
 
-// The rows `chosen` of the dimension named rows.
-ir::Tensor take_rows(const ir::Tensor& tensor, const runtime::OperandRule& rule,
-                     const std::vector<int64_t>& chosen) {
-  size_t axis = 0;
-  while (axis < rule.shape.size() && rule.shape[axis].symbol != "rows") ++axis;
-  if (axis == rule.shape.size()) return tensor;
-  return take(tensor, axis, rule.shape[axis].factor, chosen);
-}
-
 // Whether the kernel takes the operand's rows at any distance.
 bool is_strided(const runtime::OperandRule& rule) {
   return std::any_of(rule.stride_variables.begin(), rule.stride_variables.end(),
@@ -148,8 +140,8 @@ Comparison compare(const std::string& operand, const ir::Tensor& found,
   return result;
 }
 
-Checker::Checker(compiler::Problem problem, compiler::Sizes at)
-    : problem_(std::move(problem)), at_(std::move(at)) {}
+Checker::Checker(compiler::Problem problem, compiler::Sizes at, SharedInputs& shared)
+    : problem_(std::move(problem)), at_(std::move(at)), shared_(shared) {}
 
 namespace {
 
@@ -204,24 +196,33 @@ Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& ke
   return result;
 }
 
-Result<ir::Tensor> Checker::chosen(const ir::Tensor& tensor, const runtime::CompiledKernel& kernel,
-                                   size_t operand) const {
-  ir::Tensor part = take_rows(tensor, kernel.operands[operand], chosen_rows_);
+ir::Tensor Checker::chosen(const ir::Tensor& tensor, const runtime::CompiledKernel& kernel,
+                           size_t operand) const {
+  const runtime::OperandRule& rule = kernel.operands[operand];
+  std::optional<ir::Tensor> part;  // without a cut, a copy: large operands are cut
+  const auto cut = [&](size_t axis, int64_t factor, const std::vector<int64_t>& indices) {
+    part = take(part ? *part : tensor, axis, factor, indices);
+  };
+  for (size_t axis = 0; axis < rule.shape.size(); ++axis) {
+    if (rule.shape[axis].symbol != "rows") continue;
+    cut(axis, rule.shape[axis].factor, chosen_rows_);
+    break;
+  }
   for (const compiler::Sample::Take& columns : chosen_columns_) {
     if (columns.operand != static_cast<int>(operand)) continue;
     // Of a row of blocks whole ones are chosen: one is named by each of its elements.
-    const bool last = columns.axis + 1 == part.rank();
-    const int64_t block = last ? ir::info(part.type()).block_elements : 1;
+    const bool last = columns.axis + 1 == tensor.rank();
+    const int64_t block = last ? ir::info(tensor.type()).block_elements : 1;
     std::vector<int64_t> indices;
     for (const int64_t index : columns.indices)
       if (index % block == 0) indices.push_back(index / block);
-    part = take(part, static_cast<size_t>(columns.axis), block, indices);
+    cut(static_cast<size_t>(columns.axis), block, indices);
   }
-  return part;
+  return part ? std::move(*part) : tensor;
 }
 
 Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
-  if (!true_size_.inputs.empty()) return {};
+  if (true_inputs_) return {};
   const int64_t rows = at_.count("rows") != 0 ? at_.find("rows")->second : 1;
   for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i)
     chosen_rows_.push_back(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
@@ -231,15 +232,15 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
     sampled = std::move(sample.problem);
     chosen_columns_ = std::move(sample.takes);
   }
-  LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at_, InputKind::normal, kSeed));
+  LATHE_TRY(const SharedInputs::Inputs inputs, shared_.of(kernel, at_));
+  // Of tables only the entries named are taken: the oracle would make doubles of all.
+  const std::vector<bool> is_table = tables_of(kernel);
   std::vector<ir::Tensor> part;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    LATHE_TRY(ir::Tensor taken, chosen(inputs[i], kernel, i));
-    part.push_back(std::move(taken));
-  }
-  keep_named_entries(kernel, part);  // the oracle would make doubles of the others, too
-  LATHE_TRY(true_size_.expected, oracle(sampled, part));
-  true_size_.inputs = std::move(inputs);
+  for (size_t i = 0; i < inputs->size(); ++i)
+    part.push_back(is_table[i] ? ir::Tensor() : chosen((*inputs)[i], kernel, i));
+  keep_named_entries(kernel, *inputs, part);
+  LATHE_TRY(true_expected_, oracle(sampled, part));
+  true_inputs_ = inputs;
   return {};
 }
 
@@ -276,16 +277,12 @@ Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t p
 
 Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
                                 runtime::ThreadPool& pool) const {
-  auto& inputs =
-      const_cast<std::vector<ir::Tensor>&>(true_size_.inputs);  // views are untyped in const
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at_));
-  LATHE_CHECK(runtime::launch(kernel, views_of(inputs, outputs), pool));
+  LATHE_CHECK(runtime::launch(kernel, views_of(*true_inputs_, outputs), pool));
   std::vector<ir::Tensor> found;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    LATHE_TRY(ir::Tensor part, chosen(outputs[i], kernel, inputs.size() + i));
-    found.push_back(std::move(part));
-  }
-  return compare_all(kernel, found, true_size_.expected, "true size, chosen outputs");
+  for (size_t i = 0; i < outputs.size(); ++i)
+    found.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));
+  return compare_all(kernel, found, true_expected_, "true size, chosen outputs");
 }
 
 Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
@@ -301,7 +298,7 @@ Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
   }
   LATHE_CHECK(check_true_size(kernel, pool));
   int64_t outputs = 0;
-  for (const auto& expected : true_size_.expected)
+  for (const auto& expected : true_expected_)
     outputs += static_cast<int64_t>(expected.values.size());
   return fmt::format(
       "interpreted and compared with the oracle at {}{} ({}; padded rows), and at {} on {} outputs "

@@ -31,8 +31,8 @@ Comparison compare(const std::string& operand, const ir::Tensor& found,
 /// The oracle's answers for one problem, made once and held against every candidate.
 class Checker {
  public:
-  /// `at`: the true sizes.
-  Checker(compiler::Problem problem, compiler::Sizes at);
+  /// `at`: the true sizes, whose inputs are `shared`.
+  Checker(compiler::Problem problem, compiler::Sizes at, SharedInputs& shared);
 
   /// Before anything native runs: interprets the plan on the small shape (of the family's miniature
   /// where the problem is too large to interpret), with bounds checks and the proof that threads
@@ -50,7 +50,7 @@ class Checker {
   struct Case {
     InputKind kind = InputKind::normal;
     std::vector<ir::Tensor> inputs;
-    std::vector<ir::graph::DoubleTensor> expected;  ///< at true size: of the chosen rows only
+    std::vector<ir::graph::DoubleTensor> expected;
   };
   /// What is checked in full.
   struct Small {
@@ -70,13 +70,15 @@ class Checker {
                      runtime::ThreadPool& pool) const;
   Status check_true_size(const runtime::CompiledKernel& kernel, runtime::ThreadPool& pool) const;
   /// The part of an operand of the true size that the oracle computes.
-  Result<ir::Tensor> chosen(const ir::Tensor& tensor, const runtime::CompiledKernel& kernel,
-                            size_t operand) const;
+  ir::Tensor chosen(const ir::Tensor& tensor, const runtime::CompiledKernel& kernel,
+                    size_t operand) const;
 
   compiler::Problem problem_;
   compiler::Sizes at_;
   std::map<std::string, Small> small_;  ///< by problem line and sizes; made at the first check
-  Case true_size_;
+  SharedInputs& shared_;
+  SharedInputs::Inputs true_inputs_;
+  std::vector<ir::graph::DoubleTensor> true_expected_;  ///< of the chosen rows and columns
   std::vector<int64_t> chosen_rows_;
   std::vector<compiler::Sample::Take> chosen_columns_;
 };

@@ -40,6 +40,8 @@ double special_value(uint64_t choice) {
   return values[choice % std::size(values)];
 }
 
+constexpr uint64_t kSharedSeed = 20240607;
+
 // Large tensors repeat their first kPeriod elements: a prime, so that no two rows are alike.
 constexpr int64_t kPeriod = 65537;
 
@@ -163,6 +165,26 @@ Result<std::vector<std::vector<int64_t>>> operand_shapes(
   return shapes;
 }
 
+namespace {
+
+void fill_operand(const runtime::CompiledKernel& kernel, const runtime::OperandRule& rule,
+                  const compiler::Sizes& sizes, InputKind kind, Random& random,
+                  ir::Tensor& tensor) {
+  if (rule.index_limit >= 0) {
+    draw_indices(kernel, rule, sizes, random, tensor);
+  } else if (ir::info(rule.type).block_elements > 1) {
+    ir::Tensor values(ir::Type::f32, tensor.shape());
+    fill(values, kind, is_weight(rule), random);
+    ir::quantize(rule.type, values.as<float>(), tensor.data());
+  } else if (!ir::info(rule.type).is_float) {
+    draw_codes(tensor, random);
+  } else {
+    fill(tensor, kind, is_weight(rule), random);
+  }
+}
+
+}  // namespace
+
 Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kernel,
                                             const compiler::Sizes& sizes, InputKind kind,
                                             uint64_t seed) {
@@ -171,21 +193,44 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
   Random random(seed);
   for (int i = 0; i < kernel.inputs; ++i) {
     const runtime::OperandRule& rule = kernel.operands[static_cast<size_t>(i)];
-    ir::Tensor tensor(rule.type, shapes[static_cast<size_t>(i)]);
-    if (rule.index_limit >= 0) {
-      draw_indices(kernel, rule, sizes, random, tensor);
-    } else if (ir::info(rule.type).block_elements > 1) {
-      ir::Tensor values(ir::Type::f32, shapes[static_cast<size_t>(i)]);
-      fill(values, kind, is_weight(rule), random);
-      ir::quantize(rule.type, values.as<float>(), tensor.data());
-    } else if (!ir::info(rule.type).is_float) {
-      draw_codes(tensor, random);
-    } else {
-      fill(tensor, kind, is_weight(rule), random);
-    }
-    inputs.push_back(std::move(tensor));
+    inputs.emplace_back(rule.type, shapes[static_cast<size_t>(i)]);
+    fill_operand(kernel, rule, sizes, kind, random, inputs.back());
   }
   return inputs;
+}
+
+Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& kernel,
+                                              const compiler::Sizes& sizes) {
+  LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, sizes));
+  std::string signature;
+  for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
+    const runtime::OperandRule& rule = kernel.operands[i];
+    signature += fmt::format("{} [{}] {};", ir::info(rule.type).name, fmt::join(shapes[i], ","),
+                             rule.index_limit >= 0 ? "index" : "");
+  }
+  if (inputs_ && signature == signature_) return inputs_;
+  std::vector<ir::Tensor> before;
+  if (inputs_ && inputs_.use_count() == 1) before = std::move(*inputs_);
+  inputs_.reset();
+  auto inputs = std::make_shared<std::vector<ir::Tensor>>();
+  Random random(kSharedSeed);
+  for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
+    const runtime::OperandRule& rule = kernel.operands[i];
+    const auto same = std::find_if(before.begin(), before.end(), [&](const ir::Tensor& tensor) {
+      return rule.index_limit < 0 && tensor.elements() > 0 && tensor.type() == rule.type &&
+             tensor.shape() == shapes[i];
+    });
+    if (same != before.end()) {
+      inputs->push_back(std::move(*same));
+      before.erase(same);
+      continue;
+    }
+    inputs->emplace_back(rule.type, shapes[i]);
+    fill_operand(kernel, rule, sizes, InputKind::normal, random, inputs->back());
+  }
+  signature_ = std::move(signature);
+  inputs_ = std::move(inputs);
+  return inputs_;
 }
 
 void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
@@ -225,7 +270,8 @@ int64_t named_entries(const runtime::CompiledKernel& kernel, size_t table,
   return named;
 }
 
-void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::Tensor>& inputs) {
+void keep_named_entries(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& whole,
+                        std::vector<ir::Tensor>& part) {
   const std::vector<bool> tables = tables_of(kernel);
   const auto first = std::find(tables.begin(), tables.end(), true);
   if (first == tables.end()) return;
@@ -233,24 +279,23 @@ void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::T
   const auto table = static_cast<size_t>(first - tables.begin());
   const int limit = kernel.operands[table].shape.front().variable;
   std::set<int64_t> named;
-  for_each_named_entry(kernel, table, inputs, [&](int64_t entry) { named.insert(entry); });
-  for (size_t k = 0; k < inputs.size(); ++k) {
-    for (int64_t i = 0; kernel.operands[k].index_limit == limit && i < inputs[k].elements(); ++i) {
-      const auto place = named.find(static_cast<int64_t>(inputs[k].at(i)));
-      inputs[k].set(i, static_cast<double>(std::distance(named.begin(), place)));
+  for_each_named_entry(kernel, table, part, [&](int64_t entry) { named.insert(entry); });
+  for (size_t k = 0; k < part.size(); ++k) {
+    for (int64_t i = 0; kernel.operands[k].index_limit == limit && i < part[k].elements(); ++i) {
+      const auto place = named.find(static_cast<int64_t>(part[k].at(i)));
+      part[k].set(i, static_cast<double>(std::distance(named.begin(), place)));
     }
   }
-  for (size_t k = 0; k < inputs.size(); ++k) {
+  for (size_t k = 0; k < part.size(); ++k) {
     if (!tables[k] || kernel.operands[k].shape.front().variable != limit) continue;
-    std::vector<int64_t> shape = inputs[k].shape();
-    const int64_t bytes = inputs[k].bytes() / std::max<int64_t>(shape.front(), 1);
+    std::vector<int64_t> shape = whole[k].shape();
+    const int64_t bytes = whole[k].bytes() / std::max<int64_t>(shape.front(), 1);
     shape.front() = static_cast<int64_t>(named.size());
-    ir::Tensor part(inputs[k].type(), shape);
+    part[k] = ir::Tensor(whole[k].type(), shape);
     int64_t to = 0;
     for (const int64_t entry : named)
-      std::memcpy(part.data() + bytes * to++, inputs[k].data() + bytes * entry,
+      std::memcpy(part[k].data() + bytes * to++, whole[k].data() + bytes * entry,
                   static_cast<size_t>(bytes));
-    inputs[k] = std::move(part);
   }
 }
 

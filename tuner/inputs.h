@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include <lathe/tensor_view.h>
@@ -53,9 +55,10 @@ void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
                           const std::vector<ir::Tensor>& inputs,
                           const std::function<void(int64_t)>& visit);
 
-/// Shrinks the tables among `inputs` to the entries that the index operands name, and renumbers
-/// these: the same call, without what it does not read.
-void keep_named_entries(const runtime::CompiledKernel& kernel, std::vector<ir::Tensor>& inputs);
+/// For a call on a part of the operands `whole`: makes the tables among `part` of the entries alone
+/// that its index operands name, and renumbers these. The same call, without what it does not read.
+void keep_named_entries(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& whole,
+                        std::vector<ir::Tensor>& part);
 
 /// Bytes that one call touches: operands whole, of a table the entries that are named at most.
 int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,
@@ -64,6 +67,22 @@ int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<i
 /// Zeroed tensors for the outputs.
 Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kernel,
                                              const compiler::Sizes& sizes);
+
+/// Ordinary inputs of one call, for who checks a kernel and who times it: the largest weights of a
+/// model are held once, and one call's memory serves the next. Not thread-safe.
+class SharedInputs {
+ public:
+  using Inputs = std::shared_ptr<std::vector<ir::Tensor>>;
+
+  /// The same as long as the kernel's operands have the same types and shapes. Tensors of those
+  /// before that nobody else holds are used again where type and shape are the same.
+  Result<Inputs> of(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes);
+  void clear() { inputs_.reset(); }
+
+ private:
+  std::string signature_;
+  Inputs inputs_;
+};
 
 /// Views in call order.
 std::vector<TensorView> views_of(std::vector<ir::Tensor>& inputs, std::vector<ir::Tensor>& outputs);

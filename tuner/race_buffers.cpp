@@ -56,69 +56,69 @@ size_t sets_of(const Cost& cost, bool cold) {
 }  // namespace
 
 Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
-                                        const compiler::Sizes& at, bool cold) {
-  return create(kernel, at, cold, 0);
-}
-
-Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
-                                        const compiler::Sizes& at, bool cold, size_t sets) {
+                                        const compiler::Sizes& at, bool cold, SharedInputs& shared,
+                                        size_t sets) {
   RaceBuffers buffers;
   buffers.at_ = at;
-  buffers.cold_ = cold;
   LATHE_CHECK(check_memory(kernel.problem, at));
-  LATHE_TRY(std::vector<ir::Tensor> inputs, make_inputs(kernel, at, InputKind::normal, kSeed));
+  LATHE_TRY(buffers.first_, shared.of(kernel, at));
   LATHE_TRY(const std::vector<ir::Tensor> outputs, make_outputs(kernel, at));
   const std::vector<bool> is_table = tables_of(kernel);
-  const Cost cost = cost_of_set(kernel, inputs, outputs, is_table);
+  const Cost cost = cost_of_set(kernel, *buffers.first_, outputs, is_table);
   if (sets == 0) sets = sets_of(cost, cold);
-  for (const ir::Tensor& output : outputs)
+  for (const ir::Tensor& output : outputs) {
     buffers.written_share_ +=
         static_cast<double>(output.bytes()) / static_cast<double>(cost.touched);
+  }
+  buffers.add_set(kernel, nullptr, outputs);
   // Further copies repeat the first one's values: what counts is that they lie elsewhere, and
   // drawing random numbers for hundreds of MiB would take longer than the race. Only indices are
   // drawn anew, as all sets share the tables.
-  for (size_t i = 0; i < inputs.size(); ++i)
-    if (is_table[i]) buffers.tables_.push_back(std::move(inputs[i]));
-  for (size_t set = 0; set < sets; ++set) {
-    if (set > 0) redraw_indices(kernel, at, kSeed + set, inputs);
-    LATHE_CHECK(buffers.add_set(kernel, inputs, outputs, is_table));
+  std::vector<ir::Tensor> inputs(buffers.first_->size());
+  for (size_t i = 0; sets > 1 && i < inputs.size(); ++i)
+    if (!is_table[i]) inputs[i] = (*buffers.first_)[i];
+  for (size_t set = 1; set < sets; ++set) {
+    redraw_indices(kernel, at, kSeed + set, inputs);
+    buffers.add_set(kernel, &inputs, outputs);
   }
   return buffers;
 }
 
-Status RaceBuffers::add_set(const runtime::CompiledKernel& kernel,
-                            const std::vector<ir::Tensor>& inputs,
-                            const std::vector<ir::Tensor>& outputs,
-                            const std::vector<bool>& is_table) {
+void RaceBuffers::add_set(const runtime::CompiledKernel& kernel,
+                          const std::vector<ir::Tensor>* copied,
+                          const std::vector<ir::Tensor>& outputs) {
+  const std::vector<bool> is_table = tables_of(kernel);
+  const std::vector<ir::Tensor>& named_by = copied != nullptr ? *copied : *first_;
   std::vector<ir::Tensor> tensors;
   std::vector<TensorView> views;
+  tensors.reserve(is_table.size() + outputs.size());
   const auto view = [&](ir::Tensor& tensor) {
     views.emplace_back(tensor.data(), static_cast<DataType>(tensor.type()), tensor.shape().data(),
                        tensor.rank());
   };
-  const auto add = [&](const ir::Tensor& tensor) {
-    view(tensors.emplace_back(tensor));
-    touched_.emplace_back(tensors.back().data(), static_cast<size_t>(tensors.back().bytes()));
+  const auto touch = [&](const ir::Tensor& tensor) {
+    touched_.emplace_back(tensor.data(), static_cast<size_t>(tensor.bytes()));
   };
-  tensors.reserve(inputs.size() + outputs.size());
-  size_t table = 0;
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!is_table[i]) {
-      add(inputs[i]);
+  for (size_t i = 0; i < is_table.size(); ++i) {
+    if (is_table[i]) {
+      ir::Tensor& table = (*first_)[i];
+      view(table);
+      const int64_t bytes = table.bytes() / std::max<int64_t>(table.shape().front(), 1);
+      for_each_named_entry(kernel, i, named_by, [&](int64_t entry) {
+        touched_.emplace_back(table.data() + entry * bytes, static_cast<size_t>(bytes));
+      });
       continue;
     }
-    ir::Tensor& shared = tables_[table++];
-    view(shared);
-    const int64_t bytes = shared.bytes() / std::max<int64_t>(shared.shape().front(), 1);
-    for_each_named_entry(kernel, i, inputs, [&](int64_t entry) {
-      touched_.emplace_back(shared.data() + entry * bytes, static_cast<size_t>(bytes));
-    });
+    view(copied != nullptr ? tensors.emplace_back((*copied)[i]) : (*first_)[i]);
+    touch(copied != nullptr ? tensors.back() : (*first_)[i]);
   }
-  for (const ir::Tensor& output : outputs) add(output);
+  for (const ir::Tensor& output : outputs) {
+    view(tensors.emplace_back(output));
+    touch(tensors.back());
+  }
   tensors_.push_back(std::move(tensors));
   views_.push_back(std::move(views));
   ends_.push_back(touched_.size());
-  return {};
 }
 
 Result<std::vector<TensorView>> RaceBuffers::views(size_t set,

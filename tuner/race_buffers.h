@@ -9,6 +9,7 @@
 #include "runtime/compiled_kernel.h"
 #include "runtime/launch.h"
 #include "tuner/cold_caches.h"
+#include "tuner/inputs.h"
 
 namespace lathe::tuner {
 
@@ -16,12 +17,12 @@ namespace lathe::tuner {
 /// of its own; cold ones have as many sets as make a pass long against a wake-up.
 class RaceBuffers {
  public:
+  /// The inputs of the first set, and the tables of all, are `shared`. `sets`: 0 for as many as the
+  /// above says; another number for who compares ways of making operands cold.
   /// resource_exhausted where one set exceeds what check_memory() allows.
   static Result<RaceBuffers> create(const runtime::CompiledKernel& kernel,
-                                    const compiler::Sizes& at, bool cold);
-  /// The same with so many sets: for who compares ways of making operands cold.
-  static Result<RaceBuffers> create(const runtime::CompiledKernel& kernel,
-                                    const compiler::Sizes& at, bool cold, size_t sets);
+                                    const compiler::Sizes& at, bool cold, SharedInputs& shared,
+                                    size_t sets = 0);
 
   bool cold() const { return cold_; }
   size_t sets() const { return views_.size(); }
@@ -36,13 +37,13 @@ class RaceBuffers {
   double written_share() const { return written_share_; }
 
  private:
-  Status add_set(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,
-                 const std::vector<ir::Tensor>& outputs, const std::vector<bool>& is_table);
+  void add_set(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>* copied,
+               const std::vector<ir::Tensor>& outputs);
 
   compiler::Sizes at_;
   bool cold_ = false;
-  std::vector<ir::Tensor> tables_;                ///< shared by all sets
-  std::vector<std::vector<ir::Tensor>> tensors_;  ///< of each set, without tables
+  SharedInputs::Inputs first_;                    ///< inputs of the first set, tables of all
+  std::vector<std::vector<ir::Tensor>> tensors_;  ///< of each set, but for those
   std::vector<std::vector<TensorView>> views_;
   std::vector<ColdCaches::Bytes> touched_;  ///< set after set
   std::vector<size_t> ends_;                ///< of each set's among them

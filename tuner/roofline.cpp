@@ -287,13 +287,13 @@ class Meter final : public RoofMeter {
   std::optional<Memory> memory_;
 };
 
-// Far more than the caches of one core hold; what other caches hold is evicted.
-constexpr int64_t kColdBytes = int64_t{64} << 20;
+// What all threads and each of them read in a pass: some hundreds of microseconds.
+constexpr int64_t kColdBytes = int64_t{8} << 20;
 
 }  // namespace
 
-Footprint Footprint::of_memory(double written_share) {
-  return {std::min(kColdBytes, spare_for_roofs()), written_share, true};
+Footprint Footprint::of_memory(double written_share, int threads) {
+  return {std::min(kColdBytes * (threads + 1), spare_for_roofs()), written_share, true};
 }
 
 Result<std::unique_ptr<MemoryReader>> MemoryReader::create(const runtime::SelectedTarget& target,

@@ -24,8 +24,8 @@ struct Footprint {
   double written_share = 0.5;  ///< of the traffic
   bool cold = false;  ///< made cold before each pass: the bandwidth of memory, whatever the
                       ///< last cache holds; false: of the cache it fits
-  /// Memory, over as much as is needed to read at full speed and the spare memory allows.
-  static Footprint of_memory(double written_share);  ///< cold
+  /// Memory (cold), over as much as so many threads take long to read, within the spare memory.
+  static Footprint of_memory(double written_share, int threads);
 };
 
 /// Reads memory as fast as it can: programs that prefetch, of 1, 2, 4 and 8 streams a thread. For

@@ -46,6 +46,7 @@ class Session {
 
   Result<SessionResult> run() {
     LATHE_CHECK(make_searches());
+    listing_s_ = elapsed();
     for (Place& place : places_) {
       TaskSearch& search = current(place);
       place.earlier = search.has_baseline();
@@ -54,12 +55,13 @@ class Session {
       if (auto fits = check_memory(search.task().problem, search.task().at); !fits)
         search.problem_note = fits.error().message;
     }
-    for (const Place& place : places_) {
+    for (const Place& place : by_operands()) {
       if (stop()) break;
       TaskSearch& search = current(place);
       if (!search.has_baseline() && search.problem_note.empty())
         LATHE_CHECK(race(search.baseline_job(), search, false));
     }
+    baselines_s_ = elapsed();
     while (!stop()) {
       look_around();
       WeightSearch* weight = due();
@@ -93,6 +95,24 @@ class Session {
   // The search whose winner is the task's result.
   TaskSearch& current(const Place& place) {
     return place.alone != nullptr ? *place.alone : weights_[place.weight].chosen(place.index);
+  }
+
+  // Kernels of one weight or table after each other, so that a worker need not make it anew for
+  // each.
+  std::vector<Place> by_operands() {
+    std::vector<std::pair<std::string, Place>> named;
+    for (const Place& place : places_) {
+      const compiler::Problem& problem = current(place).task().problem;
+      named.emplace_back(problem.family().name == "linear"
+                             ? "linear " + weight_parameters(compiler::layout_of(problem))
+                             : problem.family().name,
+                         place);
+    }
+    std::stable_sort(named.begin(), named.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    std::vector<Place> places;
+    for (auto& [name, place] : named) places.push_back(place);
+    return places;
   }
 
   Result<TaskSearch*> make_search(const Task& task) {
@@ -296,6 +316,7 @@ class Session {
       }
       if (event.kind == "done") {
         spend();
+        spent_ += event.spent;
         for (const auto& [search, candidates] : raced)
           LATHE_CHECK(search->decide(candidates, final, name_, store_));
         return {};
@@ -361,6 +382,9 @@ class Session {
   SessionResult result() {
     SessionResult result;
     result.elapsed_s = elapsed();
+    result.listing_s = listing_s_;
+    result.baselines_s = baselines_s_;
+    result.spent = spent_;
     result.interrupted = support::interrupted();
     for (const Place& place : places_) {
       const TaskSearch& search = current(place);
@@ -395,6 +419,8 @@ class Session {
   std::map<std::string_view, double> passes_;  ///< time of each, with today's winners
   double reserved_s_ = 0;                      ///< for finals and meetings at the end
   bool finals_only_ = false;
+  double listing_s_ = 0, baselines_s_ = 0;
+  Spent spent_;
   bool cut_off_ = false;  ///< the last race did not end
 };
 

@@ -80,6 +80,9 @@ struct SessionResult {
   std::vector<TaskResult> tasks;      ///< in the order given, each in its weight's layout
   std::vector<WeightResult> weights;  ///< where layouts were compared
   double elapsed_s = 0;
+  double listing_s = 0;           ///< of it, on listing and judging candidates
+  double baselines_s = 0;         ///< when every task that could had a record
+  Spent spent;                    ///< of the workers
   bool interrupted = false;       ///< by a signal
   bool budget_exhausted = false;  ///< candidates were left
 };

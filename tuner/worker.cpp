@@ -1,11 +1,13 @@
 // The worker's side of tuning: compiles, checks and races candidates, and reports as it goes.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <map>
 #include <memory>
 #include <new>
 #include <optional>
+#include <utility>
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
@@ -32,6 +34,9 @@ class Worker {
         return try_run(job);
       } catch (const std::bad_alloc&) {
         buffers_.reset();
+        checker_.reset();
+        problem_key_.clear();
+        inputs_.clear();
         meter_.reset();
         caches_.reset();
         return fail(ErrorCode::resource_exhausted, "{} at {}: out of memory",
@@ -46,10 +51,20 @@ class Worker {
     }
     Event done;
     done.kind = "done";
+    done.spent = std::exchange(spent_, {});
     send(done);
   }
 
  private:
+  // Adds to `seconds` what `work` takes.
+  template <typename Work>
+  static auto timed(double& seconds, Work&& work) {
+    const auto begin = std::chrono::steady_clock::now();
+    auto result = work();
+    seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    return result;
+  }
+
   static void send(const Event& event) {
     const std::string line = encode(event) + "\n";
     std::fwrite(line.data(), 1, line.size(), stdout);
@@ -121,7 +136,7 @@ class Worker {
   std::shared_ptr<const runtime::CompiledKernel> admit(const Job& job,
                                                        const runtime::SelectedTarget& target,
                                                        int candidate, std::string& check) {
-    if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_);
+    if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_, inputs_);
     Event begin;
     begin.kind = "begin";
     begin.candidate = candidate;
@@ -132,20 +147,24 @@ class Worker {
       send_trial(candidate, store::TrialState::rejected, "", schedule.error().message);
       return nullptr;
     }
-    auto kernel = runtime::compile_kernel(problem_, *schedule, target.target, *target.backend);
+    auto kernel = timed(spent_.compile, [&] {
+      return runtime::compile_kernel(problem_, *schedule, target.target, *target.backend);
+    });
     if (!kernel) {
       const bool refused = kernel.error().code == ErrorCode::rejected;
       send_trial(candidate, refused ? store::TrialState::rejected : store::TrialState::failed, "",
                  kernel.error().message);
       return nullptr;
     }
-    if (const Status interpreted = checker_->check_interpreted(**kernel, *target.backend);
-        !interpreted) {
+    const Status interpreted = timed(
+        spent_.interpret, [&] { return checker_->check_interpreted(**kernel, *target.backend); });
+    if (!interpreted) {
       send_trial(candidate, store::TrialState::failed_check, "interpreted",
                  interpreted.error().message);
       return nullptr;
     }
-    auto checked = checker_->check_native(**kernel, *target.backend, *pool_);
+    auto checked = timed(spent_.check,
+                         [&] { return checker_->check_native(**kernel, *target.backend, *pool_); });
     if (!checked) {
       send_trial(candidate, store::TrialState::failed_check, "native", checked.error().message);
       return nullptr;
@@ -176,8 +195,9 @@ class Worker {
           std::max_element(racers.begin(), racers.end(), [&](const Racer& a, const Racer& b) {
             return weight_bytes(*a.kernel) < weight_bytes(*b.kernel);
           });
-      LATHE_TRY(RaceBuffers buffers,
-                RaceBuffers::create(*largest->kernel, at_, job.cache == "cold"));
+      LATHE_TRY(RaceBuffers buffers, timed(spent_.operands, [&] {
+                  return RaceBuffers::create(*largest->kernel, at_, job.cache == "cold", inputs_);
+                }));
       buffers_.emplace(std::move(buffers));
     }
     const auto report = [&](size_t i, store::TrialState state, const char* detail) {
@@ -192,13 +212,16 @@ class Worker {
         return stand_in_(job, racer, repeats);
       };
     }
-    LATHE_TRY(ColdCaches * caches, caches_for(job));
-    LATHE_CHECK(race(racers, *buffers_, caches, *pool_, options, [&](size_t i) {
+    LATHE_TRY(ColdCaches * caches, timed(spent_.operands, [&] { return caches_for(job); }));
+    const auto dropped = [&](size_t i) {
       report(i, store::TrialState::abandoned, "slower than the leader beyond doubt");
-    }));
+    };
+    LATHE_CHECK(timed(spent_.time,
+                      [&] { return race(racers, *buffers_, caches, *pool_, options, dropped); }));
     for (size_t i = 0; i < racers.size(); ++i)
       if (!racers[i].dropped) report(i, store::TrialState::timed, "");
-    if (job.measure_roofs) LATHE_CHECK(send_roofs(job, target));
+    if (job.measure_roofs)
+      LATHE_CHECK(timed(spent_.roofs, [&] { return send_roofs(job, target); }));
     return {};
   }
 
@@ -218,7 +241,7 @@ class Worker {
     const double written = bytes > 0 ? work.bytes_written / bytes : 0;
     // Cold: memory. Warm: what the kernel itself touches.
     const Footprint footprint = job.cache == "cold"
-                                    ? Footprint::of_memory(written)
+                                    ? Footprint::of_memory(written, job.threads)
                                     : Footprint{static_cast<int64_t>(bytes), written, false};
     LATHE_TRY(ColdCaches * caches, caches_for(job));
     if (!meter_ || meter_target_ != job.target) {
@@ -245,14 +268,16 @@ class Worker {
     return bytes;
   }
 
-  static constexpr double kRoofSeconds = 0.08;
+  static constexpr double kRoofSeconds = 0.03;
 
   const runtime::Backends& backends_;
   const JobStandIn& stand_in_;
+  Spent spent_;                               ///< on the job at hand
   std::map<std::string, Admitted> admitted_;  ///< of those raced to the end
   std::string problem_key_;                   ///< of the problem that the next three belong to
   compiler::Problem problem_;
   compiler::Sizes at_;
+  SharedInputs inputs_;  ///< before the checker and the buffers, who share them
   std::unique_ptr<Checker> checker_;
   std::string buffers_key_;  ///< of the problems that the buffers are for
   std::optional<RaceBuffers> buffers_;

@@ -18,7 +18,33 @@ Result<Record> decode(std::string_view line, Read&& read) {
   }
 }
 
+Json encode(const Spent& spent) {
+  return {{"compile", spent.compile},   {"interpret", spent.interpret}, {"check", spent.check},
+          {"operands", spent.operands}, {"time", spent.time},           {"roofs", spent.roofs}};
+}
+
+Spent decode_spent(const Json& json) {
+  Spent spent;
+  json.at("compile").get_to(spent.compile);
+  json.at("interpret").get_to(spent.interpret);
+  json.at("check").get_to(spent.check);
+  json.at("operands").get_to(spent.operands);
+  json.at("time").get_to(spent.time);
+  json.at("roofs").get_to(spent.roofs);
+  return spent;
+}
+
 }  // namespace
+
+Spent& Spent::operator+=(const Spent& other) {
+  compile += other.compile;
+  interpret += other.interpret;
+  check += other.check;
+  operands += other.operands;
+  time += other.time;
+  roofs += other.roofs;
+  return *this;
+}
 
 std::string encode(const Job& job) {
   Json candidates = Json::array();
@@ -38,10 +64,11 @@ std::string encode(const Job& job) {
 }
 
 std::string encode(const Event& event) {
-  return Json{{"kind", event.kind},     {"candidate", event.candidate},
-              {"state", event.state},   {"check", event.check},
-              {"detail", event.detail}, {"batches_ns", event.batches_ns},
-              {"gflops", event.gflops}, {"gbytes_per_s", event.gbytes_per_s}}
+  return Json{{"kind", event.kind},          {"candidate", event.candidate},
+              {"state", event.state},        {"check", event.check},
+              {"detail", event.detail},      {"batches_ns", event.batches_ns},
+              {"gflops", event.gflops},      {"gbytes_per_s", event.gbytes_per_s},
+              {"spent", encode(event.spent)}}
       .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -74,6 +101,7 @@ Result<Event> decode_event(std::string_view line) {
     json.at("batches_ns").get_to(event.batches_ns);
     json.at("gflops").get_to(event.gflops);
     json.at("gbytes_per_s").get_to(event.gbytes_per_s);
+    if (json.contains("spent")) event.spent = decode_spent(json.at("spent"));
     return event;
   });
 }

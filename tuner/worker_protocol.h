@@ -30,6 +30,12 @@ struct Job {
   bool measure_roofs = false;
 };
 
+/// Seconds of a worker's time, by what it did.
+struct Spent {
+  double compile = 0, interpret = 0, check = 0, operands = 0, time = 0, roofs = 0;
+  Spent& operator+=(const Spent& other);
+};
+
 /// What happened to a candidate, or to the job.
 struct Event {
   std::string kind;    ///< "begin" | "trial" | "roofs" | "done" | "error"
@@ -39,6 +45,7 @@ struct Event {
   std::string detail;  ///< of trial and error: why
   std::vector<double> batches_ns{};
   double gflops = 0, gbytes_per_s = 0;  ///< of roofs
+  Spent spent{};                        ///< of done: on this job
 };
 
 std::string encode(const Job& job);

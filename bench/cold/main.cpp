@@ -120,13 +120,14 @@ Result<Ratios> compare(const std::string& line, const runtime::SelectedTarget& s
             runtime::compile_kernel(
                 problem, problem.family().space(problem, selected.target).default_schedule(),
                 selected.target, *selected.backend));
-  LATHE_TRY(const RaceBuffers one, RaceBuffers::create(*kernel, at, true));
+  tuner::SharedInputs inputs;
+  LATHE_TRY(const RaceBuffers one, RaceBuffers::create(*kernel, at, true, inputs));
   int64_t touched = 0;
   for (const ColdCaches::Bytes& bytes : one.touched(1))
     touched += static_cast<int64_t>(bytes.size());
   const int64_t whole = kCacheMultiple * support::host().l3_bytes;
-  LATHE_TRY(const RaceBuffers many,
-            RaceBuffers::create(*kernel, at, false, static_cast<size_t>(whole / touched + 2)));
+  LATHE_TRY(const RaceBuffers many, RaceBuffers::create(*kernel, at, false, inputs,
+                                                        static_cast<size_t>(whole / touched + 2)));
   std::vector<Way> ways = {
       {&many},
       {&one, [&](size_t sets) { caches.make_cold(one.touched(sets), one.written_share()); }},

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "support/described_host.h"
 #include "tests/tuner/kernels.h"
 #include "tuner/inputs.h"
 
@@ -38,7 +39,8 @@ TEST(Compare, OneWrongElementIsFoundAndNamed) {
 
 TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
   const auto kernel = compile("rms_norm rows=40 width=72");
-  Checker checker(kernel->problem, kAt);
+  SharedInputs inputs;
+  Checker checker(kernel->problem, kAt, inputs);
   const Status interpreted = checker.check_interpreted(*kernel, backend());
   EXPECT_TRUE(interpreted) << interpreted.error().message;
   auto pool = runtime::ThreadPool::create(2);
@@ -53,7 +55,8 @@ TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
 // columns at true size.
 TEST(Checker, ChecksALargeProductByItsMiniatureAndASample) {
   const auto kernel = compile("linear rows=32 n=1027 k=1500 epilogue=add(y,vec(b))");
-  Checker checker(kernel->problem, {{"rows", 40}});
+  SharedInputs inputs;
+  Checker checker(kernel->problem, {{"rows", 40}}, inputs);
   const Status interpreted = checker.check_interpreted(*kernel, backend());
   EXPECT_TRUE(interpreted) << interpreted.error().message;
   auto pool = runtime::ThreadPool::create(2);
@@ -72,7 +75,8 @@ TEST(Checker, ChecksKernelsThatReadAndWriteBlocks) {
        {"linear rows=32 n=1024 k=1536 type=q8_0 out=q8_0 weight=q4_0 epilogue=add(y,vec(b))",
         "rms_norm rows=40 width=96 out=q8_0 prologue=add(x,r) keep=true"}) {
     const auto kernel = compile(line);
-    Checker checker(kernel->problem, {{"rows", 40}});
+    SharedInputs inputs;
+    Checker checker(kernel->problem, {{"rows", 40}}, inputs);
     const Status interpreted = checker.check_interpreted(*kernel, backend());
     EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
     const auto checked = checker.check_native(*kernel, backend(), *pool);
@@ -84,7 +88,8 @@ TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
   const auto kernel = compile(
       "batched_matmul batch=4 rows=40 n=700 k=300 group=2 transpose_a=true transpose_b=true "
       "epilogue=add(mul(y,col(s)),vec(c))");
-  Checker checker(kernel->problem, {{"batch", 5}, {"rows", 40}});
+  SharedInputs inputs;
+  Checker checker(kernel->problem, {{"batch", 5}, {"rows", 40}}, inputs);
   const Status interpreted = checker.check_interpreted(*kernel, backend());
   EXPECT_TRUE(interpreted) << interpreted.error().message;
   auto pool = runtime::ThreadPool::create(2);
@@ -100,9 +105,10 @@ TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
   const auto kernel = compile("embedding rows=40 width=8");
   auto inputs = make_inputs(*kernel, {{"rows", 40}, {"vocabulary", 100000}}, InputKind::normal, 3);
   ASSERT_TRUE(inputs);
-  const std::vector<ir::Tensor> whole = *inputs;
-  keep_named_entries(*kernel, *inputs);
-  const ir::Tensor &table = (*inputs)[0], &ids = (*inputs)[1];
+  const std::vector<ir::Tensor> whole = std::move(*inputs);
+  std::vector<ir::Tensor> part = {ir::Tensor(), whole[1]};
+  keep_named_entries(*kernel, whole, part);
+  const ir::Tensor &table = part[0], &ids = part[1];
   EXPECT_LE(table.shape()[0], 40);
   for (int64_t row = 0; row < 40; ++row)
     for (int64_t i = 0; i < 8; ++i)
@@ -110,7 +116,25 @@ TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
                 whole[0].at(static_cast<int64_t>(whole[1].at(row)) * 8 + i));
 }
 
+TEST(Inputs, AreSharedAndUsedAgainWhereTheyFit) {
+  const auto few = compile("embedding rows=1 width=8"), many = compile("embedding rows=40 width=8");
+  SharedInputs shared;
+  const auto first = *shared.of(*few, {{"rows", 1}, {"vocabulary", 100}});
+  EXPECT_EQ(*shared.of(*few, {{"rows", 1}, {"vocabulary", 100}}), first);
+  EXPECT_NE(shared.of(*many, {{"rows", 40}, {"vocabulary", 100}}).value()->front().data(),
+            first->front().data())
+      << "somebody still holds the first";
+  const auto* table = (*shared.of(*many, {{"rows", 40}, {"vocabulary", 100}}))->front().data();
+  const auto third = *shared.of(*few, {{"rows", 1}, {"vocabulary", 100}});
+  EXPECT_EQ(third->front().data(), table);
+  EXPECT_LT((*third)[1].at(0), 100);
+  EXPECT_NE((*third)[0].at(0), 0);
+}
+
 TEST(Inputs, WhatDoesNotFitAQuarterOfTheMemoryIsRefusedBeforeItIsMade) {
+  support::Hardware machine = support::host();
+  machine.available_memory_bytes = int64_t{1} << 30;
+  const support::DescribedHost described(machine);
   const auto problem = *compiler::parse_problem("relu rows=8192 width=1024");
   EXPECT_TRUE(check_memory(problem, {{"rows", 8192}}));
   const Status refused = check_memory(problem, {{"rows", int64_t{1} << 60}});
@@ -122,7 +146,8 @@ TEST(Inputs, WhatDoesNotFitAQuarterOfTheMemoryIsRefusedBeforeItIsMade) {
 // A kernel that computes something else under the problem's name.
 TEST(Checker, FindsAKernelThatComputesSomethingElse) {
   const auto silu = compile("silu rows=40 width=72");
-  Checker checker(*compiler::parse_problem("relu rows=40 width=72"), kAt);
+  SharedInputs inputs;
+  Checker checker(*compiler::parse_problem("relu rows=40 width=72"), kAt, inputs);
   const Status interpreted = checker.check_interpreted(*silu, backend());
   ASSERT_FALSE(interpreted);
   EXPECT_EQ(interpreted.error().code, ErrorCode::mismatch) << interpreted.error().message;

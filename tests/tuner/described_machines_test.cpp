@@ -120,15 +120,17 @@ TEST_P(DescribedMachines, TimingStaysWithinTheSpareMemory) {
   const auto caches = ColdCaches::create(*pool);
   ASSERT_TRUE(caches) << caches.error().message;
   EXPECT_LE(caches->filler_bytes(), spare_for_filling());
-  EXPECT_LE(Footprint::of_memory(0.5).bytes, spare_for_roofs());
+  EXPECT_LE(Footprint::of_memory(0.5, 1).bytes, spare_for_roofs());
   for (const char* line :
        {"relu rows=1 width=8", "embedding rows=1 width=256",
         "linear rows=1 n=256 k=256 weight=bf16", "rms_norm rows=64 width=2048"}) {
     const auto kernel = compile(line);
     const auto at = *compiler::complete_sizes(kernel->problem, {});
-    const auto buffers = RaceBuffers::create(*kernel, at, true);
+    SharedInputs inputs_of_buffers;
+    const auto buffers = RaceBuffers::create(*kernel, at, true, inputs_of_buffers);
     ASSERT_TRUE(buffers) << line << ": " << buffers.error().message;
-    const auto once = RaceBuffers::create(*kernel, at, false);
+    SharedInputs inputs_of_once;
+    const auto once = RaceBuffers::create(*kernel, at, false, inputs_of_once);
     ASSERT_TRUE(once);
     int64_t own = 0;
     for (const ColdCaches::Bytes& bytes : once->touched(1))
@@ -145,7 +147,7 @@ TEST_P(DescribedMachines, RoofsAreMeasured) {
   ASSERT_TRUE(caches) << caches.error().message;
   const auto meter = RoofMeter::create(test_target(), *pool);
   ASSERT_TRUE(meter) << meter.error().message;
-  const auto roofs = (*meter)->measure(Footprint::of_memory(0.2), &*caches, 0.001);
+  const auto roofs = (*meter)->measure(Footprint::of_memory(0.2, 1), &*caches, 0.001);
   ASSERT_TRUE(roofs) << roofs.error().message;
   EXPECT_GT(roofs->gbytes_per_s, 0);
 }

@@ -33,10 +33,13 @@ TEST(Protocol, EventsSurviveOnOneLine) {
   event.state = "timed";
   event.detail = "two\nlines, \"quotes\" and a broken byte \xff";
   event.batches_ns = {1.5, 2.25};
+  event.spent = {.compile = 0.5, .interpret = 1, .check = 2, .operands = 3, .time = 4, .roofs = 5};
   const std::string line = encode(event);
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const auto back = decode_event(line);
   ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(encode(*back), line);
+  EXPECT_EQ(back->spent.roofs, 5);
   EXPECT_EQ(back->candidate, 4);
   EXPECT_EQ(back->batches_ns, event.batches_ns);
 }

@@ -69,7 +69,8 @@ TEST(Race, TimesEveryRacerInEveryRound) {
   const auto fast = compile("relu rows=16 width=256");
   std::vector<Racer> racers = {{.kernel = fast, .keep = true}, {.kernel = fast, .keep = true}};
   for (const bool cold : {false, true}) {
-    const auto buffers = RaceBuffers::create(*fast, {{"rows", 16}}, cold);
+    SharedInputs inputs_of_buffers;
+    const auto buffers = RaceBuffers::create(*fast, {{"rows", 16}}, cold, inputs_of_buffers);
     ASSERT_TRUE(buffers) << buffers.error().message;
     EXPECT_EQ(buffers->sets() > 1, cold);
     auto pool = runtime::ThreadPool::create(2);
@@ -95,7 +96,8 @@ class MadeUpRace : public testing::Test {
     const auto kernel = compile("relu rows=1 width=8");
     racers_.resize(racers_.empty() ? 1 : racers_.size());
     for (Racer& racer : racers_) racer.kernel = kernel;
-    const auto buffers = RaceBuffers::create(*kernel, {{"rows", 1}}, false);
+    SharedInputs inputs_of_buffers;
+    const auto buffers = RaceBuffers::create(*kernel, {{"rows", 1}}, false, inputs_of_buffers);
     auto pool = runtime::ThreadPool::create(1);
     EXPECT_TRUE(buffers && pool);
     double now = 0;
@@ -165,7 +167,8 @@ TEST_F(MadeUpRace, ALoneRacerIsTimedUntilItsTimeIsKnown) {
 TEST(RaceBuffers, AColdSetNamesOtherEntriesOfASharedTable) {
   const auto kernel = compile("embedding rows=1 width=256");
   const compiler::Sizes at = {{"rows", 1}, {"vocabulary", 300000}};
-  const auto buffers = RaceBuffers::create(*kernel, at, true, 500);
+  SharedInputs inputs_of_buffers;
+  const auto buffers = RaceBuffers::create(*kernel, at, true, inputs_of_buffers, 500);
   ASSERT_TRUE(buffers) << buffers.error().message;
   ASSERT_EQ(buffers->sets(), 500U);
   std::set<const void*> tables, outputs;
@@ -189,8 +192,12 @@ TEST(RaceBuffers, AColdSetNamesOtherEntriesOfASharedTable) {
 // Sets that name the same entries of a small table would find them in a cache.
 TEST(RaceBuffers, TheSetsOfASmallTableNameFewOfItsEntries) {
   const auto kernel = compile("embedding rows=8 width=256");
-  const auto cold = RaceBuffers::create(*kernel, {{"rows", 8}, {"vocabulary", 1000}}, true);
-  const auto warm = RaceBuffers::create(*kernel, {{"rows", 8}, {"vocabulary", 1000}}, false);
+  SharedInputs inputs_of_cold;
+  const auto cold =
+      RaceBuffers::create(*kernel, {{"rows", 8}, {"vocabulary", 1000}}, true, inputs_of_cold);
+  SharedInputs inputs_of_warm;
+  const auto warm =
+      RaceBuffers::create(*kernel, {{"rows", 8}, {"vocabulary", 1000}}, false, inputs_of_warm);
   ASSERT_TRUE(cold) << cold.error().message;
   ASSERT_TRUE(warm) << warm.error().message;
   EXPECT_EQ(warm->sets(), 1U);
@@ -218,7 +225,7 @@ TEST(Roofs, ArePositiveAndFinite) {
   const auto meter = RoofMeter::create(test_target(), *pool);
   ASSERT_TRUE(meter) << meter.error().message;
   for (const Footprint& footprint :
-       {Footprint{1 << 16, 0.5}, Footprint{1 << 16, 0}, Footprint::of_memory(0.5)}) {
+       {Footprint{1 << 16, 0.5}, Footprint{1 << 16, 0}, Footprint::of_memory(0.5, 1)}) {
     const auto roofs = (*meter)->measure(footprint, &*caches, 0.02);
     ASSERT_TRUE(roofs) << roofs.error().message;
     for (const double roof : {roofs->gflops, roofs->gbytes_per_s}) {

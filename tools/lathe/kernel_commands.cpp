@@ -189,8 +189,9 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
     LATHE_TRY(racers[0].kernel, runtime::compile_kernel(problem, choice.schedule, selected.target,
                                                         *selected.backend));
   }
+  tuner::SharedInputs inputs;
   LATHE_TRY(const tuner::RaceBuffers buffers,
-            tuner::RaceBuffers::create(*racers[0].kernel, at, options.cache == "cold"));
+            tuner::RaceBuffers::create(*racers[0].kernel, at, options.cache == "cold", inputs));
   tuner::RaceOptions race_options;
   race_options.seconds = options.seconds;
   race_options.max_rounds = 1 << 20;
@@ -206,7 +207,7 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   const double bytes = work.bytes_read + work.bytes_written;
   const double written = bytes > 0 ? work.bytes_written / bytes : 0;
   const auto footprint = options.cache == "cold"
-                             ? tuner::Footprint::of_memory(written)
+                             ? tuner::Footprint::of_memory(written, threads)
                              : tuner::Footprint{static_cast<int64_t>(bytes), written, false};
   LATHE_TRY(const auto meter, tuner::RoofMeter::create(selected, pool));
   LATHE_TRY(const tuner::Roofs roofs,

@@ -32,7 +32,8 @@ Finding try_target(const runtime::SelectedTarget& selected) {
     LATHE_TRY(const auto kernel, runtime::compile_chosen(problem, selected, choice));
     LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem));
     LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(1));
-    tuner::Checker checker(problem, at);
+    tuner::SharedInputs inputs;
+    tuner::Checker checker(problem, at, inputs);
     LATHE_CHECK(checker.check_interpreted(*kernel, *selected.backend));
     LATHE_TRY(finding.detail, checker.check_native(*kernel, *selected.backend, pool));
     return {};

@@ -85,6 +85,13 @@ void print_table(const tuner::SessionResult& session) {
   fmt::print("\n{}", format_table(layout_rows(choices)));
 }
 
+nlohmann::json spent_json(const tuner::SessionResult& session) {
+  const tuner::Spent& spent = session.spent;
+  return {{"list", session.listing_s}, {"compile", spent.compile},   {"interpret", spent.interpret},
+          {"check", spent.check},      {"operands", spent.operands}, {"time", spent.time},
+          {"roofs", spent.roofs}};
+}
+
 nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelConfig& model) {
   nlohmann::json kernels = nlohmann::json::array();
   for (const tuner::TaskResult& result : session.tasks) {
@@ -105,7 +112,8 @@ nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelC
     weights.back()["decided"] = weight.decided;
   }
   return {{"host", host_json(support::host())},    {"model", model.name},
-          {"elapsed_s", session.elapsed_s},        {"interrupted", session.interrupted},
+          {"elapsed_s", session.elapsed_s},        {"baselines_s", session.baselines_s},
+          {"spent_s", spent_json(session)},        {"interrupted", session.interrupted},
           {"complete", !session.budget_exhausted}, {"kernels", std::move(kernels)},
           {"weights", std::move(weights)}};
 }
