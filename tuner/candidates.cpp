@@ -37,10 +37,9 @@ std::string default_candidate(const compiler::Problem& problem,
       runtime::buildable_default(problem, selected).value_or(space.default_schedule()));
 }
 
-Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
-                                            const compiler::Sizes& at, const std::string& cache,
-                                            const runtime::SelectedTarget& selected, int threads,
-                                            Effort effort) {
+Result<SearchPoints> candidates(const compiler::Problem& problem, const compiler::Sizes& at,
+                                const std::string& cache, const runtime::SelectedTarget& selected,
+                                int threads, Effort effort) {
   const ir::Target& target = selected.target;
   const compiler::SearchSpace space = problem.family().space(problem, target);
   const compiler::Work work = problem.family().work(problem, at);
@@ -52,8 +51,7 @@ Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
   const std::string first = default_candidate(problem, selected);
   for (const compiler::Schedule& point : space.points()) {
     std::string text = space.print(point);
-    if (text == first) continue;
-    if (output_is_read_next && streams(point)) continue;
+    if (text != first && output_is_read_next && streams(point)) continue;
     // A plan that cannot be built or judged goes last; the worker records why.
     double cycles = std::numeric_limits<double>::infinity();
     if (auto plan = problem.family().build(problem, point, target)) {
@@ -64,12 +62,16 @@ Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
   }
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<std::string> schedules = {first};
+  SearchPoints points{{first}, {std::numeric_limits<double>::infinity()}};
   for (auto& [cycles, schedule] : ordered) {
-    if (effort == Effort::quick && schedules.size() > kQuickCandidates) break;
-    schedules.push_back(std::move(schedule));
+    if (schedule == first) {
+      points.estimates.front() = cycles;
+    } else if (effort != Effort::quick || points.schedules.size() <= kQuickCandidates) {
+      points.schedules.push_back(std::move(schedule));
+      points.estimates.push_back(cycles);
+    }
   }
-  return schedules;
+  return points;
 }
 
 }  // namespace lathe::tuner

@@ -8,6 +8,7 @@
 #include "compiler/schedule.h"
 #include "runtime/target_selection.h"
 #include "tuner/session.h"
+#include "tuner/strategies/strategy.h"
 
 namespace lathe::tuner {
 
@@ -19,9 +20,8 @@ std::string default_candidate(const compiler::Problem& problem,
 /// the static cost estimate, cheapest first. quick keeps the first few; normal and full keep all.
 /// Other points whose program does not fit the target's registers are left to the worker, which
 /// records them as rejected.
-Result<std::vector<std::string>> candidates(const compiler::Problem& problem,
-                                            const compiler::Sizes& at, const std::string& cache,
-                                            const runtime::SelectedTarget& selected, int threads,
-                                            Effort effort);
+Result<SearchPoints> candidates(const compiler::Problem& problem, const compiler::Sizes& at,
+                                const std::string& cache, const runtime::SelectedTarget& selected,
+                                int threads, Effort effort);
 
 }  // namespace lathe::tuner

@@ -70,8 +70,11 @@ class Lane {
       LATHE_CHECK(run(count));
       seconds += now_() - start;
     }
+    last_ = seconds;
     return seconds;
   }
+
+  double batch_seconds() const { return last_; }  ///< of the last one
 
   Result<double> call() {
     LATHE_TRY(const double seconds, batch());
@@ -95,6 +98,7 @@ class Lane {
   const std::function<double()>& now_;
   std::vector<runtime::BoundCall> calls_;  ///< one a buffer set
   int64_t repeats_ = 1;
+  double last_ = 0;
 };
 
 // The racer still in with the least median.

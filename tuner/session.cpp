@@ -15,7 +15,9 @@
 #include "support/interrupt.h"
 #include "support/log.h"
 #include "tuner/inputs.h"
+#include "tuner/prior.h"
 #include "tuner/task_search.h"
+#include "tuner/trial_history.h"
 #include "tuner/weight_search.h"
 #include "tuner/worker_process.h"
 
@@ -29,6 +31,9 @@ constexpr size_t kChunk = 6;              ///< new candidates a race
 constexpr double kSilence = 20;           ///< a worker that says nothing for so long hangs
 constexpr double kGrace = 3;              ///< past the budget, a running race is cut off
 constexpr double kFinalSeconds = 0.5;     ///< what one final takes, compiling included
+constexpr double kRaceOverhead = 0.3;     ///< of a race: compiling, checking, operands
+constexpr double kFirstLook = 0.5;        ///< what a first look at new candidates may take
+constexpr double kWorthOfFinal = 0.002;   ///< what a final saves, as a share of the kernel's time
 constexpr double kMeetingSeconds = 0.6;   ///< what a meeting of layouts takes for each task
 constexpr size_t kNormalCandidates = 48;  ///< a task, when no budget limits a normal search
 
@@ -45,6 +50,7 @@ class Session {
   }
 
   Result<SessionResult> run() {
+    LATHE_CHECK(gather_experience());
     LATHE_CHECK(make_searches());
     listing_s_ = elapsed();
     for (Place& place : places_) {
@@ -71,7 +77,9 @@ class Session {
         LATHE_CHECK(meet(*weight));
       } else if (next != nullptr) {
         const bool final = !races_left(*next);
-        LATHE_CHECK(race(final ? next->final_job() : next->next_job(kChunk), *next, final));
+        LATHE_CHECK(
+            race(final ? next->final_job() : next->next_job(chunk_of(*next)), *next, final));
+        fresh_.clear();
       } else {
         break;
       }
@@ -133,7 +141,7 @@ class Session {
   // Of the layouts that are tuned: judging schedules takes longer than to find out who lost.
   Status list_candidates(WeightSearch& weight) {
     for (TaskSearch* kernel : weight.survivors())
-      LATHE_CHECK(kernel->list_candidates(options_, store_));
+      LATHE_CHECK(kernel->list_candidates(options_, store_, experience_));
     return {};
   }
 
@@ -151,7 +159,7 @@ class Session {
         others.push_back(i);
       } else {
         LATHE_TRY(places_[i].alone, make_search(tasks_[i]));
-        LATHE_CHECK(places_[i].alone->list_candidates(options_, store_));
+        LATHE_CHECK(places_[i].alone->list_candidates(options_, store_, experience_));
       }
     }
     for (const std::string& name : names) {
@@ -202,19 +210,70 @@ class Session {
     return std::max(search.task().weight * search.call_ns() / ns, 1e-9);
   }
 
-  // The task with the least time spent for its share of its pass's time. Towards the end of the
-  // budget, only finals.
-  TaskSearch* neediest() {
-    TaskSearch* best = nullptr;
-    double least = 0;
-    for (TaskSearch& search : searches_) {
-      if (!search.has_baseline() || search.retired) continue;
-      if (!races_left(search) && !search.needs_final()) continue;
-      // The square root lets small kernels have their turn, too.
-      const double need = (search.spent_s + 0.01) / std::sqrt(share(search));
-      if (best == nullptr || need < least) best = &search, least = need;
+  // What earlier sessions of any host found, and what every Lathe knows.
+  Status gather_experience() {
+    LATHE_CHECK(experience_.read(prior_experience(), "the built-in experience"));
+    LATHE_TRY(const std::vector<store::KeyedWinner> winners, store_.winners());
+    std::set<std::string_view> families;
+    for (const Task& task : tasks_) families.insert(task.problem.family().name);
+    for (const store::KeyedWinner& found : winners) {
+      const store::Key& key = found.key;
+      if (families.count(key.family) == 0) continue;
+      LATHE_TRY(const std::vector<store::Trial> trials, store_.trials(key));
+      if (trials.empty()) continue;
+      const int kernel =
+          experience_.kernel({key.problem, key.at, key.cache, key.target, key.host, key.threads});
+      // A search begins with its default. A task of this session reads its own trials itself.
+      const TrialHistory history = history_of(trials, trials.front().schedule);
+      if (key.host == store::host_id("cpu", support::host_identity()) && is_task(key)) continue;
+      for (const auto& [schedule, tried] : history.schedules)
+        if (tried.median > 0) experience_.add(kernel, schedule, tried.median);
     }
-    return best;
+    return {};
+  }
+
+  bool is_task(const store::Key& key) const {
+    return key.target == options_.target.target.name && key.threads == options_.threads &&
+           std::any_of(tasks_.begin(), tasks_.end(), [&](const Task& task) {
+             return task.problem.line() == key.problem && compiler::print(task.at) == key.at;
+           });
+  }
+
+  // What a race of new candidates costs, about: their compilation and checks, and rounds of calls.
+  static double race_s(const TaskSearch& search) {
+    return kRaceOverhead + search.call_ns() * 1e-9 * static_cast<double>(chunk_of(search) + 2) * 5;
+  }
+
+  // Of a slow kernel fewer candidates at once, the first look at which decides about the next.
+  static size_t chunk_of(const TaskSearch& search) {
+    const double affordable = kFirstLook / std::max(search.call_ns() * 1e-9, 1e-9);
+    return static_cast<size_t>(std::clamp(affordable, 2.0, static_cast<double>(kChunk)));
+  }
+
+  // Expected gain of the pass, for each second: of a final what it may take back.
+  double value_of(TaskSearch& search) {
+    const double gain = races_left(search) ? search.promise() : 0;
+    const double confirmed = search.needs_final() ? kWorthOfFinal : 0;
+    return std::max(share(search) * gain / race_s(search),
+                    confirmed * share(search) / kFinalSeconds);
+  }
+
+  // The task whose next race is worth most. Towards the end of the budget, only finals. A model is
+  // asked again only where it would be next: what it promises seldom grows.
+  TaskSearch* neediest() {
+    for (;;) {
+      TaskSearch* best = nullptr;
+      double most = 0;
+      for (TaskSearch& search : searches_) {
+        if (!search.has_baseline() || search.retired) continue;
+        if (!races_left(search) && !search.needs_final()) continue;
+        const double value = std::max(value_of(search), 1e-300);
+        if (value > most) best = &search, most = value;
+      }
+      if (best == nullptr || fresh_.count(best) > 0 || finals_only_) return best;
+      best->refresh();
+      fresh_.insert(best);
+    }
   }
 
   // A weight whose layouts are meeting, or are to meet for the first time.
@@ -411,6 +470,7 @@ class Session {
   const std::function<void(const Progress&)>& progress_;
   const Clock::time_point begin_ = Clock::now();
   std::string name_;
+  Experience experience_;            ///< before the searches, which add to it
   std::deque<TaskSearch> searches_;  ///< of every task, in every layout that is compared
   std::vector<WeightSearch> weights_;
   std::vector<Place> places_;  ///< of each task
@@ -419,6 +479,7 @@ class Session {
   std::map<std::string_view, double> passes_;  ///< time of each, with today's winners
   double reserved_s_ = 0;                      ///< for finals and meetings at the end
   bool finals_only_ = false;
+  std::set<TaskSearch*> fresh_;  ///< whose promises hold since the last race
   double listing_s_ = 0, baselines_s_ = 0;
   Spent spent_;
   bool cut_off_ = false;  ///< the last race did not end

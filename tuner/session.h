@@ -14,6 +14,7 @@
 #include "runtime/target_selection.h"
 #include "store/store.h"
 #include "tuner/race.h"
+#include "tuner/strategies/strategy.h"
 #include "tuner/worker_protocol.h"
 
 namespace lathe::tuner {
@@ -30,6 +31,7 @@ struct Task {
   std::string where;           ///< for the table: what the model uses it for
   double weight = 1;           ///< launches in a forward pass: decides where time is spent first
   std::string pass{};          ///< that pass: each is worth the same, however long it takes
+  std::vector<std::pair<std::string, int64_t>> launches_in{};  ///< of every pass; for reports
 };
 
 struct SessionOptions {
@@ -38,6 +40,7 @@ struct SessionOptions {
   bool deterministic = false;
   std::string objective = "time";
   Effort effort = Effort::normal;
+  StrategyKind strategy = StrategyKind::model;
   /// Wall-clock limit for the whole session; it ends within five seconds of it. nullopt: no limit.
   std::optional<std::chrono::duration<double>> budget;
   /// Choose each weight's layout: the panels that `linear` tasks name say nothing then. Otherwise

@@ -31,6 +31,9 @@ bool clearly_slower(std::span<const double> candidate, std::span<const double> l
 /// After its first batch: a candidate that takes so many times as long as the leader is not timed
 /// again. Disturbances of that size are rare, and a good schedule's neighbours get their turn.
 inline constexpr double kHopeless = 1.5;
+/// The same for batches of kLongBatch seconds and more, in which a disturbance is diluted.
+inline constexpr double kHopelessLong = 1.15;
+inline constexpr double kLongBatch = 5e-3;
 
 /// Standard error of the median of a series over the median, from the mean absolute deviation as
 /// for a normal distribution; of five samples and more the farthest does not count, for it may be a

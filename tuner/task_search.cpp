@@ -2,11 +2,11 @@
 #include "tuner/task_search.h"
 
 #include <algorithm>
-#include <set>
 
 #include "compiler/family.h"
 #include "tuner/candidates.h"
 #include "tuner/statistics.h"
+#include "tuner/trial_history.h"
 
 namespace lathe::tuner {
 namespace {
@@ -15,6 +15,8 @@ constexpr double kBaselineSeconds = 0.12;
 constexpr double kRaceSeconds = 0.45;
 constexpr double kFinalSeconds = 0.35;
 constexpr double kCertain = 0.9;  ///< below it, the default stays
+// As many pairs as can say so at all, however long a call takes.
+constexpr int kLeastRounds = 3, kLeastFinalRounds = 4;
 
 }  // namespace
 
@@ -41,19 +43,27 @@ Result<TaskSearch> TaskSearch::create(const Task& task, const SessionOptions& op
   return search;
 }
 
-Status TaskSearch::list_candidates(const SessionOptions& options, store::Store& store) {
-  if (listed_) return {};
-  LATHE_TRY(std::vector<std::string> schedules,
-            candidates(task_.problem, task_.at, task_.cache, options.target, options.threads,
-                       options.effort));
+Status TaskSearch::list_candidates(const SessionOptions& options, store::Store& store,
+                                   Experience& experience) {
+  if (strategy_) return {};
+  LATHE_TRY(SearchPoints points, candidates(task_.problem, task_.at, task_.cache, options.target,
+                                            options.threads, options.effort));
   LATHE_TRY(const std::vector<store::Trial> trials, store.trials(key_));
-  std::set<std::string> known;
-  for (const store::Trial& trial : trials) known.insert(trial.schedule);
-  for (size_t i = 1; i < schedules.size(); ++i)
-    if (known.count(schedules[i]) == 0) pending_.push_back(std::move(schedules[i]));
-  tried_ = known.size();
-  listed_ = true;
+  const int kernel =
+      experience.kernel({key_.problem, key_.at, key_.cache, key_.target, key_.host, key_.threads});
+  strategy_ = make_strategy(options.strategy, std::move(points), experience, kernel);
+  const TrialHistory history = history_of(trials, default_);
+  for (const auto& [schedule, tried] : history.schedules) {
+    strategy_->leave_out(schedule);
+    if (tried.median > 0) strategy_->observe(schedule, tried.median);
+  }
+  tried_ = history.schedules.size();
   return {};
+}
+
+double TaskSearch::promise() {
+  if (!promise_) promise_ = strategy_ ? strategy_->promise() : 0;
+  return *promise_;
 }
 
 bool TaskSearch::needs_final() const {
@@ -103,12 +113,10 @@ Job TaskSearch::next_job(size_t chunk) {
   std::vector<std::string> schedules = {default_};
   if (winner_ && winner_->schedule != default_) schedules.push_back(winner_->schedule);
   const int keep = static_cast<int>(schedules.size());
-  for (; chunk > 0 && !pending_.empty(); --chunk) {
-    schedules.push_back(std::move(pending_.front()));
-    pending_.pop_front();
-  }
+  for (std::string& schedule : strategy_->propose(chunk)) schedules.push_back(std::move(schedule));
   Job job = job_for(schedules, keep);
   job.seconds = kRaceSeconds;
+  job.min_rounds = kLeastRounds;
   return job;
 }
 
@@ -121,6 +129,7 @@ Job TaskSearch::final_job() const {
   const int keep = static_cast<int>(schedules.size());
   Job job = job_for(schedules, keep);
   job.seconds = kFinalSeconds;
+  job.min_rounds = kLeastFinalRounds;
   return job;
 }
 
@@ -146,6 +155,7 @@ Status TaskSearch::record(const std::string& schedule, const Event& event,
   ++tried_;
   if (trial.state == store::TrialState::timed)
     race_[trial.schedule] = {event.batches_ns, event.check};
+  if (trial.state == store::TrialState::abandoned) dropped_[trial.schedule] = event.batches_ns;
   if (trial.schedule == default_ && trial.state != store::TrialState::timed)
     problem_note = fmt::format("the default schedule: {}: {}", event.state, event.detail);
   return {};
@@ -170,8 +180,19 @@ Status TaskSearch::decide(size_t raced, bool final, const std::string& session,
                           store::Store& store) {
   std::map<std::string, Timed> race;
   race.swap(race_);
+  std::map<std::string, std::vector<double>> dropped;
+  dropped.swap(dropped_);
   const auto reference = race.find(default_);
   if (reference == race.end()) return {};
+  const auto observe = [&](const std::string& schedule, const std::vector<double>& batches) {
+    if (!strategy_ || batches.empty() || schedule == default_) return;
+    // Of the default the same rounds: the machine may have changed since.
+    std::vector<double> same = reference->second.batches_ns;
+    same.resize(std::min(same.size(), batches.size()));
+    strategy_->observe(schedule, median(batches) / median(same));
+  };
+  for (const auto& [schedule, timed] : race) observe(schedule, timed.batches_ns);
+  for (const auto& [schedule, batches] : dropped) observe(schedule, batches);
   // By median; then the best must beat the default beyond doubt to replace it.
   std::vector<std::pair<double, std::string>> order;
   for (const auto& [schedule, timed] : race) order.emplace_back(median(timed.batches_ns), schedule);

@@ -1,14 +1,15 @@
 // One task's search: what was tried, what is left, who leads; and the record that follows from it.
 #pragma once
 
-#include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "store/store.h"
 #include "tuner/session.h"
+#include "tuner/strategies/strategy.h"
 #include "tuner/worker_protocol.h"
 
 namespace lathe::tuner {
@@ -20,15 +21,22 @@ class TaskSearch {
   /// schedule, the store.
   static Result<TaskSearch> create(const Task& task, const SessionOptions& options,
                                    store::Store& store);
-  /// Lists the candidates that are not known yet, once: each schedule is built and judged.
-  Status list_candidates(const SessionOptions& options, store::Store& store);
+  /// Lists the candidates that are not known yet, once: each schedule is built and judged. What it
+  /// learns goes to `experience`, which must outlive it.
+  Status list_candidates(const SessionOptions& options, store::Store& store,
+                         Experience& experience);
 
   const Task& task() const { return task_; }
   const store::Key& key() const { return key_; }
   const std::optional<store::Winner>& winner() const { return winner_; }
 
   bool has_baseline() const { return winner_.has_value(); }
-  size_t candidates_left() const { return pending_.size(); }
+  size_t candidates_left() const { return strategy_ ? strategy_->left() : 0; }
+  /// By what share of its time the best schedule is expected to become faster by the next race
+  /// (tuner/strategies/strategy.h). Asked for again only after refresh().
+  double promise();
+  void refresh() { promise_.reset(); }
+  bool is_fresh() const { return promise_.has_value(); }
   size_t candidates_tried() const { return tried_; }
   /// A winner that is not the default and has not been re-tested against it in this session.
   bool needs_final() const;
@@ -78,12 +86,13 @@ class TaskSearch {
   std::string target_;
   int threads_ = 1;
   std::string default_;
-  std::deque<std::string> pending_;
-  bool listed_ = false;
+  std::shared_ptr<Strategy> strategy_;  ///< absent until candidates are listed
+  std::optional<double> promise_;
   size_t tried_ = 0;
   bool final_done_ = false;
   std::optional<store::Winner> winner_;
-  std::map<std::string, Timed> race_;  ///< by schedule, of the race being run
+  std::map<std::string, Timed> race_;                   ///< by schedule, of the race being run
+  std::map<std::string, std::vector<double>> dropped_;  ///< batches of those that fell out of it
   double roof_gflops_ = 0, roof_gbytes_per_s_ = 0;
 };
 

@@ -3,6 +3,8 @@
 //   qwen3vl-tune --model qwen3-vl-2b --effort full --db full.db     times every schedule, once
 //   replay collect --db full.db -o records.tsv                      keeps what it found
 //   replay run records.tsv --budget 60s                             a session on those times
+//   replay compare records/*.tsv                                    strategies beside each other
+//   replay distill records/*.tsv -o tuner/prior/experience.txt      what every session begins with
 //
 // A replayed session is a real one: it chooses, compiles and checks candidates here, in real time.
 // Only in place of a kernel's calls it waits as long as the records say that they took, so that
@@ -12,16 +14,19 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
 
 #include <lathe/backends.h>
 
+#include "bench/replay/compare.h"
 #include "bench/replay/records.h"
 #include "compiler/family.h"
 #include "compiler/models/model_kernels.h"
 #include "compiler/sizes.h"
+#include "support/files.h"
 #include "support/interrupt.h"
 #include "tuner/session.h"
 
@@ -63,7 +68,7 @@ class RecordedTimes {
 
  private:
   const Records& records_;
-  std::map<const Recorded*, size_t> next_;
+  std::map<const tuner::TriedSchedule*, size_t> next_;
 };
 
 struct RunOptions {
@@ -79,16 +84,25 @@ Result<std::vector<tuner::Task>> tasks_of(const RunOptions& options, const Recor
   workload.target = target;
   LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
   std::vector<tuner::Task> tasks;
+  std::set<std::string> incomplete;
+  std::string missing;
   for (const models::ModelKernel& kernel : kernels) {
-    tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                     static_cast<double>(kernel.launches), kernel.pass});
     const std::string name =
         record_name(kernel.problem.line(), compiler::print(kernel.at), kernel.cache);
     if (records.count(name) == 0) {
-      return fail(ErrorCode::not_found, "{}: no record of {}; run the full search on this model",
-                  options.records, name);
+      incomplete.insert(kernel.pass);
+      missing = name;
     }
+    tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
+                     static_cast<double>(kernel.launches), kernel.pass});
   }
+  // A file may hold some passes only, or an image of another size.
+  std::erase_if(tasks, [&](const tuner::Task& task) { return incomplete.count(task.pass) > 0; });
+  if (tasks.empty()) {
+    return fail(ErrorCode::not_found, "{}: holds no whole pass of {}; {} is missing, for example",
+                options.records, options.model, missing);
+  }
+  for (const std::string& pass : incomplete) fmt::print("{}: not in these records\n", pass);
   return tasks;
 }
 
@@ -145,6 +159,53 @@ Result<int> run(const RunOptions& options, const std::string& program) {
   return behind <= kAllowed ? 0 : 1;
 }
 
+// Every strategy on every record, each held out of the experience that the model begins with.
+Result<int> compare_command(const std::vector<std::string>& files,
+                            const std::vector<double>& fractions,
+                            const std::vector<std::string>& names) {
+  std::vector<tuner::StrategyKind> kinds;
+  for (const std::string& name : names) {
+    LATHE_TRY(const tuner::StrategyKind kind, tuner::parse_strategy(name));
+    kinds.push_back(kind);
+  }
+  std::vector<RecordFile> records;
+  for (const std::string& file : files) {
+    LATHE_TRY(RecordFile one, load_file(file));
+    records.push_back(std::move(one));
+  }
+  const runtime::Backends backends = default_backends();
+  fmt::print("{:<34} {:>8} {:>8} {:>8}", "geometric mean of chosen / best", "default", "trials",
+             "");
+  for (const tuner::StrategyKind kind : kinds) fmt::print(" {:>10}", tuner::to_string(kind));
+  fmt::print("\n");
+  for (const RecordFile& judged : records) {
+    for (const double fraction : fractions) {
+      fmt::print("{:<34}", judged.label);
+      bool first = true;
+      for (const tuner::StrategyKind kind : kinds) {
+        LATHE_TRY(const Comparison found, compare(kind, judged, records, fraction, backends));
+        if (first)
+          fmt::print(" {:>8.3f} {:>8} {:>7.0f}%", found.of_default, found.trials, fraction * 100);
+        first = false;
+        fmt::print(" {:>10.3f}", found.chosen);
+        std::fflush(stdout);
+      }
+      fmt::print("\n");
+    }
+  }
+  return 0;
+}
+
+Result<int> distill_command(const std::vector<std::string>& files, const std::string& out) {
+  std::vector<RecordFile> records;
+  for (const std::string& file : files) {
+    LATHE_TRY(RecordFile one, load_file(file));
+    records.push_back(std::move(one));
+  }
+  LATHE_CHECK(support::write_file_atomic(out, distill(records)));
+  return 0;
+}
+
 Result<int> collect_command(const std::string& db, const std::string& out) {
   store::StoreOptions options;
   options.mode = store::OpenMode::read_only;
@@ -171,6 +232,20 @@ int main_of(int argc, char** argv) {
   run_app->add_option("--budget", options.budget_s, "seconds")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
+  std::vector<std::string> files;
+  std::vector<double> fractions = {0.02, 0.05, 0.1, 0.2};
+  CLI::App* compare_app =
+      app.add_subcommand("compare", "search strategies beside each other on recorded times");
+  compare_app->add_option("records", files, "what collect wrote, of several machines")->required();
+  compare_app->add_option("--fractions", fractions, "of a full search's trials")
+      ->capture_default_str()
+      ->delimiter(',');
+  std::vector<std::string> names = {"exhaustive", "random", "local", "model"};
+  compare_app->add_option("--strategies", names, "which")->capture_default_str()->delimiter(',');
+  CLI::App* distill_app =
+      app.add_subcommand("distill", "records as the experience that every session begins with");
+  distill_app->add_option("records", files, "what collect wrote, of several machines")->required();
+  distill_app->add_option("-o", out, "the experience")->required();
   CLI::App* worker = app.add_subcommand("worker", "how the program starts its own workers");
   worker->group("");
   worker->add_option("records", options.records)->required();
@@ -184,6 +259,10 @@ int main_of(int argc, char** argv) {
     result = tl::unexpected(records.error());
   } else if (collect_app->parsed()) {
     result = collect_command(db, out);
+  } else if (compare_app->parsed()) {
+    result = compare_command(files, fractions, names);
+  } else if (distill_app->parsed()) {
+    result = distill_command(files, out);
   } else {
     support::install_interrupt_handlers();
     result = run(options, std::filesystem::read_symlink("/proc/self/exe").string());

@@ -13,46 +13,6 @@ namespace {
 constexpr std::string_view kHeader =
     "problem\tat\tcache\ttarget\tthreads\tdefault_ns\tschedule\trole\tstate\tcount\trelative\n";
 
-/// Gives the trials of one race, which the default of that race scales.
-void take_race(RecordedKernel& kernel, const std::vector<const store::Trial*>& trials) {
-  double reference = 0;
-  for (const store::Trial* trial : trials)
-    if (trial->schedule == kernel.default_schedule && trial->state == store::TrialState::timed)
-      reference = trial->median_ns;
-  for (const store::Trial* trial : trials) {
-    Recorded& recorded = kernel.schedules[trial->schedule];
-    if (recorded.relative.empty()) recorded.state = trial->state;
-    if (trial->state == store::TrialState::timed) recorded.state = trial->state;
-    if (reference <= 0) continue;
-    for (const float batch : trial->batches_ns)
-      recorded.relative.push_back(static_cast<double>(batch) / reference);
-  }
-}
-
-// The worker reports a race's losers as they fall out, then the others from the default on: a loser
-// or a default after such reports begins the next race.
-void take_trials(RecordedKernel& kernel, const std::vector<store::Trial>& trials) {
-  std::vector<const store::Trial*> race;
-  std::vector<double> defaults;
-  bool reporting = false;
-  for (const store::Trial& trial : trials) {
-    const bool timed = trial.state == store::TrialState::timed;
-    const bool is_default = timed && trial.schedule == kernel.default_schedule;
-    if (reporting && (!timed || is_default)) {
-      take_race(kernel, race);
-      race.clear();
-      reporting = false;
-    }
-    race.push_back(&trial);
-    reporting = reporting || is_default;
-    if (is_default) defaults.push_back(trial.median_ns);
-  }
-  take_race(kernel, race);
-  kernel.default_ns = tuner::median(defaults);
-  for (auto& [schedule, recorded] : kernel.schedules)
-    recorded.median = tuner::median(recorded.relative);
-}
-
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   for (size_t begin = 0; begin <= text.size();) {
@@ -89,7 +49,9 @@ Result<Records> collect(store::Store& store) {
     kernel.threads = found.key.threads;
     kernel.default_schedule = trials.front().schedule;  // a session begins with it
     kernel.winner = found.winner.schedule;
-    take_trials(kernel, trials);
+    tuner::TrialHistory history = tuner::history_of(trials, kernel.default_schedule);
+    kernel.default_ns = history.default_ns;
+    kernel.schedules = std::move(history.schedules);
     records.emplace(kernel.name(), std::move(kernel));
   }
   return records;
@@ -129,7 +91,7 @@ Result<Records> load(const std::filesystem::path& path) {
     const std::vector<std::string_view> parts = split(line, '\t');
     RecordedKernel kernel;
     size_t count = 0;
-    Recorded recorded;
+    tuner::TriedSchedule recorded;
     bool good = parts.size() == 11 && parse(parts[4], kernel.threads) &&
                 parse(parts[5], kernel.default_ns) && parse(parts[9], count);
     const auto state = good ? store::parse_trial_state(parts[8]) : std::nullopt;

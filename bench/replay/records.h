@@ -8,17 +8,9 @@
 #include <vector>
 
 #include "store/store.h"
+#include "tuner/trial_history.h"
 
 namespace lathe::bench {
-
-/// A schedule's batches as multiples of what the default took in the same race (the median of its
-/// batches there), so that races of different moments can be compared. Empty where it was not
-/// timed.
-struct Recorded {
-  store::TrialState state = store::TrialState::timed;
-  std::vector<double> relative;
-  double median = 0;  ///< 0 without batches
-};
 
 /// What tells kernels apart.
 std::string record_name(std::string_view problem, std::string_view at, std::string_view cache);
@@ -29,7 +21,7 @@ struct RecordedKernel {
   double default_ns = 0;  ///< a call with the default schedule: median over all races
   std::string default_schedule;
   std::string winner;  ///< of the full search, after its finals
-  std::map<std::string, Recorded> schedules;
+  std::map<std::string, tuner::TriedSchedule> schedules;
 
   std::string name() const { return record_name(problem, at, cache); }
 };

@@ -35,8 +35,11 @@ class Collector {
     }
     int64_t& here = in_pass_[it->second];
     here += launches;
-    int64_t& most = kernels_[it->second].launches;
-    most = std::max(most, here);
+    ModelKernel& kernel = kernels_[it->second];
+    kernel.launches = std::max(kernel.launches, here);
+    if (kernel.launches_in.empty() || kernel.launches_in.back().first != pass_)
+      kernel.launches_in.emplace_back(pass_, 0);
+    kernel.launches_in.back().second = here;
   }
 
   Result<std::vector<ModelKernel>> finish() {

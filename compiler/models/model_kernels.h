@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compiler/models/model_config.h"
@@ -27,6 +28,7 @@ struct ModelKernel {
   std::string where;  ///< "text: residual + input norm"
   std::string pass;   ///< the forward pass that launches it first: "16 tokens", "image"
   int64_t launches = 1;  ///< in that pass, or in another where those are more
+  std::vector<std::pair<std::string, int64_t>> launches_in{};  ///< of every pass that launches it
 };
 
 /// Every norm, activation, position, data and linear kernel, text before vision, each problem at

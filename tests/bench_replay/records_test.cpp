@@ -100,7 +100,7 @@ TEST_F(RecordsTest, TextReadsBack) {
   EXPECT_EQ(kernel.winner, before.winner);
   ASSERT_EQ(kernel.schedules.size(), before.schedules.size());
   for (const auto& [schedule, recorded] : before.schedules) {
-    const Recorded& found = kernel.schedules.at(schedule);
+    const tuner::TriedSchedule& found = kernel.schedules.at(schedule);
     EXPECT_EQ(found.state, recorded.state) << schedule;
     EXPECT_EQ(found.relative, recorded.relative) << schedule;
   }

@@ -161,14 +161,15 @@ TEST_P(DescribedMachines, CandidatesBeginWithTheDefault) {
       const auto list =
           candidates(problem, at, cache, test_target(), GetParam().cores, Effort::full);
       ASSERT_TRUE(list) << list.error().message;
-      EXPECT_EQ(list->front(), default_candidate(problem, test_target()));
-      EXPECT_EQ(std::set<std::string>(list->begin(), list->end()).size(), list->size());
+      EXPECT_EQ(list->schedules.front(), default_candidate(problem, test_target()));
+      EXPECT_EQ(std::set<std::string>(list->schedules.begin(), list->schedules.end()).size(),
+                list->schedules.size());
       // Streaming stores are for what leaves the last cache anyway.
       const int64_t touched = 2 * 512 * 2048 * 4;
       const bool fits = std::string(cache) == "warm" && touched < hardware_.l3_bytes;
-      const bool streams = std::any_of(list->begin() + 1, list->end(), [](const auto& schedule) {
-        return schedule.find("stream=on") != std::string::npos;
-      });
+      const bool streams = std::any_of(
+          list->schedules.begin() + 1, list->schedules.end(),
+          [](const auto& schedule) { return schedule.find("stream=on") != std::string::npos; });
       if (std::string(line).starts_with("relu")) {
         EXPECT_EQ(streams, !fits) << cache;
       }

@@ -21,7 +21,7 @@ std::vector<std::string> candidates_of(const std::string& line, int64_t rows,
   const auto list =
       candidates(*compiler::parse_problem(line), {{"rows", rows}}, cache, test_target(), 1, effort);
   EXPECT_TRUE(list);
-  return list ? *list : std::vector<std::string>{};
+  return list ? list->schedules : std::vector<std::string>{};
 }
 
 TEST(Candidates, TheDefaultComesFirstAndNothingTwice) {
@@ -48,8 +48,8 @@ TEST(Candidates, WhereTheDefaultDoesNotFitTheNearestPointThatDoesComesFirst) {
     if (!fits) break;
     const auto list = candidates(problem, {{"rows", 8}}, "cold", small, 1, Effort::full);
     ASSERT_TRUE(list);
-    EXPECT_EQ(list->front(), space.print(*fits));
-    EXPECT_EQ(list->size(), space.points().size());
+    EXPECT_EQ(list->schedules.front(), space.print(*fits));
+    EXPECT_EQ(list->schedules.size(), space.points().size());
   }
   EXPECT_LT(small.target.vector_registers, 16);
 }

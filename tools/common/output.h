@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -30,5 +31,20 @@ void print_json(const nlohmann::json& document);
 /// A text table: columns as wide as their widest cell, numbers (cells that start with a digit) to
 /// the right. The first row is the heading.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
+
+/// The same within `columns` characters where these are not 0: of the columns named in `shrink`, in
+/// this order, cells are cut with an ellipsis, and a column of which little would be left is left
+/// out.
+std::string fit_table(std::vector<std::vector<std::string>> rows, size_t columns,
+                      const std::vector<size_t>& shrink);
+
+/// The characters of a line of standard output where that is a terminal, at least 80; 0, for no
+/// limit, where it is none, or after print_wide().
+size_t output_columns();
+void print_wide();
+
+/// Lets whole lines alone reach standard output, so that they stay whole beside those of standard
+/// error in one file. Before anything is printed.
+void print_whole_lines();
 
 }  // namespace lathe::tools

@@ -119,6 +119,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lathe::tools::print_whole_lines();
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {

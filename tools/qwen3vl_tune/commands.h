@@ -20,6 +20,10 @@ struct CommonOptions {
 
 struct TuneOptions {
   std::string model;
+  std::vector<std::string> problems;  ///< in place of a model
+  std::vector<std::string> families;  ///< of the model, or in its place
+  std::string at;                     ///< sizes of the problems
+  std::string cache = "cold";         ///< of the problems
   std::string weights = "bf16";
   std::string tokens = "1,16,128,512";
   std::string context = "512,4096";

@@ -23,7 +23,8 @@ constexpr const char* kDescription =
     "Tunes every kernel of a Qwen3-VL model for this machine, chooses the layout that each weight "
     "is\n"
     "packed in, and keeps the winners.\n\n"
-    "  qwen3vl-tune --model qwen3-vl-2b --budget 60s\n";
+    "  qwen3vl-tune --model qwen3-vl-2b --budget 60s\n"
+    "  qwen3vl-tune --problem \"softmax rows=512 width=2048\" --cache warm\n";
 
 lathe::runtime::Backends linked_backends() {
   lathe::runtime::Backends backends = lathe::default_backends();
@@ -59,6 +60,15 @@ int run(int argc, char** argv) {
 
   app.add_option("--model", tune.model,
                  "qwen3-vl-2b, -4b, -8b, -32b, or a folder with a Hugging Face config.json");
+  app.add_option("--problem", tune.problems,
+                 "in place of a model: a problem line, such as \"rms_norm rows=512 width=2048\"; "
+                 "may be given several times");
+  app.add_option("--family", tune.families,
+                 "only the model's kernels of this family, or without a model its example; may be "
+                 "given several times");
+  app.add_option("--at", tune.at, "sizes to time the problems at, such as rows=512");
+  app.add_option("--cache", tune.cache, "cold or warm: the caches that the problems find")
+      ->capture_default_str();
   app.add_option("--weights", tune.weights, "f32, f16, bf16, i8, q8_0, q4_0 or q4_K")
       ->capture_default_str();
   app.add_option("--tokens", tune.tokens, "token counts to tune for")->capture_default_str();
@@ -75,6 +85,7 @@ int run(int argc, char** argv) {
   app.add_flag(
       "--deterministic", tune.deterministic,
       "one order of accumulation for every thread count (kernels of today always keep it)");
+  app.add_flag_callback("--wide", print_wide, "tables as wide as they are, on a terminal, too");
   app.add_flag("--worker", worker)->group("");  // how the program starts its own workers
 
   CLI::App* status =
@@ -116,11 +127,12 @@ int run(int argc, char** argv) {
     result = export_command(common);
   } else if (merge->parsed()) {
     result = merge_command(common, file);
-  } else if (tune.model.empty()) {
+  } else if (tune.model.empty() && tune.problems.empty() && tune.families.empty()) {
     return report_error(kProgram,
                         {ErrorCode::invalid_argument,
                          "--model is missing: qwen3-vl-2b, -4b, -8b, -32b or a folder with a "
-                         "config.json; see qwen3vl-tune --help"},
+                         "config.json (or --problem or --family in its place); see qwen3vl-tune "
+                         "--help"},
                         json);
   } else {
     result = tune_command(common, tune, backends);
@@ -131,6 +143,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lathe::tools::print_whole_lines();
   try {
     return run(argc, argv);
   } catch (const std::exception& exception) {

@@ -3,7 +3,9 @@
 
 #include <unistd.h>
 
+#include "compiler/family.h"
 #include "compiler/models/model_kernels.h"
+#include "compiler/sizes.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
 #include "support/log.h"
@@ -13,6 +15,7 @@
 #include "tools/common/output.h"
 #include "tools/common/progress_display.h"
 #include "tools/qwen3vl_tune/commands.h"
+#include "tools/qwen3vl_tune/pass_summary.h"
 #include "tuner/session.h"
 
 namespace lathe::tools {
@@ -44,6 +47,72 @@ Result<models::Workload> parse_workload(const TuneOptions& options) {
   workload.image_width = image.first;
   workload.image_height = image.second;
   return workload;
+}
+
+// What a session is to tune, and how it is called.
+struct Work {
+  std::string name;
+  std::vector<tuner::Task> tasks;
+};
+
+Result<Work> work_of_model(const TuneOptions& options, const ir::Target& target) {
+  LATHE_TRY(models::Workload workload, parse_workload(options));
+  LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
+  workload.target = target;
+  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
+  Work work{model.name, {}};
+  for (const models::ModelKernel& kernel : kernels) {
+    const std::string& family = kernel.problem.family().name;
+    if (!options.families.empty() && std::find(options.families.begin(), options.families.end(),
+                                               family) == options.families.end()) {
+      continue;
+    }
+    work.tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
+                          static_cast<double>(kernel.launches), kernel.pass, kernel.launches_in});
+  }
+  return work;
+}
+
+// Problems by their lines, and of each family the problem of its example.
+Result<Work> work_of_problems(const TuneOptions& options) {
+  LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(options.at));
+  Work work;
+  const auto add = [&](const std::string& line) -> Status {
+    tuner::Task task;
+    LATHE_TRY(task.problem, compiler::parse_problem(line));
+    LATHE_TRY(task.at, compiler::complete_sizes(task.problem, given));
+    task.cache = options.cache;
+    task.where = task.problem.family().name;
+    work.name += (work.name.empty() ? "" : ", ") + task.problem.line();
+    work.tasks.push_back(std::move(task));
+    return {};
+  };
+  for (const std::string& line : options.problems) LATHE_CHECK(add(line));
+  for (const std::string& name : options.families) {
+    LATHE_TRY(const compiler::Family* family, compiler::find_family(name));
+    LATHE_CHECK(add(family->example));
+  }
+  return work;
+}
+
+Result<Work> work_of(const TuneOptions& options, const ir::Target& target) {
+  if (options.cache != "cold" && options.cache != "warm") {
+    return fail(ErrorCode::invalid_argument, "--cache: found '{}', expected cold or warm",
+                options.cache);
+  }
+  for (const std::string& name : options.families) LATHE_CHECK(compiler::find_family(name));
+  if (options.model.empty()) return work_of_problems(options);
+  if (!options.problems.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "--problem: found beside --model; tune one or the other (--family F tunes a part "
+                "of a model)");
+  }
+  LATHE_TRY(Work work, work_of_model(options, target));
+  if (work.tasks.empty()) {
+    return fail(ErrorCode::invalid_argument, "--family: {} has no kernel of these families",
+                options.model);
+  }
+  return work;
 }
 
 Result<std::string> own_program() {
@@ -78,11 +147,13 @@ void print_table(const tuner::SessionResult& session) {
   std::vector<std::vector<std::string>> rows = {
       {"kernel", "problem", "default", "tuned", "gain", "of roof", "bound by", "schedule"}};
   for (const tuner::TaskResult& result : session.tasks) rows.push_back(row_of(result));
-  fmt::print("{}", format_table(rows));
-  if (session.weights.empty()) return;
-  std::vector<LayoutChoice> choices;
-  for (const tuner::WeightResult& weight : session.weights) choices.push_back(choice_of(weight));
-  fmt::print("\n{}", format_table(layout_rows(choices)));
+  fmt::print("{}", fit_table(rows, output_columns(), {7, 1, 0}));
+  if (!session.weights.empty()) {
+    std::vector<LayoutChoice> choices;
+    for (const tuner::WeightResult& weight : session.weights) choices.push_back(choice_of(weight));
+    fmt::print("\n{}", fit_table(layout_rows(choices), output_columns(), {3, 2, 0}));
+  }
+  fmt::print("{}", summary_text(session.tasks));
 }
 
 nlohmann::json spent_json(const tuner::SessionResult& session) {
@@ -92,7 +163,7 @@ nlohmann::json spent_json(const tuner::SessionResult& session) {
           {"roofs", spent.roofs}};
 }
 
-nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelConfig& model) {
+nlohmann::json to_json(const tuner::SessionResult& session, const std::string& model) {
   nlohmann::json kernels = nlohmann::json::array();
   for (const tuner::TaskResult& result : session.tasks) {
     nlohmann::json entry;
@@ -111,10 +182,15 @@ nlohmann::json to_json(const tuner::SessionResult& session, const models::ModelC
     weights.push_back(layout_json(choice_of(weight)));
     weights.back()["decided"] = weight.decided;
   }
-  return {{"host", host_json(support::host())},    {"model", model.name},
-          {"elapsed_s", session.elapsed_s},        {"baselines_s", session.baselines_s},
-          {"spent_s", spent_json(session)},        {"interrupted", session.interrupted},
-          {"complete", !session.budget_exhausted}, {"kernels", std::move(kernels)},
+  return {{"host", host_json(support::host())},
+          {"model", model},
+          {"passes", summary_json(summarise(session.tasks))},
+          {"elapsed_s", session.elapsed_s},
+          {"baselines_s", session.baselines_s},
+          {"spent_s", spent_json(session)},
+          {"interrupted", session.interrupted},
+          {"complete", !session.budget_exhausted},
+          {"kernels", std::move(kernels)},
           {"weights", std::move(weights)}};
 }
 
@@ -146,11 +222,10 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   if (!options.budget.empty()) {
     LATHE_TRY(session.budget, parse_duration(options.budget));
   }
-  LATHE_TRY(models::Workload workload, parse_workload(options));
-  LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
   LATHE_TRY(session.target, runtime::select_target(backends, common.target));
-  workload.target = session.target.target;
-  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
+  LATHE_TRY(Work work, work_of(options, session.target.target));
+  // A problem names its layout itself.
+  if (options.model.empty()) session.compare_layouts = false;
   session.threads = common.threads;
   if (session.threads == 0) {
     LATHE_TRY(session.threads, runtime::default_threads());
@@ -167,26 +242,22 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   LATHE_TRY(store::Store store, store::Store::open(path));
   if (const auto note = store.recovery_note()) support::log_warn("{}", *note);
 
-  std::vector<tuner::Task> tasks;
-  for (const models::ModelKernel& kernel : kernels) {
-    tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                     static_cast<double>(kernel.launches), kernel.pass});
-  }
   if (!common.json) {
-    fmt::print(stderr, "{} on {}: {} kernels, target {}, {} thread{}, store {}\n", model.name,
-               support::host().name, tasks.size(), session.target.target.name, session.threads,
-               session.threads == 1 ? "" : "s", path);
+    const size_t kernels = work.tasks.size();
+    fmt::print(stderr, "{} on {}: {} kernel{}, target {}, {} thread{}, store {}\n", work.name,
+               support::host().name, kernels, kernels == 1 ? "" : "s", session.target.target.name,
+               session.threads, session.threads == 1 ? "" : "s", path);
   }
   Result<tuner::SessionResult> result = [&] {
     ProgressDisplay display;
-    return tuner::run_session(tasks, session, store,
+    return tuner::run_session(work.tasks, session, store,
                               [&](const tuner::Progress& progress) { display.show(progress); });
   }();
   if (!result) return tl::unexpected(std::move(result).error());
   if (const auto note = store.recovery_note()) support::log_warn("{}", *note);
 
   if (common.json) {
-    print_json(to_json(*result, model));
+    print_json(to_json(*result, work.name));
   } else {
     print_table(*result);
     fmt::print(stderr, "{} in {}{}\n",

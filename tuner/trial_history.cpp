@@ -1,0 +1,54 @@
+// Races put together again.
+#include "tuner/trial_history.h"
+
+#include "tuner/statistics.h"
+
+namespace lathe::tuner {
+namespace {
+
+/// Gives the trials of one race, which the default of that race scales.
+void take_race(TrialHistory& history, const std::vector<const store::Trial*>& trials,
+               const std::string& default_schedule) {
+  double reference = 0;
+  for (const store::Trial* trial : trials)
+    if (trial->schedule == default_schedule && trial->state == store::TrialState::timed)
+      reference = trial->median_ns;
+  for (const store::Trial* trial : trials) {
+    TriedSchedule& tried = history.schedules[trial->schedule];
+    if (tried.relative.empty()) tried.state = trial->state;
+    if (trial->state == store::TrialState::timed) tried.state = trial->state;
+    if (reference <= 0) continue;
+    for (const float batch : trial->batches_ns)
+      tried.relative.push_back(static_cast<double>(batch) / reference);
+  }
+}
+
+}  // namespace
+
+// The worker reports a race's losers as they fall out, then the others from the default on: a loser
+// or a default after such reports begins the next race.
+TrialHistory history_of(const std::vector<store::Trial>& trials,
+                        const std::string& default_schedule) {
+  TrialHistory history;
+  std::vector<const store::Trial*> race;
+  std::vector<double> defaults;
+  bool reporting = false;
+  for (const store::Trial& trial : trials) {
+    const bool timed = trial.state == store::TrialState::timed;
+    const bool is_default = timed && trial.schedule == default_schedule;
+    if (reporting && (!timed || is_default)) {
+      take_race(history, race, default_schedule);
+      race.clear();
+      reporting = false;
+    }
+    race.push_back(&trial);
+    reporting = reporting || is_default;
+    if (is_default) defaults.push_back(trial.median_ns);
+  }
+  take_race(history, race, default_schedule);
+  history.default_ns = median(defaults);
+  for (auto& [schedule, tried] : history.schedules) tried.median = median(tried.relative);
+  return history;
+}
+
+}  // namespace lathe::tuner
