@@ -15,7 +15,6 @@
 #include "support/interrupt.h"
 #include "support/log.h"
 #include "tuner/inputs.h"
-#include "tuner/prior.h"
 #include "tuner/task_search.h"
 #include "tuner/trial_history.h"
 #include "tuner/weight_search.h"
@@ -212,7 +211,7 @@ class Session {
 
   // What earlier sessions of any host found, and what every Lathe knows.
   Status gather_experience() {
-    LATHE_CHECK(experience_.read(prior_experience(), "the built-in experience"));
+    LATHE_CHECK(experience_.read(options_.experience, "the experience to begin with"));
     LATHE_TRY(const std::vector<store::KeyedWinner> winners, store_.winners());
     std::set<std::string_view> families;
     for (const Task& task : tasks_) families.insert(task.problem.family().name);

@@ -13,6 +13,7 @@
 #include "runtime/record_key.h"
 #include "runtime/target_selection.h"
 #include "store/store.h"
+#include "tuner/prior.h"
 #include "tuner/race.h"
 #include "tuner/strategies/strategy.h"
 #include "tuner/worker_protocol.h"
@@ -41,6 +42,8 @@ struct SessionOptions {
   std::string objective = "time";
   Effort effort = Effort::normal;
   StrategyKind strategy = StrategyKind::model;
+  /// What is known of other hosts before the store is asked, as Experience::read() takes it.
+  std::string_view experience = prior_experience();
   /// Wall-clock limit for the whole session; it ends within five seconds of it. nullopt: no limit.
   std::optional<std::chrono::duration<double>> budget;
   /// Choose each weight's layout: the panels that `linear` tasks name say nothing then. Otherwise

@@ -9,6 +9,7 @@ namespace lathe::tuner {
 namespace {
 
 constexpr double kMeetingSeconds = 0.3;
+constexpr double kPromising = 0.01;  ///< what a kernel's own schedules may gain before layouts meet
 constexpr int kLeastRounds = 4;
 constexpr int kMostRounds = 31;
 constexpr double kCertain = 0.9;  ///< below it, the layout chosen so far stays
@@ -90,8 +91,9 @@ bool WeightSearch::is_due() const {
   for (size_t i = 0; i < tasks_.size(); ++i) {
     if (!has_times(i)) continue;
     any = true;
-    const TaskSearch& kernel = chosen(i);
-    if (kernel.candidates_tried() < 2 && kernel.candidates_left() > 0) return false;
+    TaskSearch& kernel = chosen(i);
+    const bool open = kernel.candidates_tried() < 2 && kernel.candidates_left() > 0;
+    if (open && kernel.promise() >= kPromising) return false;
   }
   return any;
 }

@@ -46,7 +46,7 @@ class WeightSearch {
   TaskSearch& chosen(size_t i) const { return *layouts_[chosen_].kernels[i]; }
 
   /// Whether the layouts must meet: never decided for these tasks, and the chosen one's kernels
-  /// have raced other schedules than the default.
+  /// have raced other schedules than the default or expect little of them.
   bool is_due() const;
   /// Whether a layout still in the race has another best schedule than when they last met.
   bool is_stale() const;

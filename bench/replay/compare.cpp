@@ -118,8 +118,8 @@ Result<tuner::SearchPoints> points_of(const RecordedKernel& kernel,
 
 }  // namespace
 
-Result<RecordFile> load_file(const std::string& path) {
-  const std::string stem = std::filesystem::path(path).stem().string();
+Result<RecordFile> load_file(const std::filesystem::path& path) {
+  const std::string stem = path.stem().string();
   for (const std::string target : {"avx512", "avx2", "sse", "scalar"}) {
     const size_t found = stem.find("_" + target + "_");
     if (found == std::string::npos) continue;
@@ -131,7 +131,8 @@ Result<RecordFile> load_file(const std::string& path) {
     return file;
   }
   return fail(ErrorCode::invalid_argument,
-              "{}: found no instruction path in the name, expected …_avx2_<host>.tsv", path);
+              "{}: found no instruction path in the name, expected …_avx2_<host>.tsv",
+              path.string());
 }
 
 Result<Comparison> compare(tuner::StrategyKind kind, const RecordFile& judged,

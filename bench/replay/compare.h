@@ -1,6 +1,7 @@
 // Search strategies on recorded times: which schedule each would have chosen after so many trials.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,7 @@ struct RecordFile {
 
 /// Reads `…_<target>_<host>[_<part>].tsv`. parse_error as load(), invalid_argument for another
 /// name.
-Result<RecordFile> load_file(const std::string& path);
+Result<RecordFile> load_file(const std::filesystem::path& path);
 
 /// Of one strategy on one file, geometric means over its kernels.
 struct Comparison {

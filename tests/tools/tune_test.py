@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 import unittest
 
@@ -83,6 +84,52 @@ class Tune(ProgramTest):
         self.assertEqual({weight["weight"]: weight["why"] for weight in again["weights"]},
                          {name: weight["why"] for name, weight in weights.items()})
 
+    def test_single_problems_need_no_model(self):
+        problems = ("softmax rows=4 width=72", "linear rows=2 n=48 k=64 weight=bf16 panel=16")
+        document = self.run_json("--problem", problems[0], "--problem", problems[1], "--at", "rows=5", "--cache", "warm",
+                                 "--effort", "quick", "--threads", "1", "--db", self.db)
+        self.assertEqual([kernel["family"] for kernel in document["kernels"]], ["softmax", "linear"])
+        for kernel in document["kernels"]:
+            self.assertEqual((kernel["at"], kernel["cache"]), ("rows=5", "warm"))
+            self.assertGreater(kernel["tuned_ns"], 0)
+        self.assertEqual(document["kernels"][1]["problem"].count("panel"), 0)  # 16 is the default's
+        self.assertEqual((document["weights"], document["passes"]), ([], []))
+        self.assert_recorded(document["kernels"])
+
+    def test_families_are_a_models_or_an_example(self):
+        document = self.run_json(*self.arguments(), "--effort", "quick", "--family", "rms_norm")
+        self.assertEqual({kernel["family"] for kernel in document["kernels"]}, {"rms_norm"})
+        document = self.run_json("--family", "relu", "--effort", "quick", "--threads", "1", "--db", self.db)
+        self.assertEqual([kernel["family"] for kernel in document["kernels"]], ["relu"])
+
+    def test_the_end_says_what_a_pass_takes(self):
+        document = self.run_json(*self.arguments(), "--effort", "quick")
+        passes = {one["pass"]: one for one in document["passes"]}
+        self.assertEqual(set(passes), {"1 token", "image"})
+        for one in passes.values():
+            self.assertGreater(one["tuned_ns"], 0)
+            self.assertAlmostEqual(sum(one["shares"].values()), 1, places=6)
+            self.assertEqual(one["missing"], 0)
+        self.assertGreater(document["baselines_s"], 0)
+        self.assertEqual(set(document["spent_s"]),
+                         {"list", "compile", "interpret", "check", "operands", "time", "roofs"})
+        again = self.start(*self.arguments("1s"))
+        out, _ = again.communicate(timeout=PATIENCE_S)
+        self.assertIn("tokens/s", out)
+        self.assertIn("without attention", out)
+
+    def test_both_streams_in_one_file_keep_their_lines(self):
+        path = self.path("both")
+        with open(path, "wb") as file:
+            process = subprocess.Popen([self.program, *self.arguments(), "--effort", "quick"], stdout=file, stderr=file)
+            self.assertEqual(process.wait(timeout=PATIENCE_S), 0)
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        self.assertTrue(any(line.startswith("done in ") for line in lines), lines[-3:])
+        for line in lines:
+            self.assertLessEqual(line.count("done in "), 1)
+            self.assertTrue(line.startswith("done in ") or "done in " not in line, line)
+
     def test_bad_input_is_an_error_that_says_so(self):
         model = self.arguments()
         self.write("llama/config.json", json.dumps({**CONFIG, "model_type": "llama"}))
@@ -106,6 +153,13 @@ class Tune(ProgramTest):
                 ((*model[:2], "--threads", "-4"), ("--threads",)),
                 ((*model[:2], "--no-such-flag"), ("--no-such-flag",)),
                 ((), ("--model",)),
+                (("--problem", "relu rows=4 width=8", *model), ("--problem", "--model")),
+                (("--problem", "relu rows=4 colour=8"), ("colour",)),
+                (("--problem", "relu rows=4 width=8", "--at", "rows=x"), ("rows",)),
+                (("--problem", "relu rows=4 width=8", "--cache", "tepid"), ("tepid", "cold")),
+                (("--family", "no_such_family"), ("no_such_family",)),
+                ((*model, "--family", "no_such_family"), ("no_such_family",)),
+                ((*model, "--family", "batched_matmul"), ("--family", "no kernel")),
                 (("status", "--db", self.path("none.db")), ("none.db",)),
                 (("explain", "rms_norm rows=4 width=8 colour=red"), ("colour",)),
                 (("explain", "no_such_family rows=4"), ("no_such_family",))):
