@@ -1,6 +1,8 @@
 // Fills in sizes from buckets and defaults.
 #include "compiler/sizes.h"
 
+#include <charconv>
+
 #include "compiler/family.h"
 
 namespace lathe::compiler {
@@ -31,6 +33,22 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
       return fail(ErrorCode::invalid_argument, "'{}' has no dimension '{}'; its dimensions: {}",
                   problem.line(), name, print(sizes));
     }
+  }
+  return sizes;
+}
+
+Sizes sizes_named_in(std::string_view line) {
+  Sizes sizes;
+  // Buckets are named after dimensions; of the other parameters none is called like one.
+  for (const std::string_view name : {"rows", "batch"}) {
+    const std::string key = fmt::format(" {}=", name);
+    const size_t found = line.find(key);
+    if (found == std::string_view::npos) continue;
+    const std::string_view text = line.substr(found + key.size());
+    int64_t size = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), size);
+    const bool whole = end == text.data() + text.size() || *end == ' ';
+    if (error == std::errc{} && whole && size > 0) sizes.emplace(name, size);
   }
   return sizes;
 }

@@ -15,4 +15,8 @@ inline constexpr int64_t kDefaultTableRows = 4096;
 /// bucket.
 Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given = {});
 
+/// The sizes that a problem line names by themselves, `rows=16` in place of a bucket `rows=8..31`:
+/// whoever writes one means to time it there. Empty for a line that names none.
+Sizes sizes_named_in(std::string_view line);
+
 }  // namespace lathe::compiler

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/sizes.h"
+
 #include "compiler/family.h"
 
 namespace lathe::compiler {
@@ -70,6 +72,14 @@ TEST(Sizes, TextReadsBack) {
   EXPECT_EQ(sizes->at("rows"), 512);
   EXPECT_EQ(print(*sizes), "positions=4096,rows=512");
   EXPECT_EQ(parse_sizes("")->size(), 0U);
+}
+
+TEST(Sizes, ALineMayNameThem) {
+  EXPECT_EQ(sizes_named_in("linear rows=16 n=64 k=64"), (Sizes{{"rows", 16}}));
+  EXPECT_EQ(sizes_named_in("relu width=8 rows=7"), (Sizes{{"rows", 7}}));
+  for (const char* none : {"relu rows=8..31 width=8", "relu rows=512.. width=8", "relu width=8",
+                           "relu rows=x width=8", "relu rows=0 width=8", "relu grows=4", ""})
+    EXPECT_TRUE(sizes_named_in(none).empty()) << none;
 }
 
 }  // namespace

@@ -173,7 +173,8 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
     return fail(ErrorCode::invalid_argument, "--seconds: found {}, expected up to 3600",
                 options.seconds);
   LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
-  LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(options.at));
+  LATHE_TRY(compiler::Sizes given, compiler::parse_sizes(options.at));
+  given.merge(compiler::sizes_named_in(options.problem));  // what --at says comes first
   LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem, given));
   LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, true));
   LATHE_TRY(runtime::ScheduleChoice choice, choose(driver, problem, selected, true));

@@ -80,7 +80,9 @@ Result<Work> work_of_problems(const TuneOptions& options) {
   const auto add = [&](const std::string& line) -> Status {
     tuner::Task task;
     LATHE_TRY(task.problem, compiler::parse_problem(line));
-    LATHE_TRY(task.at, compiler::complete_sizes(task.problem, given));
+    compiler::Sizes sizes = given;  // what --at says comes before what the line says
+    sizes.merge(compiler::sizes_named_in(line));
+    LATHE_TRY(task.at, compiler::complete_sizes(task.problem, sizes));
     task.cache = options.cache;
     task.where = task.problem.family().name;
     work.name += (work.name.empty() ? "" : ", ") + task.problem.line();
