@@ -115,7 +115,8 @@ struct Ratios {
 Result<Ratios> compare(const std::string& line, const runtime::SelectedTarget& selected,
                        const Options& options, ColdCaches& caches, runtime::ThreadPool& pool) {
   LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(line));
-  LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem, compiler::sizes_named_in(line)));
+  LATHE_TRY(const compiler::Sizes at,
+            compiler::complete_sizes(problem, compiler::sizes_named_in(line)));
   LATHE_TRY(const auto kernel,
             runtime::compile_kernel(
                 problem, problem.family().space(problem, selected.target).default_schedule(),

@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "compiler/sizes.h"
-
 #include "compiler/family.h"
+#include "compiler/sizes.h"
 
 namespace lathe::compiler {
 namespace {

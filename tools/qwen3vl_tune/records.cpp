@@ -106,7 +106,7 @@ Result<int> status_command(const CommonOptions& common) {
     rows.push_back({choice.weight, record.key.target, std::to_string(record.key.threads),
                     std::to_string(choice.panel), standings_text(choice.candidates)});
   }
-  fmt::print("\nlayouts on this host\n{}", format_table(rows));
+  fmt::print("\nlayouts on this host\n{}", fit_table(rows, output_columns(), {4, 0}));
   return kSuccess;
 }
 
