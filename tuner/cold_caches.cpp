@@ -70,7 +70,6 @@ void ColdCaches::fill(int64_t bytes, double written_share) {
   std::byte* begin = filler_.get() + next_;
   next_ += bytes;
   std::atomic<int> done = 0;
-  const auto deadline = [begin = Clock::now()] { return Clock::now() - begin > kLatestWorker; };
   pool_->parallel_for(threads, [&](int64_t thread, int) {
     volatile std::byte* line = begin + thread * lines * kLine;
     for (int64_t i = 0; i < lines; ++i, line += kLine) {
@@ -79,7 +78,8 @@ void ColdCaches::fill(int64_t bytes, double written_share) {
     }
     // Workers that sleep would be part of the first call's time.
     done.fetch_add(1);
-    while (done.load() < threads && !deadline()) {
+    const auto begin = Clock::now();
+    while (done.load() < threads && Clock::now() - begin < kLatestWorker) {
     }
   });
 }

@@ -128,8 +128,31 @@ int Experience::kernel(const KernelName& name) {
 
 void Experience::add(int kernel, std::string_view schedule, double relative) {
   if (!(relative > 0) || !std::isfinite(relative)) return;
-  kernels_[static_cast<size_t>(kernel)].observations.push_back(
-      {features_of(schedule), std::log(relative)});
+  Kernel& known = kernels_[static_cast<size_t>(kernel)];
+  const int now = ++known.added;
+  const auto found = known.by_schedule.find(schedule);
+  if (found == known.by_schedule.end()) {
+    known.by_schedule.emplace(std::string(schedule), known.observations.size());
+    known.observations.push_back({features_of(schedule), std::log(relative), 1, now});
+    return;
+  }
+  Observation& one = known.observations[found->second];
+  one.log_time += (std::log(relative) - one.log_time) / ++one.races;
+  one.newest = now;
+}
+
+std::vector<const Experience::Observation*> Experience::own_worth_knowing(const Kernel& kernel,
+                                                                          size_t most) {
+  std::vector<const Observation*> all;
+  for (const Observation& one : kernel.observations) all.push_back(&one);
+  if (all.size() <= most) return all;
+  std::stable_sort(all.begin(), all.end(),
+                   [](const auto* a, const auto* b) { return a->log_time < b->log_time; });
+  const auto fastest = static_cast<ptrdiff_t>(most / 2);
+  std::stable_sort(all.begin() + fastest, all.end(),
+                   [](const auto* a, const auto* b) { return a->newest > b->newest; });
+  all.resize(most);
+  return all;
 }
 
 Status Experience::read(std::string_view text, std::string_view source) {
@@ -202,19 +225,21 @@ std::vector<Experience::Near> Experience::nearest(int kernel, size_t count) cons
   std::sort(order.begin(), order.end());
   std::vector<Near> near;
   for (const auto& [away, other] : order) {
-    const std::vector<Observation>& known = observations(other);
-    std::vector<const Observation*> sorted;
-    for (const Observation& one : known) sorted.push_back(&one);
-    if (other != kernel) {
-      std::stable_sort(sorted.begin(), sorted.end(),
-                       [](const auto* x, const auto* y) { return x->log_time < y->log_time; });
+    if (near.size() >= count) break;
+    if (other == kernel) {
+      for (const Observation* one :
+           own_worth_knowing(kernels_[static_cast<size_t>(kernel)], count * 2 / 3))
+        near.push_back({kernel, one, 0});
+      continue;
     }
-    const size_t fastest = other == kernel ? sorted.size() : kFastestOfNeighbour;
-    const size_t rest = sorted.size() > fastest ? sorted.size() - fastest : 0;
-    const size_t step = std::max<size_t>(rest / kOthersOfNeighbour, 1);
+    std::vector<const Observation*> sorted;
+    for (const Observation& one : observations(other)) sorted.push_back(&one);
+    std::stable_sort(sorted.begin(), sorted.end(),
+                     [](const auto* x, const auto* y) { return x->log_time < y->log_time; });
+    const size_t fastest = std::min(sorted.size(), kFastestOfNeighbour);
+    const size_t step = std::max<size_t>((sorted.size() - fastest) / kOthersOfNeighbour, 1);
     for (size_t i = 0; i < sorted.size() && near.size() < count; ++i)
       if (i < fastest || (i - fastest) % step == 0) near.push_back({other, sorted[i], away});
-    if (near.size() >= count) break;
   }
   return near;
 }

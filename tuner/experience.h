@@ -31,14 +31,17 @@ class Experience {
 
   struct Observation {
     Features knobs;
-    double log_time = 0;  ///< logarithm of its time over the default's, median of one race or more
+    double log_time = 0;  ///< logarithm of its time over the default's, mean of what was added
+    int races = 1;        ///< how often it was added
+    int newest = 0;       ///< when it was added last, among the kernel's
   };
 
   /// The kernel's number; the same for the same name. parse errors make a kernel like no other.
   int kernel(const KernelName& name);
   /// Adds to what is known of a kernel. `relative`: its time over the default's, above 0.
   void add(int kernel, std::string_view schedule, double relative);
-  /// Reads what write() gave; parse_error with the line.
+  /// Reads lines of kernels and their schedules (tuner/prior/experience.txt); parse_error with the
+  /// line.
   Status read(std::string_view text, std::string_view source);
 
   Features features_of(std::string_view schedule);
@@ -59,8 +62,9 @@ class Experience {
     const Observation* observation = nullptr;
     double distance = 0;  ///< of the kernels
   };
-  /// What is most worth knowing about `kernel`: all of its own, then of its neighbours the fastest
-  /// and some others, nearest first, `count` in all at most. Valid until the next add().
+  /// What is most worth knowing about `kernel`, `count` in all at most: its own (where these are
+  /// more than two thirds of that, the fastest and the newest), then of its neighbours the fastest
+  /// and some others, nearest first. Valid until the next add().
   std::vector<Near> nearest(int kernel, size_t count) const;
 
  private:
@@ -70,7 +74,10 @@ class Experience {
     Features parameters;  ///< without rows
     double log_rows = 0;
     std::vector<Observation> observations;
+    std::map<std::string, size_t, std::less<>> by_schedule{};  ///< their places
+    int added = 0;
   };
+  static std::vector<const Observation*> own_worth_knowing(const Kernel& kernel, size_t most);
   int32_t number_of(std::string_view text);
   Feature feature(std::string_view name, std::string_view value);
 

@@ -139,6 +139,7 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, ColdCaches* 
     lanes.emplace_back(racers[i], buffers, caches, pool, options.stand_in, now);
     LATHE_CHECK(lanes[i].bind());
     LATHE_TRY(first[i], lanes[i].calibrate(options.batch_seconds));
+    if (options.alive) options.alive();
   }
   const auto drop = [&](size_t i) {
     racers[i].dropped = true;
@@ -152,13 +153,16 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, ColdCaches* 
       if (racers[i].dropped) continue;
       LATHE_TRY(const double seconds, lanes[i].call());
       racers[i].batches_ns.push_back(seconds * 1e9);
+      if (options.alive) options.alive();
     }
     const size_t leader = leader_of(racers);
     for (size_t i = 0; i < racers.size(); ++i) {
       if (racers[i].dropped || racers[i].keep || i == leader) continue;
       // The better of two looks, so that one disturbance does not decide.
-      const bool hopeless = round == 0 && std::min(first[i] * 1e9, racers[i].batches_ns[0]) >
-                                              kHopeless * racers[leader].batches_ns[0];
+      const double behind = std::min(first[i] * 1e9, racers[i].batches_ns[0]) /
+                            std::max(first[leader] * 1e9, racers[leader].batches_ns[0]);
+      const bool is_long = lanes[i].batch_seconds() >= kLongBatch;
+      const bool hopeless = round == 0 && behind > (is_long ? kHopelessLong : kHopeless);
       const bool slower = round + 1 >= options.rounds_before_dropping &&
                           clearly_slower(racers[i].batches_ns, racers[leader].batches_ns);
       if (hopeless || slower) drop(i);

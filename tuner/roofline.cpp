@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/compiled_kernel.h"
+#include "support/hardware.h"
 #include "support/large_memory.h"
 #include "tuner/roofline_programs.h"
 
@@ -294,6 +295,13 @@ constexpr int64_t kColdBytes = int64_t{8} << 20;
 
 Footprint Footprint::of_memory(double written_share, int threads) {
   return {std::min(kColdBytes * (threads + 1), spare_for_roofs()), written_share, true};
+}
+
+Footprint Footprint::of_kernel(double bytes, double written_share, bool cold, int threads) {
+  const auto spare = static_cast<double>(spare_for_roofs());
+  const auto last_cache = static_cast<double>(support::host().l3_bytes);
+  if (cold || bytes > std::max(last_cache, spare)) return of_memory(written_share, threads);
+  return {static_cast<int64_t>(std::min(bytes, spare)), written_share, false};
 }
 
 Result<std::unique_ptr<MemoryReader>> MemoryReader::create(const runtime::SelectedTarget& target,

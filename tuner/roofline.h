@@ -26,6 +26,10 @@ struct Footprint {
                       ///< last cache holds; false: of the cache it fits
   /// Memory (cold), over as much as so many threads take long to read, within the spare memory.
   static Footprint of_memory(double written_share, int threads);
+  /// For a kernel that touches so many bytes: of_memory() where it finds its operands cold or has
+  /// more of them than the last cache holds, else of the caches, over as much as it touches and the
+  /// spare memory allows.
+  static Footprint of_kernel(double bytes, double written_share, bool cold, int threads);
 };
 
 /// Reads memory as fast as it can: programs that prefetch, of 1, 2, 4 and 8 streams a thread. For
@@ -60,9 +64,9 @@ class RoofMeter {
                                                    runtime::ThreadPool& pool);
   virtual ~RoofMeter() = default;
 
-  /// Measures for about `seconds`. Prefetching readers of 1, 2, 4 and 8 streams, and copies with
-  /// and without streaming stores. `caches`: for cold footprints. resource_exhausted where there is
-  /// not so much memory.
+  /// Measures for about `seconds`, and at least one pass of each way. Prefetching readers of 1, 2,
+  /// 4 and 8 streams, and copies with and without streaming stores. `caches`: for cold footprints.
+  /// resource_exhausted where there is not so much memory.
   virtual Result<Roofs> measure(const Footprint& footprint, ColdCaches* caches, double seconds) = 0;
 };
 

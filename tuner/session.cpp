@@ -222,20 +222,12 @@ class Session {
       if (trials.empty()) continue;
       const int kernel =
           experience_.kernel({key.problem, key.at, key.cache, key.target, key.host, key.threads});
-      // A search begins with its default. A task of this session reads its own trials itself.
+      // A search begins with its default.
       const TrialHistory history = history_of(trials, trials.front().schedule);
-      if (key.host == store::host_id("cpu", support::host_identity()) && is_task(key)) continue;
       for (const auto& [schedule, tried] : history.schedules)
         if (tried.median > 0) experience_.add(kernel, schedule, tried.median);
     }
     return {};
-  }
-
-  bool is_task(const store::Key& key) const {
-    return key.target == options_.target.target.name && key.threads == options_.threads &&
-           std::any_of(tasks_.begin(), tasks_.end(), [&](const Task& task) {
-             return task.problem.line() == key.problem && compiler::print(task.at) == key.at;
-           });
   }
 
   // What a race of new candidates costs, about: their compilation and checks, and rounds of calls.
@@ -365,8 +357,11 @@ class Session {
       if (event.kind == "error") first.problem_note = event.detail;
       if (event.kind == "roofs") first.set_roofs(event.gflops, event.gbytes_per_s);
       if (event.kind == "trial") {
+        Event trial = event;
+        // Without its own default, its time says nothing beside others of its kernel.
+        if (raced.size() > 1 && trial.detail.empty()) trial.detail = kMeetingDetail;
         LATHE_CHECK(
-            owners[candidate]->record(job.candidates[candidate].schedule, event, name_, store_));
+            owners[candidate]->record(job.candidates[candidate].schedule, trial, name_, store_));
         ended[candidate] = true;
         batches[candidate] = event.batches_ns;
         ++trials_;

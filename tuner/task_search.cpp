@@ -55,7 +55,7 @@ Status TaskSearch::list_candidates(const SessionOptions& options, store::Store& 
   const TrialHistory history = history_of(trials, default_);
   for (const auto& [schedule, tried] : history.schedules) {
     strategy_->leave_out(schedule);
-    if (tried.median > 0) strategy_->observe(schedule, tried.median);
+    if (tried.median > 0) strategy_->recall(schedule, tried.median);
   }
   tried_ = history.schedules.size();
   return {};

@@ -36,7 +36,6 @@ class TaskSearch {
   /// (tuner/strategies/strategy.h). Asked for again only after refresh().
   double promise();
   void refresh() { promise_.reset(); }
-  bool is_fresh() const { return promise_.has_value(); }
   size_t candidates_tried() const { return tried_; }
   /// A winner that is not the default and has not been re-tested against it in this session.
   bool needs_final() const;

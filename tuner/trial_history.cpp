@@ -23,29 +23,38 @@ void take_race(TrialHistory& history, const std::vector<const store::Trial*>& tr
   }
 }
 
-}  // namespace
-
 // The worker reports a race's losers as they fall out, then the others from the default on: a loser
 // or a default after such reports begins the next race.
-TrialHistory history_of(const std::vector<store::Trial>& trials,
-                        const std::string& default_schedule) {
-  TrialHistory history;
+void take_session(TrialHistory& history, const std::vector<const store::Trial*>& trials,
+                  const std::string& default_schedule, std::vector<double>& defaults) {
   std::vector<const store::Trial*> race;
-  std::vector<double> defaults;
   bool reporting = false;
-  for (const store::Trial& trial : trials) {
-    const bool timed = trial.state == store::TrialState::timed;
-    const bool is_default = timed && trial.schedule == default_schedule;
+  for (const store::Trial* trial : trials) {
+    const bool timed = trial->state == store::TrialState::timed;
+    const bool is_default = timed && trial->schedule == default_schedule;
     if (reporting && (!timed || is_default)) {
       take_race(history, race, default_schedule);
       race.clear();
       reporting = false;
     }
-    race.push_back(&trial);
+    race.push_back(trial);
     reporting = reporting || is_default;
-    if (is_default) defaults.push_back(trial.median_ns);
+    if (is_default) defaults.push_back(trial->median_ns);
   }
   take_race(history, race, default_schedule);
+}
+
+}  // namespace
+
+TrialHistory history_of(const std::vector<store::Trial>& trials,
+                        const std::string& default_schedule) {
+  std::map<std::string_view, std::vector<const store::Trial*>> sessions;
+  for (const store::Trial& trial : trials)
+    if (trial.detail != kMeetingDetail) sessions[trial.session].push_back(&trial);
+  TrialHistory history;
+  std::vector<double> defaults;
+  for (const auto& [name, of_session] : sessions)
+    take_session(history, of_session, default_schedule, defaults);
   history.default_ns = median(defaults);
   for (auto& [schedule, tried] : history.schedules) tried.median = median(tried.relative);
   return history;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "store/records.h"
@@ -21,6 +22,10 @@ struct TrialHistory {
   double default_ns = 0;  ///< a call with the default schedule: median over all races
   std::map<std::string, TriedSchedule> schedules;
 };
+
+/// Why a trial of a meeting of layouts says nothing here: its kernel raced those of other problems,
+/// without its own default.
+inline constexpr std::string_view kMeetingDetail = "beside other layouts";
 
 /// `trials`: of one kernel, oldest first. Times of different races, hours apart, do not compare:
 /// each race is scaled by its own default.

@@ -71,6 +71,16 @@ class Worker {
     std::fflush(stdout);
   }
 
+  // Calls of some kernels take seconds, and races dozens of them: silence must mean that one hangs.
+  void send_alive() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_alive_ < std::chrono::seconds(1)) return;
+    last_alive_ = now;
+    Event event;
+    event.kind = "alive";
+    send(event);
+  }
+
   static void send_trial(int candidate, store::TrialState state, const std::string& check,
                          const std::string& detail, std::vector<double> batches = {}) {
     Event event;
@@ -207,12 +217,14 @@ class Worker {
     options.seconds = job.seconds;
     options.min_rounds = job.min_rounds;
     options.max_rounds = job.max_rounds;
+    options.alive = [this] { send_alive(); };
     if (stand_in_) {
       options.stand_in = [&](const Racer& racer, int64_t repeats) {
         return stand_in_(job, racer, repeats);
       };
     }
-    LATHE_TRY(ColdCaches * caches, timed(spent_.operands, [&] { return caches_for(job); }));
+    LATHE_TRY(ColdCaches * caches,
+              timed(spent_.operands, [&] { return caches_for(job.cache == "cold"); }));
     const auto dropped = [&](size_t i) {
       report(i, store::TrialState::abandoned, "slower than the leader beyond doubt");
     };
@@ -225,9 +237,9 @@ class Worker {
     return {};
   }
 
-  // nullptr where the job is timed with warm caches.
-  Result<ColdCaches*> caches_for(const Job& job) {
-    if (job.cache != "cold" || stand_in_) return nullptr;
+  // nullptr where caches stay warm.
+  Result<ColdCaches*> caches_for(bool cold) {
+    if (!cold || stand_in_) return nullptr;
     if (!caches_) {
       LATHE_TRY(ColdCaches caches, ColdCaches::create(*pool_));
       caches_.emplace(std::move(caches));
@@ -239,11 +251,11 @@ class Worker {
     const compiler::Work work = problem_.family().work(problem_, at_);
     const double bytes = work.bytes_read + work.bytes_written;
     const double written = bytes > 0 ? work.bytes_written / bytes : 0;
-    // Cold: memory. Warm: what the kernel itself touches.
-    const Footprint footprint = job.cache == "cold"
-                                    ? Footprint::of_memory(written, job.threads)
-                                    : Footprint{static_cast<int64_t>(bytes), written, false};
-    LATHE_TRY(ColdCaches * caches, caches_for(job));
+    // Cold, or larger than the last cache: memory. Warm: what the kernel itself touches, as far as
+    // there is spare memory for it.
+    const Footprint footprint =
+        Footprint::of_kernel(bytes, written, job.cache == "cold", job.threads);
+    LATHE_TRY(ColdCaches * caches, caches_for(footprint.cold));
     if (!meter_ || meter_target_ != job.target) {
       LATHE_TRY(meter_, RoofMeter::create(target, *pool_));
       meter_target_ = job.target;
@@ -272,7 +284,8 @@ class Worker {
 
   const runtime::Backends& backends_;
   const JobStandIn& stand_in_;
-  Spent spent_;                               ///< on the job at hand
+  Spent spent_;  ///< on the job at hand
+  std::chrono::steady_clock::time_point last_alive_{};
   std::map<std::string, Admitted> admitted_;  ///< of those raced to the end
   std::string problem_key_;                   ///< of the problem that the next three belong to
   compiler::Problem problem_;

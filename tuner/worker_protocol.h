@@ -38,7 +38,7 @@ struct Spent {
 
 /// What happened to a candidate, or to the job.
 struct Event {
-  std::string kind;    ///< "begin" | "trial" | "roofs" | "done" | "error"
+  std::string kind;    ///< "begin" | "trial" | "alive" | "roofs" | "done" | "error"
   int candidate = -1;  ///< of begin and trial
   std::string state;   ///< of trial: a store::TrialState
   std::string check;   ///< of trial: what was checked

@@ -154,6 +154,9 @@ class Tune(ProgramTest):
                 ((*model[:2], "--no-such-flag"), ("--no-such-flag",)),
                 ((), ("--model",)),
                 (("--problem", "relu rows=4 width=8", *model), ("--problem", "--model")),
+                ((*model[:2], "--cache", "warm"), ("--cache", "--model")),
+                ((*model[:2], "--at", "rows=4"), ("--at", "--model")),
+                (("--problem", "relu rows=4 width=8", "--tokens", "1"), ("--tokens", "--problem")),
                 (("--problem", "relu rows=4 colour=8"), ("colour",)),
                 (("--problem", "relu rows=4 width=8", "--at", "rows=x"), ("rows",)),
                 (("--problem", "relu rows=4 width=8", "--cache", "tepid"), ("tepid", "cold")),
@@ -244,6 +247,7 @@ class Tune(ProgramTest):
             victim = choice.randrange(2)
             processes[victim].kill()
             processes[victim].communicate(timeout=PATIENCE_S)
+            self.assertEqual(processes[victim].returncode, -signal.SIGKILL)
             after = self.records()
             self.assertLessEqual(trials | seen["trials"], after["trials"])
             self.assertGreaterEqual(len(after["winners"]), len(seen["winners"]))

@@ -128,6 +128,14 @@ TEST_F(MadeUpRace, TheHopelessGoAfterTheirFirstBatch) {
   EXPECT_EQ(dropped_, (std::vector<size_t>{1, 2}));
 }
 
+TEST_F(MadeUpRace, OfLongBatchesLessMakesHopeless) {
+  racers_.resize(3);
+  racers_[0].keep = true;
+  ASSERT_TRUE(run(31, [](size_t i, int) { return std::array{50e6, 60e6, 52e6}[i]; }));
+  EXPECT_EQ(racers_[1].batches_ns.size(), 1U);
+  EXPECT_EQ(racers_[2].batches_ns.size(), 4U);
+}
+
 TEST_F(MadeUpRace, OneDisturbanceMakesNobodyHopeless) {
   racers_.resize(2);
   // The second racer's first batch is disturbed, its warm-up is not: one call, 64 and a batch.
@@ -163,10 +171,10 @@ TEST_F(MadeUpRace, ALoneRacerIsTimedUntilItsTimeIsKnown) {
   EXPECT_EQ(racers_[0].batches_ns.size(), 31U);
 }
 
-// A call reads one entry of a table: what is evicted is the entries, not 300 MB.
+// A call reads one entry of a table: what is evicted is the entries, not the table.
 TEST(RaceBuffers, AColdSetNamesOtherEntriesOfASharedTable) {
   const auto kernel = compile("embedding rows=1 width=256");
-  const compiler::Sizes at = {{"rows", 1}, {"vocabulary", 300000}};
+  const compiler::Sizes at = {{"rows", 1}, {"vocabulary", 30000}};
   SharedInputs inputs_of_buffers;
   const auto buffers = RaceBuffers::create(*kernel, at, true, inputs_of_buffers, 500);
   ASSERT_TRUE(buffers) << buffers.error().message;

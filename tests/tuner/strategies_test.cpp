@@ -153,6 +153,31 @@ TEST(Experience, NearestAreOwnTrialsThenTheFastestOfNeighbours) {
   EXPECT_EQ(experience.nearest(here, 3).size(), 3U);
 }
 
+TEST(Experience, KeepsOneObservationOfASchedule) {
+  Experience experience;
+  const int here = experience.kernel(kHere);
+  experience.add(here, "unroll=1", 2);
+  experience.add(here, "unroll=1", 8);
+  ASSERT_EQ(experience.observations(here).size(), 1U);
+  EXPECT_NEAR(experience.observations(here).front().log_time, std::log(4), 1e-9);
+}
+
+TEST(Experience, OfManyOwnTheFastestAndTheNewestAreNearest) {
+  Experience experience;
+  const int here = experience.kernel(kHere);
+  for (int i = 0; i < 100; ++i)
+    experience.add(here, fmt::format("unroll={}", i), i == 40 ? 0.5 : 2);
+  experience.add(here, "unroll=99", 3);
+  const auto near = experience.nearest(here, 30);
+  EXPECT_EQ(near.size(), 20U) << "a third is for neighbours";
+  bool fastest = false, newest = false;
+  for (const auto& one : near) {
+    fastest = fastest || one.observation->log_time < 0;
+    newest = newest || one.observation->newest == 101;
+  }
+  EXPECT_TRUE(fastest && newest);
+}
+
 TEST(Experience, ReadsWhatIsBuiltInAndNamesADamagedLine) {
   Experience experience;
   const Status read = experience.read(prior_experience(), "built in");

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
-#include <optional>
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
@@ -197,22 +196,18 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   race_options.seconds = options.seconds;
   race_options.max_rounds = 1 << 20;
   race_options.stop_when_decided = false;
-  std::optional<tuner::ColdCaches> caches;
-  if (options.cache == "cold") {
-    LATHE_TRY(caches, tuner::ColdCaches::create(pool));
-  }
-  tuner::ColdCaches* cold = caches ? &*caches : nullptr;
+  LATHE_TRY(tuner::ColdCaches caches, tuner::ColdCaches::create(pool));
+  tuner::ColdCaches* cold = options.cache == "cold" ? &caches : nullptr;
   LATHE_CHECK(tuner::race(racers, buffers, cold, pool, race_options, [](size_t) {}));
 
   const compiler::Work work = problem.family().work(problem, at);
   const double bytes = work.bytes_read + work.bytes_written;
   const double written = bytes > 0 ? work.bytes_written / bytes : 0;
-  const auto footprint = options.cache == "cold"
-                             ? tuner::Footprint::of_memory(written, threads)
-                             : tuner::Footprint{static_cast<int64_t>(bytes), written, false};
+  const auto footprint =
+      tuner::Footprint::of_kernel(bytes, written, options.cache == "cold", threads);
   LATHE_TRY(const auto meter, tuner::RoofMeter::create(selected, pool));
   LATHE_TRY(const tuner::Roofs roofs,
-            meter->measure(footprint, cold, std::min(options.seconds, 1.0)));
+            meter->measure(footprint, &caches, std::min(options.seconds, 1.0)));
   const auto& batches = racers[0].batches_ns;
   const double median_ns = tuner::median(batches);
   const double gflops = work.flops / median_ns, rate = bytes / median_ns;

@@ -58,28 +58,40 @@ int run(int argc, char** argv) {
                  "the store (default: lathe/lathe.db in the user's cache folder)");
   app.add_flag("--json", common.json, "print one JSON document on standard output");
 
-  app.add_option("--model", tune.model,
-                 "qwen3-vl-2b, -4b, -8b, -32b, or a folder with a Hugging Face config.json");
-  app.add_option("--problem", tune.problems,
-                 "in place of a model: a problem line, such as \"rms_norm rows=512 width=2048\"; "
-                 "may be given several times");
+  CLI::Option* model =
+      app.add_option("--model", tune.model,
+                     "qwen3-vl-2b, -4b, -8b, -32b, or a folder with a Hugging Face config.json");
+  CLI::Option* problems = app.add_option(
+      "--problem", tune.problems,
+      "in place of a model: a problem line, such as \"rms_norm rows=512 width=2048\"; "
+      "may be given several times");
   app.add_option("--family", tune.families,
                  "only the model's kernels of this family, or without a model its example; may be "
                  "given several times");
-  app.add_option("--at", tune.at, "sizes to time the problems at, such as rows=512");
+  problems->excludes(model);
+  app.add_option("--at", tune.at, "sizes to time the problems at, such as rows=512")
+      ->excludes(model);
   app.add_option("--cache", tune.cache, "cold or warm: the caches that the problems find")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(model);
   app.add_option("--weights", tune.weights, "f32, f16, bf16, i8, q8_0, q4_0 or q4_K")
-      ->capture_default_str();
-  app.add_option("--tokens", tune.tokens, "token counts to tune for")->capture_default_str();
-  app.add_option("--context", tune.context, "context lengths to tune for")->capture_default_str();
+      ->capture_default_str()
+      ->excludes(problems);
+  app.add_option("--tokens", tune.tokens, "token counts to tune for")
+      ->capture_default_str()
+      ->excludes(problems);
+  app.add_option("--context", tune.context, "context lengths to tune for")
+      ->capture_default_str()
+      ->excludes(problems);
   app.add_option("--image", tune.image, "image size, width x height in pixels")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->excludes(problems);
   app.add_option("--budget", tune.budget, "time to spend, such as 60s, 5m or 2h (default: none)");
   app.add_option("--effort", tune.effort, "quick, normal or full (every schedule)")
       ->capture_default_str();
   app.add_option("--layouts", tune.layouts,
-                 "choose: a layout for each weight; default: tune within the default one")
+                 "choose: a layout for each weight->excludes(problems); default: tune within the "
+                 "default one")
       ->capture_default_str();
   app.add_option("--objective", tune.objective, "what to minimise: time")->capture_default_str();
   app.add_flag(

@@ -104,11 +104,6 @@ Result<Work> work_of(const TuneOptions& options, const ir::Target& target) {
   }
   for (const std::string& name : options.families) LATHE_CHECK(compiler::find_family(name));
   if (options.model.empty()) return work_of_problems(options);
-  if (!options.problems.empty()) {
-    return fail(ErrorCode::invalid_argument,
-                "--problem: found beside --model; tune one or the other (--family F tunes a part "
-                "of a model)");
-  }
   LATHE_TRY(Work work, work_of_model(options, target));
   if (work.tasks.empty()) {
     return fail(ErrorCode::invalid_argument, "--family: {} has no kernel of these families",

@@ -30,11 +30,15 @@ std::optional<size_t> Strategy::place_of(std::string_view schedule) const {
 }
 
 void Strategy::observe(std::string_view schedule, double relative) {
+  recall(schedule, relative);
+  if (const auto place = place_of(schedule); place && relative > 0) learn(*place);
+}
+
+void Strategy::recall(std::string_view schedule, double relative) {
   const auto place = place_of(schedule);
   if (!place || !(relative > 0)) return;
   leave_out(schedule);
   points_[*place].relative = relative;
-  learn(*place);
 }
 
 void Strategy::leave_out(std::string_view schedule) {

@@ -34,6 +34,8 @@ class Strategy {
 
   /// What a schedule took over the default. Any number of times, of any schedule of the space.
   void observe(std::string_view schedule, double relative);
+  /// The same of an earlier session: where the experience to begin with has it already.
+  void recall(std::string_view schedule, double relative);
   /// A schedule that needs no time any more: known from before, refused, or wrong.
   void leave_out(std::string_view schedule);
 
