@@ -17,7 +17,7 @@ import pathlib
 import subprocess
 import sys
 
-from helpers import ROOT, draw, geometric_mean, race, restart_with_environment
+from helpers import ROOT, draw, geometric_mean, machine, race, restart_with_environment
 
 LARGE_ROWS = 16384
 # PyTorch's idle threads spin for milliseconds and would take a core from whoever comes next; once they
@@ -89,6 +89,7 @@ def main():
         row_counts.append(LARGE_ROWS)
     thread_counts = sorted({int(text) or all_threads for text in arguments.threads.split(",")})
     target = "avx2" if arguments.isa == "avx2" else ""
+    print(machine(arguments.isa))
     figures = []
     for threads in thread_counts:
         torch.set_num_threads(threads)

@@ -218,7 +218,8 @@ ir::Tensor Checker::chosen(const ir::Tensor& tensor, const runtime::CompiledKern
       if (index % block == 0) indices.push_back(index / block);
     cut(static_cast<size_t>(columns.axis), block, indices);
   }
-  return part ? std::move(*part) : tensor;
+  if (part) return std::move(*part);
+  return tensor;
 }
 
 Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {

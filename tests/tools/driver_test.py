@@ -9,7 +9,7 @@ import unittest
 from tests.tools.programs import GRAPH, PATIENCE_S, ProgramTest, read_npy, write_npy
 
 PROBLEM = "rms_norm rows=8 width=72"
-BENCH_FIELDS = ("problem", "at", "cache", "target", "schedule", "threads", "median_ns", "min_ns", "gflops",
+BENCH_FIELDS = ("problem", "at", "cpu", "cpu_caches", "cache", "target", "schedule", "threads", "median_ns", "min_ns", "gflops",
                 "gbytes_per_s", "roofline_fraction", "roof_gflops", "roof_gbytes_per_s")
 FAMILIES = ("rms_norm", "layer_norm", "normalize", "softmax", "gelu", "silu", "relu", "swiglu", "rope",
             "elementwise", "embedding", "quantize")

@@ -216,27 +216,35 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   nlohmann::json json = problem_json(problem, at);
   const std::string schedule =
       problem.family().space(problem, selected.target).print(choice.schedule);
-  json.update({{"at", compiler::print(at)},
-               {"cache", options.cache},
-               {"target", runtime::target_identity(selected.target)},
-               {"schedule", schedule},
-               {"match", to_string(choice.match)},
-               {"threads", threads},
-               {"median_ns", median_ns},
-               {"min_ns", *std::min_element(batches.begin(), batches.end())},
-               {"batches", batches.size()},
-               {"spread", tuner::relative_spread(batches)},
-               {"gflops", gflops},
-               {"gbytes_per_s", rate},
-               {"roofline_fraction", fraction},
-               {"roof_gflops", roofs.gflops},
-               {"roof_gbytes_per_s", roofs.gbytes_per_s}});
+  const support::Hardware& host = support::host();
+  json.update(
+      {{"at", compiler::print(at)},
+       {"cpu", host.name},
+       {"cpu_caches", {{"l1d", host.l1d_bytes}, {"l2", host.l2_bytes}, {"l3", host.l3_bytes}}},
+       {"cache", options.cache},
+       {"target", runtime::target_identity(selected.target)},
+       {"schedule", schedule},
+       {"match", to_string(choice.match)},
+       {"threads", threads},
+       {"median_ns", median_ns},
+       {"min_ns", *std::min_element(batches.begin(), batches.end())},
+       {"batches", batches.size()},
+       {"spread", tuner::relative_spread(batches)},
+       {"gflops", gflops},
+       {"gbytes_per_s", rate},
+       {"roofline_fraction", fraction},
+       {"roof_gflops", roofs.gflops},
+       {"roof_gbytes_per_s", roofs.gbytes_per_s}});
   if (driver.json) {
     print_json(json);
   } else {
-    fmt::print("{}\n  at {}, target {}, {} thread{}, {} caches, schedule {} ({})\n", problem.line(),
-               compiler::print(at), runtime::target_identity(selected.target), threads,
-               threads == 1 ? "" : "s", options.cache, schedule, to_string(choice.match));
+    fmt::print(
+        "{}\n  on {}, L1d {} KiB, L2 {} KiB, L3 {} KiB\n  at {}, target {}, {} thread{}, {} "
+        "caches, "
+        "schedule {} ({})\n",
+        problem.line(), host.name, host.l1d_bytes >> 10, host.l2_bytes >> 10, host.l3_bytes >> 10,
+        compiler::print(at), runtime::target_identity(selected.target), threads,
+        threads == 1 ? "" : "s", options.cache, schedule, to_string(choice.match));
     fmt::print(
         "  {} median, {} best of {} batches; {:.1f} GB/s of {:.1f}, {:.1f} GFLOP/s of {:.1f}: "
         "{:.0f} % of the roof\n",
