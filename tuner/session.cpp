@@ -34,6 +34,7 @@ constexpr double kRaceOverhead = 0.3;     ///< of a race: compiling, checking, o
 constexpr double kFirstLook = 0.5;        ///< what a first look at new candidates may take
 constexpr double kWorthOfFinal = 0.002;   ///< what a final saves, as a share of the kernel's time
 constexpr double kMeetingSeconds = 0.6;   ///< what a meeting of layouts takes for each task
+constexpr double kMeetingCalls = 15;      ///< and so many calls of its kernel
 constexpr size_t kNormalCandidates = 48;  ///< a task, when no budget limits a normal search
 
 class Session {
@@ -134,7 +135,7 @@ class Session {
       Task task = tasks_[place];
       LATHE_TRY(task.problem, compiler::with_panel(task.problem, panel));
       return make_search(task);
-    });
+    }, waits());
   }
 
   // Of the layouts that are tuned: judging schedules takes longer than to find out who lost.
@@ -199,7 +200,10 @@ class Session {
   }
 
   static double meeting_s(const WeightSearch& weight) {
-    return kMeetingSeconds * static_cast<double>(weight.tasks().size());
+    double seconds = kMeetingSeconds * static_cast<double>(weight.tasks().size());
+    for (size_t i = 0; i < weight.tasks().size(); ++i)
+      seconds += kMeetingCalls * weight.chosen(i).call_ns() * 1e-9;
+    return seconds;
   }
 
   // What part of a pass over its tokens a task takes.
@@ -272,9 +276,13 @@ class Session {
     for (WeightSearch& weight : weights_)
       if (weight.is_meeting()) return &weight;
     for (WeightSearch& weight : weights_)
-      if (weight.is_due() && left() > reserved_s_ + meeting_s(weight)) return &weight;
+      if (weight.is_due(waits()) && left() > reserved_s_ + meeting_s(weight)) return &weight;
     return nullptr;
   }
+
+  // Whether layouts wait for their kernels' own races: not in the second half of a budget, for the
+  // kernels of a short pass may never be worth one.
+  bool waits() const { return !options_.budget || elapsed() < options_.budget->count() / 2; }
 
   // One whose layouts are to meet again.
   WeightSearch* stale() {
@@ -292,7 +300,7 @@ class Session {
   // One task's race of a meeting.
   Status meet(WeightSearch& weight) {
     LATHE_CHECK(make_searches(weight));
-    if (!weight.is_meeting() && !weight.is_due() && !weight.is_stale()) return {};
+    if (!weight.is_meeting() && !weight.is_due(waits()) && !weight.is_stale()) return {};
     const WeightSearch::Contest contest = weight.next_contest(options_);
     std::vector<std::vector<double>> batches(contest.owners.size());
     LATHE_CHECK(race(contest.job, contest.owners, false, batches));

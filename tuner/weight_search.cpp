@@ -63,8 +63,8 @@ void WeightSearch::drop(Layout& layout) {
   for (TaskSearch* kernel : layout.kernels) kernel->retired = true;
 }
 
-Status WeightSearch::make_searches(const MakeSearch& make) {
-  const bool all = decided_ || is_due();
+Status WeightSearch::make_searches(const MakeSearch& make, bool wait) {
+  const bool all = decided_ || is_due(wait);
   for (size_t i = 0; i < layouts_.size(); ++i) {
     Layout& layout = layouts_[i];
     if (layout.dropped || !layout.kernels.empty() || (i != chosen_ && !all)) continue;
@@ -85,7 +85,7 @@ Status WeightSearch::make_searches(const MakeSearch& make) {
   return {};
 }
 
-bool WeightSearch::is_due() const {
+bool WeightSearch::is_due(bool wait) const {
   if (decided_ || live() < 2 || layouts_[chosen_].kernels.empty()) return false;
   bool any = false;
   for (size_t i = 0; i < tasks_.size(); ++i) {
@@ -93,7 +93,7 @@ bool WeightSearch::is_due() const {
     any = true;
     TaskSearch& kernel = chosen(i);
     const bool open = kernel.candidates_tried() < 2 && kernel.candidates_left() > 0;
-    if (open && kernel.promise() >= kPromising) return false;
+    if (wait && open && kernel.promise() >= kPromising) return false;
   }
   return any;
 }

@@ -39,15 +39,15 @@ class WeightSearch {
 
   /// Has the searches made that its layouts still lack: those of the one chosen, and of the others
   /// once they are to meet. Errors: the chosen one's.
-  Status make_searches(const MakeSearch& make);
+  Status make_searches(const MakeSearch& make, bool wait = true);
 
   const std::vector<size_t>& tasks() const { return tasks_; }
   /// The search of the task at tasks()[i] in the layout chosen so far.
   TaskSearch& chosen(size_t i) const { return *layouts_[chosen_].kernels[i]; }
 
   /// Whether the layouts must meet: never decided for these tasks, and the chosen one's kernels
-  /// have raced other schedules than the default or expect little of them.
-  bool is_due() const;
+  /// have raced other schedules than the default, expect little of them, or must not be waited for.
+  bool is_due(bool wait = true) const;
   /// Whether a layout still in the race has another best schedule than when they last met.
   bool is_stale() const;
   /// Whether a meeting has begun and waits for the next of its races.
