@@ -131,11 +131,13 @@ class Session {
 
   // Whatever searches the weight's layouts lack.
   Status make_searches(WeightSearch& weight) {
-    return weight.make_searches([&](size_t place, int64_t panel) -> Result<TaskSearch*> {
-      Task task = tasks_[place];
-      LATHE_TRY(task.problem, compiler::with_panel(task.problem, panel));
-      return make_search(task);
-    }, waits());
+    return weight.make_searches(
+        [&](size_t place, int64_t panel) -> Result<TaskSearch*> {
+          Task task = tasks_[place];
+          LATHE_TRY(task.problem, compiler::with_panel(task.problem, panel));
+          return make_search(task);
+        },
+        waits());
   }
 
   // Of the layouts that are tuned: judging schedules takes longer than to find out who lost.
