@@ -3,13 +3,13 @@
 //
 // The lines that the next calls will touch are evicted from all caches by address, outside what is
 // timed. That alone leaves room in the caches, and memory is read faster into an empty cache than
-// into a full one (by 3 to 13 % for 8 to 32 MB on Zen 4), so other memory is read, and changed in
-// the proportion in which the calls write, until as many lines have taken the room. (Where the last
-// cache is larger than the memory spared for that, this memory stays in it and leaves the room as
-// it is; at 300 MiB, shared with others, no difference was seen.) The other way, operands in
-// rotation whose bytes exceed the last cache several times, costs what that cache is worth: 2 GB
-// and their page faults where it is 480 MiB. What stays warm are TLBs. `build/release/bin/cold`
-// compares the two; docs/tuning.md has what it found.
+// into a full one, so other memory is read, and changed in the proportion in which the calls write,
+// until as many lines have taken the room. (Where the last cache is larger than the memory spared
+// for that, this memory stays in it and leaves the room as it is; at 300 MiB, shared with others,
+// no difference was seen.) The other way, operands in rotation whose bytes exceed the last cache
+// several times, costs what that cache is worth: 2 GB and their page faults where it is 480 MiB.
+// What stays warm are TLBs. `build/release/bin/cold` compares the two; docs/tuning.md has what it
+// found.
 #pragma once
 
 #include <cstddef>

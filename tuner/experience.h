@@ -36,7 +36,7 @@ class Experience {
     int newest = 0;       ///< when it was added last, among the kernel's
   };
 
-  /// The kernel's number; the same for the same name. parse errors make a kernel like no other.
+  /// The kernel's number; the same for the same name.
   int kernel(const KernelName& name);
   /// Adds to what is known of a kernel. `relative`: its time over the default's, above 0.
   void add(int kernel, std::string_view schedule, double relative);

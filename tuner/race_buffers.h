@@ -24,7 +24,6 @@ class RaceBuffers {
                                     const compiler::Sizes& at, bool cold, SharedInputs& shared,
                                     size_t sets = 0);
 
-  bool cold() const { return cold_; }
   size_t sets() const { return views_.size(); }
   const std::vector<TensorView>& views(size_t set) const { return views_[set]; }
   /// The set as operands of another kernel of the same product, whose weight is packed otherwise:
@@ -41,7 +40,6 @@ class RaceBuffers {
                const std::vector<ir::Tensor>& outputs);
 
   compiler::Sizes at_;
-  bool cold_ = false;
   SharedInputs::Inputs first_;                    ///< inputs of the first set, tables of all
   std::vector<std::vector<ir::Tensor>> tensors_;  ///< of each set, but for those
   std::vector<std::vector<TensorView>> views_;

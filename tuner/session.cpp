@@ -321,18 +321,11 @@ class Session {
   // owns it, and its batches.
   Status race(const Job& job, const std::vector<TaskSearch*>& owners, bool final,
               std::vector<std::vector<double>>& batches) {
-    const auto begin = Clock::now();
     TaskSearch& first = *owners.front();
     report(first);
     LATHE_CHECK(ensure_worker());
     std::map<TaskSearch*, size_t> raced;
     for (TaskSearch* owner : owners) ++raced[owner];
-    const auto spend = [&] {
-      for (const auto& [search, candidates] : raced) {
-        search->spent_s += Seconds(Clock::now() - begin).count() * static_cast<double>(candidates) /
-                           static_cast<double>(owners.size());
-      }
-    };
     std::vector<bool> ended(owners.size(), false);
     int running = -1;
     bool alive = static_cast<bool>(worker_->send(job));
@@ -378,7 +371,6 @@ class Session {
         report(*owners[candidate]);
       }
       if (event.kind == "done") {
-        spend();
         spent_ += event.spent;
         for (const auto& [search, candidates] : raced)
           LATHE_CHECK(search->decide(candidates, final, name_, store_));
@@ -387,7 +379,6 @@ class Session {
     }
     // The worker died or hung: whoever ran last is to blame, the others get another chance.
     worker_.reset();
-    spend();
     const bool blamed = running >= 0 && !ended[static_cast<size_t>(running)];
     TaskSearch& search = blamed ? *owners[static_cast<size_t>(running)] : first;
     support::log_warn("{}: a worker failed: {}", search.key().problem, cause);

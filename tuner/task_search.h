@@ -67,8 +67,6 @@ class TaskSearch {
   /// winner is recorded if it changed.
   Status decide(size_t raced, bool final, const std::string& session, store::Store& store);
 
-  double spent_s = 0;        ///< of the session's time on this task
-  size_t races = 0;          ///< run in this session beyond the baseline
   bool retired = false;      ///< its weight's layout lost: no more time for it
   std::string problem_note;  ///< why there is no result, or what went wrong last
 
