@@ -9,6 +9,7 @@
 #include "codegen/x86/folding.h"
 #include "codegen/x86/forms.h"
 #include "codegen/x86/liveness.h"
+#include "codegen/x86/spilling.h"
 
 namespace lathe::codegen::x86 {
 namespace {
@@ -73,6 +74,7 @@ class Scan {
     for (Interval& interval : intervals_) place(interval);
   }
 
+  const std::vector<std::vector<Segment>>& segments() const { return segments_; }
   int used(File file) const { return static_cast<int>(tracks_[static_cast<size_t>(file)].size()); }
 
  private:
@@ -191,7 +193,7 @@ std::vector<Reg> first(std::vector<Reg> regs, int count) {
 
 Result<Allocation> allocate(FlatProgram& flat) {
   const ir::Target& target = flat.source->target;
-  int demoted = 0;
+  int demoted = 0, limit = static_cast<int>(kGenerals.size());
   for (;;) {
     Allocation allocation;
     Scan scan(flat, allocation);
@@ -215,8 +217,12 @@ Result<Allocation> allocate(FlatProgram& flat) {
                   flat.source->name, masks, target.name, target.mask_registers);
     const int generals = scan.used(File::general);
     if (generals > static_cast<int>(kGenerals.size())) {
-      const auto scalars =
-          first(spillable_scalars(flat), generals - static_cast<int>(kGenerals.size()));
+      // Segments may fit nowhere although fewer registers are live everywhere: then one less counts.
+      std::vector<Reg> scalars;
+      while (scalars.empty() && limit > 0) {
+        scalars = scalars_to_spill(flat, scan.segments(), limit);
+        if (scalars.empty()) --limit;
+      }
       if (scalars.empty())
         return fail(
             ErrorCode::rejected,

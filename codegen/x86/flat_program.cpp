@@ -2,6 +2,7 @@
 #include "codegen/x86/flat_program.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -208,6 +209,33 @@ RegisterCounts count_registers(const FlatProgram& flat) {
     for_each_def(flat, item, [&](Reg reg) { ++counts.writes[key(reg)]; });
   }
   return counts;
+}
+
+double weight(const Item& item) { return std::pow(10.0, std::min(item.depth, 12)); }
+
+std::vector<Reg> by_weight(const std::vector<double>& weights) {
+  std::vector<Reg> order;
+  for (size_t k = 0; k < weights.size(); ++k)
+    if (weights[k] >= 0) order.push_back(reg_of_key(k));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](Reg a, Reg b) { return weights[key(a)] < weights[key(b)]; });
+  return order;
+}
+
+bool reads(const Item& item, Reg reg) {
+  bool found = false;
+  for_each_use(item, [&](Reg used) { found |= used == reg; });
+  return found;
+}
+
+void rename_uses(Item& item, Reg from, Reg to) {
+  for (Reg& source : item.instr.src)
+    if (source == from) source = to;
+  if (item.instr.address.pointer == from) item.instr.address.pointer = to;
+  if (item.instr.address.index == from) item.instr.address.index = to;
+  if (item.instr.scalar.reg == from) item.instr.scalar.reg = to;
+  if (item.end.reg == from) item.end.reg = to;
+  if (item.step.reg == from) item.step.reg = to;
 }
 
 void relink(FlatProgram& flat) {

@@ -90,6 +90,15 @@ struct RegisterCounts {
 };
 RegisterCounts count_registers(const FlatProgram& flat);
 
+/// How often an item runs, relatively: tens to the power of the loops around it.
+double weight(const Item& item);
+/// The registers whose weight is not negative, the lightest first; `weights` by key.
+std::vector<Reg> by_weight(const std::vector<double>& weights);
+
+bool reads(const Item& item, Reg reg);
+/// Reads `to` wherever the item reads `from`.
+void rename_uses(Item& item, Reg from, Reg to);
+
 template <typename F>
 void for_each_use(const Item& item, const F& use) {
   const auto maybe = [&](Reg reg) {

@@ -99,37 +99,9 @@ bool is_foldable_load(const Item& item, const RegisterCounts& counts) {
   return counts.reads[dst] == 1 && counts.writes[dst] == 1;
 }
 
-bool reads(const Item& item, Reg reg) {
-  bool found = false;
-  for_each_use(item, [&](Reg used) { found |= used == reg; });
-  return found;
-}
-
 bool is_constant(const Item& item) {
   return item.kind == Item::Kind::instr &&
          (item.instr.op == Op::vconst || item.instr.op == Op::viota);
-}
-
-// Tens to the power of the loop depth: how often an item runs, relatively.
-double weight(const Item& item) { return std::pow(10.0, std::min(item.depth, 12)); }
-
-std::vector<Reg> by_weight(const std::vector<double>& weights) {
-  std::vector<Reg> order;
-  for (size_t k = 0; k < weights.size(); ++k)
-    if (weights[k] >= 0) order.push_back(reg_of_key(k));
-  std::stable_sort(order.begin(), order.end(),
-                   [&](Reg a, Reg b) { return weights[key(a)] < weights[key(b)]; });
-  return order;
-}
-
-void rename_uses(Item& item, Reg from, Reg to) {
-  for (Reg& source : item.instr.src)
-    if (source == from) source = to;
-  if (item.instr.address.pointer == from) item.instr.address.pointer = to;
-  if (item.instr.address.index == from) item.instr.address.index = to;
-  if (item.instr.scalar.reg == from) item.instr.scalar.reg = to;
-  if (item.end.reg == from) item.end.reg = to;
-  if (item.step.reg == from) item.step.reg = to;
 }
 
 }  // namespace
@@ -208,70 +180,6 @@ void demote_constants(FlatProgram& flat, const std::vector<Reg>& constants) {
     });
     items.push_back(std::move(item));
   }
-  flat.items = std::move(items);
-  relink(flat);
-}
-
-std::vector<Reg> spillable_scalars(const FlatProgram& flat) {
-  std::vector<double> weights(flat.key_count(), -1.0);
-  for (const Item& item : flat.items) {
-    const auto touch = [&](Reg reg) {
-      if (reg.cls != RegClass::scalar && reg.cls != RegClass::pointer) return;
-      weights[key(reg)] = std::max(weights[key(reg)], 0.0) + weight(item);
-    };
-    for_each_use(item, touch);
-    for_each_def(flat, item, touch);
-  }
-  // A loop reads its operands at its end, where nothing can be loaded first; a register that a
-  // spill made lives too shortly to help.
-  for (const Item& item : flat.items) {
-    const auto keep = [&](Reg reg) {
-      if (reg.valid()) weights[key(reg)] = -1.0;
-    };
-    if (item.kind == Item::Kind::loop_end) {
-      keep(item.instr.dst);
-      keep(item.end.reg);
-      keep(item.step.reg);
-    }
-    if (item.kind == Item::Kind::reload) keep(item.instr.dst);
-    if (item.kind == Item::Kind::spill) keep(item.instr.src[0]);
-  }
-  return by_weight(weights);
-}
-
-void spill_scalars(FlatProgram& flat, const std::vector<Reg>& scalars) {
-  std::vector<int> slot(flat.key_count(), -1);
-  for (const Reg reg : scalars) slot[key(reg)] = flat.stack_slots++;
-  const auto slot_of = [&](Reg reg) { return key(reg) < slot.size() ? slot[key(reg)] : -1; };
-  std::vector<Item> items;
-  items.reserve(flat.items.size() * 2);
-  for (const Item& original : flat.items) {
-    Item item = original;
-    for_each_use(original, [&](Reg reg) {
-      if (slot_of(reg) < 0 || !reads(item, reg)) return;
-      Item reload;
-      reload.kind = Item::Kind::reload;
-      reload.depth = item.depth;
-      reload.instr.dst = flat.fresh(reg.cls);
-      reload.instr.imm = slot_of(reg);
-      rename_uses(item, reg, reload.instr.dst);
-      items.push_back(std::move(reload));
-    });
-    items.push_back(std::move(item));
-    if (original.kind == Item::Kind::entry) continue;  // it stores arguments itself
-    for_each_def(flat, original, [&](Reg reg) {
-      if (slot_of(reg) < 0) return;
-      Item spill;
-      spill.kind = Item::Kind::spill;
-      spill.depth = original.depth;
-      spill.instr.imm = slot_of(reg);
-      spill.instr.src[0] = flat.fresh(reg.cls);
-      items.back().instr.dst = spill.instr.src[0];
-      items.push_back(std::move(spill));
-    });
-  }
-  for (size_t i = 0; i < flat.argument_slots.size(); ++i)
-    if (const int at = slot_of(flat.argument(i)); at >= 0) flat.argument_slots[i] = at;
   flat.items = std::move(items);
   relink(flat);
 }

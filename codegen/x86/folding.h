@@ -16,11 +16,4 @@ void demote_constants(FlatProgram& flat, const std::vector<Reg>& constants);
 /// Registers that demote_constants() takes, the least used (weighted by loop depth) first.
 std::vector<Reg> demotable_constants(const FlatProgram& flat);
 
-/// Makes room in the general registers: each of `scalars` lives on the stack and is loaded before
-/// each use and stored after each write.
-void spill_scalars(FlatProgram& flat, const std::vector<Reg>& scalars);
-
-/// Registers that spill_scalars() takes (no loop counters), the least used first.
-std::vector<Reg> spillable_scalars(const FlatProgram& flat);
-
 }  // namespace lathe::codegen::x86
