@@ -137,9 +137,9 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, ColdCaches* 
   std::vector<double> first(racers.size());
   for (size_t i = 0; i < racers.size(); ++i) {
     lanes.emplace_back(racers[i], buffers, caches, pool, options.stand_in, now);
+    if (options.running) options.running(i);
     LATHE_CHECK(lanes[i].bind());
     LATHE_TRY(first[i], lanes[i].calibrate(options.batch_seconds));
-    if (options.alive) options.alive();
   }
   const auto drop = [&](size_t i) {
     racers[i].dropped = true;
@@ -151,9 +151,9 @@ Status race(std::vector<Racer>& racers, const RaceBuffers& buffers, ColdCaches* 
     for (size_t k = 0; k < racers.size(); ++k) {
       const size_t i = (k + static_cast<size_t>(round)) % racers.size();
       if (racers[i].dropped) continue;
+      if (options.running) options.running(i);
       LATHE_TRY(const double seconds, lanes[i].call());
       racers[i].batches_ns.push_back(seconds * 1e9);
-      if (options.alive) options.alive();
     }
     const size_t leader = leader_of(racers);
     for (size_t i = 0; i < racers.size(); ++i) {

@@ -33,7 +33,7 @@ struct RaceOptions {
   bool stop_when_decided = true;
   double batch_seconds = 200e-6;  ///< least length of a batch: long against the clock and a wake-up
   StandIn stand_in{};             ///< where set, runs in place of the kernels
-  std::function<void()> alive{};  ///< called after each batch
+  std::function<void(size_t)> running{};  ///< called before each batch with the racer's index
   std::function<double()> clock{};  ///< seconds since any moment; by default the system's
 };
 

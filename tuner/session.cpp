@@ -7,6 +7,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <set>
 #include <string_view>
 
@@ -27,7 +28,9 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr size_t kChunk = 6;              ///< new candidates a race
-constexpr double kSilence = 20;           ///< a worker that says nothing for so long hangs
+constexpr double kPatienceWithIdle = 15;  ///< so many times longer for a worker that does not run
+constexpr double kAbortSeconds = 2;       ///< for one that hangs to say what it was running
+constexpr int kFaults = 2;                ///< so often a candidate must fail to be blamed for it
 constexpr double kGrace = 3;              ///< past the budget, a running race is cut off
 constexpr double kFinalSeconds = 0.5;     ///< what one final takes, compiling included
 constexpr double kRaceOverhead = 0.3;     ///< of a race: compiling, checking, operands
@@ -317,83 +320,144 @@ class Session {
     return race(job, std::vector<TaskSearch*>(job.candidates.size(), &search), final, batches);
   }
 
-  // Sends one job to the worker and takes in what it reports: for each candidate to the search that
-  // owns it, and its batches.
+  // Runs one job and takes in what workers report of it: for each candidate to the search that owns
+  // it, and its batches. Where a worker ends before the job does, another goes on with what is left.
+  // Whoever was running when it died of a fault, or hung, is to blame: the second time, for the
+  // machine may have been.
   Status race(const Job& job, const std::vector<TaskSearch*>& owners, bool final,
               std::vector<std::vector<double>>& batches) {
     TaskSearch& first = *owners.front();
-    report(first);
-    LATHE_CHECK(ensure_worker());
     std::map<TaskSearch*, size_t> raced;
     for (TaskSearch* owner : owners) ++raced[owner];
-    std::vector<bool> ended(owners.size(), false);
-    int running = -1;
-    bool alive = static_cast<bool>(worker_->send(job));
-    std::string cause = alive ? "" : "the worker was gone";
+    std::vector<int> faults(owners.size(), 0);
+    std::vector<int> open(owners.size());
+    std::iota(open.begin(), open.end(), 0);
+    int unexplained = 0;
+    for (;;) {
+      Job rest = job;
+      rest.candidates.clear();
+      rest.keep = 0;
+      for (const int i : open) {
+        rest.candidates.push_back(job.candidates[static_cast<size_t>(i)]);
+        if (i < job.keep) ++rest.keep;
+      }
+      LATHE_TRY(const Attempt attempt, try_job(rest, open, owners, raced.size() > 1, batches));
+      if (attempt.cut_off) return {};
+      if (attempt.done) break;
+      support::log_warn("{}: a worker failed: {}", first.key().problem, attempt.cause);
+      if (++failures_ > 16 + searches_.size())
+        return fail(ErrorCode::internal, "workers failed {} times, last: {}", failures_,
+                    attempt.cause);
+      TaskSearch& search =
+          attempt.blamed >= 0 ? *owners[static_cast<size_t>(attempt.blamed)] : first;
+      search.problem_note = fmt::format("a worker failed: {}", attempt.cause);
+      std::vector<int> ended = attempt.ended;
+      if (attempt.blamed >= 0) {
+        const auto blamed = static_cast<size_t>(attempt.blamed);
+        if (++faults[blamed] == kFaults) {
+          Event event;
+          event.candidate = attempt.blamed;
+          event.state = std::string(store::to_string(store::TrialState::failed));
+          event.detail = fmt::format("{}, {} times", attempt.cause, kFaults);
+          LATHE_CHECK(search.record(job.candidates[blamed].schedule, event, name_, store_));
+          ended.push_back(attempt.blamed);
+        }
+      } else if (ended.empty() && ++unexplained == kFaults) {
+        break;
+      }
+      for (const int i : ended) open.erase(std::remove(open.begin(), open.end(), i), open.end());
+      // Without those that the others are compared with the others need not run.
+      if (open.empty() || open.front() >= job.keep || stop()) break;
+    }
+    for (const auto& [search, candidates] : raced)
+      LATHE_CHECK(search->decide(candidates, final, name_, store_));
+    return {};
+  }
+
+  // How one worker fared with a job.
+  struct Attempt {
+    bool done = false, cut_off = false;
+    std::string cause;       ///< why it is not done
+    int blamed = -1;         ///< the candidate that was running
+    std::vector<int> ended;  ///< candidates that fell out, and need not run again
+  };
+
+  // `names`: which candidate of the owners each of the job's is.
+  Result<Attempt> try_job(const Job& job, const std::vector<int>& names,
+                          const std::vector<TaskSearch*>& owners, bool several,
+                          std::vector<std::vector<double>>& batches) {
+    TaskSearch& first = *owners.front();
+    report(first);
+    LATHE_CHECK(ensure_worker());
+    Attempt attempt;
+    if (!worker_->send(job)) {
+      attempt.cause = "the worker was gone";
+      worker_.reset();
+      return attempt;
+    }
     auto last_word = Clock::now();
-    while (alive) {
+    double cpu_then = worker_->cpu_seconds();
+    std::string hangs;
+    while (attempt.cause.empty()) {
       if (support::interrupted() || left() < -kGrace) {
         worker_.reset();
-        cut_off_ = true;
-        return {};
+        attempt.cut_off = cut_off_ = true;
+        return attempt;
       }
       WorkerProcess::Reply reply = worker_->receive(Seconds(0.25));
       if (reply.outcome == WorkerProcess::Outcome::timeout) {
-        if (Seconds(Clock::now() - last_word).count() < kSilence) continue;
-        cause = fmt::format("no word for {} s; killed", kSilence);
-        break;
+        const double silent = Seconds(Clock::now() - last_word).count();
+        if (!hangs.empty()) {
+          if (silent > kAbortSeconds) attempt.cause = hangs;
+        } else if (worker_->cpu_seconds() - cpu_then > options_.patience_s) {
+          hangs = fmt::format("no word for {} s of its own time; killed", options_.patience_s);
+          last_word = Clock::now();
+          worker_->abort();
+        } else if (silent > kPatienceWithIdle * options_.patience_s) {
+          attempt.cause = fmt::format("no word for {:.0f} s; killed", silent);
+        }
+        continue;
       }
       if (reply.outcome == WorkerProcess::Outcome::died) {
-        cause = reply.cause;
+        attempt.cause = hangs.empty() ? reply.cause : hangs;
         break;
       }
       last_word = Clock::now();
+      cpu_then = worker_->cpu_seconds();
       const Event& event = reply.event;
-      const bool names_one = event.kind == "begin" || event.kind == "trial";
-      const auto candidate = static_cast<size_t>(event.candidate);
-      if (names_one && (event.candidate < 0 || candidate >= owners.size())) {
-        cause =
-            fmt::format("it reported candidate {} of {}; killed", event.candidate, owners.size());
+      const bool names_one = event.kind == "crash" || event.kind == "trial";
+      if (names_one &&
+          (event.candidate < 0 || static_cast<size_t>(event.candidate) >= names.size())) {
+        attempt.cause =
+            fmt::format("it reported candidate {} of {}; killed", event.candidate, names.size());
         break;
       }
-      if (event.kind == "begin") running = event.candidate;
+      const int candidate = names_one ? names[static_cast<size_t>(event.candidate)] : 0;
+      TaskSearch& owner = *owners[static_cast<size_t>(candidate)];
+      if (event.kind == "crash") attempt.blamed = candidate;
       if (event.kind == "error") first.problem_note = event.detail;
       if (event.kind == "roofs") first.set_roofs(event.gflops, event.gbytes_per_s);
       if (event.kind == "trial") {
         Event trial = event;
         // Without its own default, its time says nothing beside others of its kernel.
-        if (raced.size() > 1 && trial.detail.empty()) trial.detail = kMeetingDetail;
-        LATHE_CHECK(
-            owners[candidate]->record(job.candidates[candidate].schedule, trial, name_, store_));
-        ended[candidate] = true;
-        batches[candidate] = event.batches_ns;
+        if (several && trial.detail.empty()) trial.detail = kMeetingDetail;
+        const std::string& schedule =
+            job.candidates[static_cast<size_t>(event.candidate)].schedule;
+        LATHE_CHECK(owner.record(schedule, trial, name_, store_));
+        if (event.state != store::to_string(store::TrialState::timed))
+          attempt.ended.push_back(candidate);
+        batches[static_cast<size_t>(candidate)] = event.batches_ns;
         ++trials_;
-        report(*owners[candidate]);
+        report(owner);
       }
       if (event.kind == "done") {
         spent_ += event.spent;
-        for (const auto& [search, candidates] : raced)
-          LATHE_CHECK(search->decide(candidates, final, name_, store_));
-        return {};
+        attempt.done = true;
+        return attempt;
       }
     }
-    // The worker died or hung: whoever ran last is to blame, the others get another chance.
     worker_.reset();
-    const bool blamed = running >= 0 && !ended[static_cast<size_t>(running)];
-    TaskSearch& search = blamed ? *owners[static_cast<size_t>(running)] : first;
-    support::log_warn("{}: a worker failed: {}", search.key().problem, cause);
-    if (blamed) {
-      Event event;
-      event.candidate = running;
-      event.state = std::string(store::to_string(store::TrialState::failed));
-      event.detail = cause;
-      LATHE_CHECK(search.record(job.candidates[static_cast<size_t>(running)].schedule, event, name_,
-                                store_));
-    }
-    search.problem_note = fmt::format("a worker failed: {}", cause);
-    if (++failures_ > 16 + searches_.size())
-      return fail(ErrorCode::internal, "workers failed {} times, last: {}", failures_, cause);
-    return {};
+    return attempt;
   }
 
   Status ensure_worker() {

@@ -52,6 +52,9 @@ struct SessionOptions {
   /// The program to run as a worker, and its arguments: it must call worker_main(). Candidates run
   /// there, so that one that crashes or hangs takes only its trial with it.
   std::vector<std::string> worker_command;
+  /// A worker that has run for so long without a word hangs: in seconds of its own time, which does
+  /// not pass while it is stopped, or the machine asleep.
+  double patience_s = 20;
 };
 
 /// The layout that a weight got, and what the others would have cost.

@@ -15,6 +15,7 @@ constexpr double kBaselineSeconds = 0.12;
 constexpr double kRaceSeconds = 0.45;
 constexpr double kFinalSeconds = 0.35;
 constexpr double kCertain = 0.9;  ///< below it, the default stays
+constexpr int kTriesOfFailed = 2;  ///< sessions in which a schedule that failed is tried
 // As many pairs as can say so at all, however long a call takes.
 constexpr int kLeastRounds = 3, kLeastFinalRounds = 4;
 
@@ -54,7 +55,8 @@ Status TaskSearch::list_candidates(const SessionOptions& options, store::Store& 
   strategy_ = make_strategy(options.strategy, std::move(points), experience, kernel);
   const TrialHistory history = history_of(trials, default_);
   for (const auto& [schedule, tried] : history.schedules) {
-    strategy_->leave_out(schedule);
+    if (tried.state != store::TrialState::failed || tried.trials >= kTriesOfFailed)
+      strategy_->leave_out(schedule);
     if (tried.median > 0) strategy_->recall(schedule, tried.median);
   }
   tried_ = history.schedules.size();
@@ -197,7 +199,11 @@ Status TaskSearch::decide(size_t raced, bool final, const std::string& session,
   std::vector<std::pair<double, std::string>> order;
   for (const auto& [schedule, timed] : race) order.emplace_back(median(timed.batches_ns), schedule);
   std::sort(order.begin(), order.end());
-  std::string best = order.front().second;
+  // Whose machine code was not checked was not the fastest for the worker, and is no winner here.
+  const auto checked = std::find_if(order.begin(), order.end(), [&](const auto& timed) {
+    return timed.second == default_ || !race[timed.second].check.empty();
+  });
+  std::string best = checked->second;
   const double sure = confidence_faster(race[best].batches_ns, reference->second.batches_ns);
   if (best != default_ && sure < kCertain) best = default_;
 

@@ -15,6 +15,7 @@ void take_race(TrialHistory& history, const std::vector<const store::Trial*>& tr
       reference = trial->median_ns;
   for (const store::Trial* trial : trials) {
     TriedSchedule& tried = history.schedules[trial->schedule];
+    ++tried.trials;
     if (tried.relative.empty()) tried.state = trial->state;
     if (trial->state == store::TrialState::timed) tried.state = trial->state;
     if (reference <= 0) continue;

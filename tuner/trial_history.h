@@ -14,6 +14,7 @@ namespace lathe::tuner {
 /// A schedule over all its races.
 struct TriedSchedule {
   store::TrialState state = store::TrialState::timed;
+  int trials = 0;
   std::vector<double> relative;  ///< its batches over the median of the default in the same race
   double median = 0;             ///< of these; 0 without batches
 };

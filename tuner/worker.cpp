@@ -1,7 +1,9 @@
 // The worker's side of tuning: compiles, checks and races candidates, and reports as it goes.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -14,10 +16,12 @@
 #include "store/records.h"
 #include "support/interrupt.h"
 #include "tuner/check.h"
+#include "tuner/crash_report.h"
 #include "tuner/inputs.h"
 #include "tuner/race.h"
 #include "tuner/roofline.h"
 #include "tuner/session.h"
+#include "tuner/statistics.h"
 #include "tuner/worker_protocol.h"
 
 namespace lathe::tuner {
@@ -49,6 +53,7 @@ class Worker {
       event.detail = status.error().message;
       send(event);
     }
+    set_running(-1);
     Event done;
     done.kind = "done";
     done.spent = std::exchange(spent_, {});
@@ -79,6 +84,12 @@ class Worker {
     Event event;
     event.kind = "alive";
     send(event);
+  }
+
+  // Whatever happens from now on is this candidate's doing.
+  void begin_candidate(int candidate) {
+    set_running(candidate);
+    send_alive();
   }
 
   static void send_trial(int candidate, store::TrialState state, const std::string& check,
@@ -124,33 +135,49 @@ class Worker {
     return {};
   }
 
-  // A candidate that compiles and is right.
+  // A candidate that compiles and whose program is right; its machine code, too, where `check` says
+  // so.
   struct Admitted {
     std::shared_ptr<const runtime::CompiledKernel> kernel;
     std::string check;
   };
 
-  // As admit(); the default and the leaders come again and again, and are what they were.
+  // As admit(), and the machine code of those that are raced to the end is checked before. The
+  // default and the leaders come again and again, and are what they were.
   Admitted admit_once(const Job& job, const runtime::SelectedTarget& target, int candidate) {
     const Candidate& named = job.candidates[static_cast<size_t>(candidate)];
     const std::string key = fmt::format("{} {}\n{}\n{}\n{}", job.target, job.threads, job.at,
                                         named.problem, named.schedule);
     if (const auto known = admitted_.find(key); known != admitted_.end()) return known->second;
     Admitted admitted;
-    admitted.kernel = admit(job, target, candidate, admitted.check);
-    if (admitted.kernel != nullptr && candidate < job.keep) admitted_.emplace(key, admitted);
+    admitted.kernel = admit(job, target, candidate);
+    if (admitted.kernel == nullptr || candidate >= job.keep) return admitted;
+    if (!check_native(target, candidate, *admitted.kernel, admitted.check)) return {};
+    admitted_.emplace(key, admitted);
     return admitted;
   }
 
-  // Compiles and checks one candidate; reports it where it ends here.
+  // Runs the machine code on what the oracle has answers for; reports the candidate where it is
+  // wrong.
+  bool check_native(const runtime::SelectedTarget& target, int candidate,
+                    const runtime::CompiledKernel& kernel, std::string& check) {
+    begin_candidate(candidate);
+    auto checked = timed(spent_.check,
+                         [&] { return checker_->check_native(kernel, *target.backend, *pool_); });
+    if (checked) {
+      check = std::move(*checked);
+      return true;
+    }
+    send_trial(candidate, store::TrialState::failed_check, "native", checked.error().message);
+    return false;
+  }
+
+  // Compiles a candidate and interprets its program; reports it where it ends here.
   std::shared_ptr<const runtime::CompiledKernel> admit(const Job& job,
                                                        const runtime::SelectedTarget& target,
-                                                       int candidate, std::string& check) {
+                                                       int candidate) {
     if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_, inputs_);
-    Event begin;
-    begin.kind = "begin";
-    begin.candidate = candidate;
-    send(begin);
+    begin_candidate(candidate);
     const compiler::SearchSpace space = problem_.family().space(problem_, target.target);
     auto schedule = space.parse(job.candidates[static_cast<size_t>(candidate)].schedule);
     if (!schedule) {
@@ -173,14 +200,26 @@ class Worker {
                  interpreted.error().message);
       return nullptr;
     }
-    auto checked = timed(spent_.check,
-                         [&] { return checker_->check_native(**kernel, *target.backend, *pool_); });
-    if (!checked) {
-      send_trial(candidate, store::TrialState::failed_check, "native", checked.error().message);
-      return nullptr;
-    }
-    check = std::move(*checked);
     return std::move(*kernel);
+  }
+
+  // Before a race is reported: only its fastest may win, and must be right for it; the others are
+  // spared the check. false where it is wrong: nobody knows what else it wrote, and nothing of this
+  // process is to be believed any more.
+  Result<bool> check_winner(const Job& job, const runtime::SelectedTarget& target,
+                            const std::vector<Racer>& racers, const std::vector<int>& candidates,
+                            std::vector<std::string>& checks) {
+    const auto time = [](const Racer& racer) {
+      return racer.dropped ? INFINITY : median(racer.batches_ns);
+    };
+    const auto fastest =
+        std::min_element(racers.begin(), racers.end(),
+                         [&](const Racer& a, const Racer& b) { return time(a) < time(b); });
+    const auto i = static_cast<size_t>(fastest - racers.begin());
+    if (!checks[i].empty()) return true;
+    LATHE_CHECK(prepare(job, job.candidates[static_cast<size_t>(candidates[i])].problem));
+    if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_, inputs_);
+    return check_native(target, candidates[i], *fastest->kernel, checks[i]);
   }
 
   Status try_run(const Job& job) {
@@ -217,7 +256,7 @@ class Worker {
     options.seconds = job.seconds;
     options.min_rounds = job.min_rounds;
     options.max_rounds = job.max_rounds;
-    options.alive = [this] { send_alive(); };
+    options.running = [&](size_t i) { begin_candidate(candidates[i]); };
     if (stand_in_) {
       options.stand_in = [&](const Racer& racer, int64_t repeats) {
         return stand_in_(job, racer, repeats);
@@ -230,6 +269,12 @@ class Worker {
     };
     LATHE_CHECK(timed(spent_.time,
                       [&] { return race(racers, *buffers_, caches, *pool_, options, dropped); }));
+    LATHE_TRY(const bool right, check_winner(job, target, racers, candidates, checks));
+    if (!right) {
+      std::fprintf(stderr, "lathe worker: a candidate that was wrong has run: ending\n");
+      std::_Exit(kWrongCode);
+    }
+    set_running(-1);
     for (size_t i = 0; i < racers.size(); ++i)
       if (!racers[i].dropped) report(i, store::TrialState::timed, "");
     if (job.measure_roofs)
@@ -281,6 +326,7 @@ class Worker {
   }
 
   static constexpr double kRoofSeconds = 0.03;
+  static constexpr int kWrongCode = 3;  ///< exit status after machine code that was wrong
 
   const runtime::Backends& backends_;
   const JobStandIn& stand_in_;
@@ -303,6 +349,7 @@ class Worker {
 }  // namespace
 
 int worker_main(const runtime::Backends& backends, const JobStandIn& stand_in) {
+  report_crashes();
   Worker worker(backends, stand_in);
   std::string line;
   while (!support::interrupted() && std::getline(std::cin, line)) {

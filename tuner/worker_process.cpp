@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -70,6 +71,20 @@ WorkerProcess::~WorkerProcess() { kill(); }
 void WorkerProcess::kill() {
   if (pid_ >= 0) ::kill(pid_, SIGKILL);
   reap();
+}
+
+void WorkerProcess::abort() {
+  if (pid_ < 0) return;
+  ::kill(pid_, SIGABRT);
+  ::kill(pid_, SIGCONT);  // one that was stopped dies, too
+}
+
+double WorkerProcess::cpu_seconds() const {
+  clockid_t clock;
+  timespec time = {};
+  if (pid_ < 0 || ::clock_getcpuclockid(pid_, &clock) != 0 || ::clock_gettime(clock, &time) != 0)
+    return 0;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 std::string WorkerProcess::reap() {

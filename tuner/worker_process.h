@@ -34,6 +34,10 @@ class WorkerProcess {
   Reply receive(std::chrono::duration<double> wait);
 
   void kill();
+  /// Asks it to say what was running and to die of SIGABRT; the next replies tell.
+  void abort();
+  /// Seconds that all its threads have run; 0 where it is gone.
+  double cpu_seconds() const;
 
  private:
   WorkerProcess() = default;

@@ -95,6 +95,7 @@ Result<Event> decode_event(std::string_view line) {
     Event event;
     json.at("kind").get_to(event.kind);
     json.at("candidate").get_to(event.candidate);
+    if (event.kind == "crash") return event;  // whoever dies says no more (crash_report.h)
     json.at("state").get_to(event.state);
     json.at("check").get_to(event.check);
     json.at("detail").get_to(event.detail);

@@ -38,10 +38,10 @@ struct Spent {
 
 /// What happened to a candidate, or to the job.
 struct Event {
-  std::string kind;    ///< "begin" | "trial" | "alive" | "roofs" | "done" | "error"
-  int candidate = -1;  ///< of begin and trial
+  std::string kind;    ///< "trial" | "alive" | "roofs" | "done" | "error" | "crash"
+  int candidate = -1;  ///< of trial; of crash: who was running
   std::string state;   ///< of trial: a store::TrialState
-  std::string check;   ///< of trial: what was checked
+  std::string check;   ///< of trial: what was checked; empty: its machine code was not
   std::string detail;  ///< of trial and error: why
   std::vector<double> batches_ns{};
   double gflops = 0, gbytes_per_s = 0;  ///< of roofs

@@ -4,12 +4,13 @@
 //   text
 //
 // The last argument that fits counts; 100 ns where none does. `crash=16` dies of the first
-// candidate of that panel.
+// candidate of that panel; `wrong=tile=4` finds that a schedule with that text is wrong, and ends.
 #include <cstdlib>
 #include <iostream>
 #include <string>
 
 #include "compiler/problem.h"
+#include "tuner/crash_report.h"
 #include "tuner/worker_protocol.h"
 
 namespace {
@@ -46,6 +47,7 @@ void send(const tuner::Event& event) { std::cout << encode(event) << std::endl; 
 int main(int argc, char** argv) {
   constexpr size_t kRounds = 15;
   const std::vector<std::string> arguments(argv + 1, argv + argc);
+  tuner::report_crashes();
   std::string line;
   while (std::getline(std::cin, line)) {
     const auto job = tuner::decode_job(line);
@@ -57,13 +59,19 @@ int main(int argc, char** argv) {
       const int64_t panel = problem->has("panel") ? problem->integer("panel") : 0;
       tuner::Event event;
       event.candidate = static_cast<int>(i);
-      event.kind = "begin";
-      send(event);
+      tuner::set_running(event.candidate);
       double ns = 100;
       for (const std::string& argument : arguments) {
         if (argument.rfind("crash=", 0) == 0) {
           if (panel == std::atol(argument.c_str() + 6)) std::abort();
           continue;
+        }
+        if (argument.rfind("wrong=", 0) == 0) {
+          if (candidate.schedule.find(argument.substr(6)) == std::string::npos) continue;
+          event.kind = "trial";
+          event.state = "failed_check";
+          send(event);
+          return 3;
         }
         const Rule rule = parse_rule(argument);
         const bool fits = rule.panel == panel && (rule.at.empty() || rule.at == job->at) &&

@@ -1,8 +1,11 @@
 // Whole sessions: resumed, interrupted, and with workers that die, hang, lie or are not there.
 #include "tuner/session.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <map>
+#include <set>
 
 #include <gtest/gtest.h>
 
@@ -45,12 +48,14 @@ class SessionTest : public testing::Test {
     options.effort = Effort::quick;
     options.budget = Seconds(budget);
     options.worker_command = std::move(worker);
+    options.patience_s = patience_s_;
     return run_session(tasks_, options, *store_, progress);
   }
 
   tests::TemporaryFolder folder_;
   std::optional<store::Store> store_;
   std::vector<Task> tasks_;
+  double patience_s_ = 20;
 };
 
 TEST_F(SessionTest, EveryTaskGetsACheckedRecordAndASecondRunFindsIt) {
@@ -98,8 +103,7 @@ TEST_F(SessionTest, AHangingWorkerIsCutOffWithTheBudget) {
 }
 
 TEST_F(SessionTest, WorkersThatFailAreNamedInTheResult) {
-  const std::string begin =
-      R"({"kind":"begin","candidate":0,"state":"","check":"","detail":"","batches_ns":[],"gflops":0,"gbytes_per_s":0})";
+  const std::string crash = R"({"kind":"crash","candidate":0})";
   const std::string lie =
       R"({"kind":"trial","candidate":99,"state":"timed","check":"","detail":"","batches_ns":[1],"gflops":0,"gbytes_per_s":0})";
   struct Worker {
@@ -109,7 +113,7 @@ TEST_F(SessionTest, WorkersThatFailAreNamedInTheResult) {
   };
   for (const Worker& worker :
        {Worker{{"/bin/false"}, "status 1", 0}, Worker{{"/no/such/program"}, "status 127", 0},
-        Worker{{"/bin/sh", "-c", "read job; echo '" + begin + "'; kill -SEGV $$"}, "signal 11", 1},
+        Worker{{"/bin/sh", "-c", "read job; echo '" + crash + "'; kill -SEGV $$"}, "signal 11", 1},
         Worker{{"/bin/sh", "-c", "read job; echo nonsense; exec sleep 100"}, "nonsense", 0},
         Worker{{"/bin/sh", "-c", "read job; echo '" + lie + "'; exec sleep 100"}, "99", 0}}) {
     const auto result = run(3600, worker.command);
@@ -126,6 +130,151 @@ TEST_F(SessionTest, WorkersThatFailAreNamedInTheResult) {
         EXPECT_EQ(trials->front().state, store::TrialState::failed);
       }
     }
+  }
+}
+
+// A fault may be the machine's: whoever was running is asked once more before it is called failed.
+TEST_F(SessionTest, ACrashThatDoesNotComeAgainIsForgiven) {
+  const char* program = std::getenv("LATHE_TEST_WORKER");
+  ASSERT_NE(program, nullptr) << "LATHE_TEST_WORKER names no worker program";
+  const std::string mark = (folder_ / "crashed").string();
+  const auto result = run(
+      3600, {"/bin/sh", "-c",
+             fmt::format("if [ ! -e '{0}' ]; then touch '{0}'; read job; echo '{1}'; "
+                         "kill -SEGV $$; fi; exec '{2}' --worker",
+                         mark, R"({"kind":"crash","candidate":0})", program)});
+  ASSERT_TRUE(result) << result.error().message;
+  for (const TaskResult& task : result->tasks) {
+    EXPECT_TRUE(task.winner) << task.problem_note;
+    const auto trials = store_->trials(task.key);
+    ASSERT_TRUE(trials);
+    for (const store::Trial& trial : *trials)
+      EXPECT_NE(trial.state, store::TrialState::failed) << trial.detail;
+  }
+}
+
+// Nobody is blamed for what happens to a process from outside: here the first is killed.
+TEST_F(SessionTest, AWorkerKilledFromOutsideBlamesNoCandidate) {
+  const char* program = std::getenv("LATHE_TEST_WORKER");
+  ASSERT_NE(program, nullptr) << "LATHE_TEST_WORKER names no worker program";
+  const std::string once = (folder_ / "once").string();
+  const auto result =
+      run(3600, {"/bin/sh", "-c",
+                 fmt::format("read job; [ -e '{0}' ] || {{ touch '{0}'; kill -KILL $$; }}; "
+                             "{{ echo \"$job\"; cat; }} | exec '{1}' --worker",
+                             once, program)});
+  ASSERT_TRUE(result) << result.error().message;
+  for (const TaskResult& task : result->tasks) {
+    EXPECT_TRUE(task.winner) << task.problem_note;
+    const auto trials = store_->trials(task.key);
+    ASSERT_TRUE(trials);
+    for (const store::Trial& trial : *trials)
+      EXPECT_NE(trial.state, store::TrialState::failed) << trial.detail;
+  }
+}
+
+// Time that passes while a worker is stopped, as by a laptop's sleep, is not its own.
+TEST_F(SessionTest, AStoppedWorkerDoesNotHang) {
+  const char* program = std::getenv("LATHE_FAKE_WORKER");
+  ASSERT_NE(program, nullptr) << "LATHE_FAKE_WORKER names no program";
+  patience_s_ = 0.4;
+  const auto result =
+      run(3600, {"/bin/sh", "-c",
+                 fmt::format("(sleep 1.5; kill -CONT $$) & kill -STOP $$; exec '{}'", program)});
+  ASSERT_TRUE(result) << result.error().message;
+  for (const TaskResult& task : result->tasks) EXPECT_TRUE(task.winner) << task.problem_note;
+}
+
+TEST_F(SessionTest, AWorkerThatRunsWithoutAWordIsAskedWhatItRunsAndKilled) {
+  patience_s_ = 0.2;
+  const auto result =
+      run(3600, {"/bin/sh", "-c",
+                 R"(read job; say() { echo '{"kind":"crash","candidate":0}'; exit 1; }
+                    trap say ABRT; while :; do :; done)"});
+  ASSERT_TRUE(result) << result.error().message;
+  for (const TaskResult& task : result->tasks) {
+    EXPECT_FALSE(task.winner);
+    EXPECT_NE(task.problem_note.find("no word for 0.2 s of its own time"), std::string::npos)
+        << task.problem_note;
+    const auto trials = store_->trials(task.key);
+    ASSERT_TRUE(trials);
+    ASSERT_EQ(trials->size(), 1U);
+    EXPECT_EQ(trials->front().state, store::TrialState::failed);
+    EXPECT_NE(trials->front().detail.find("2 times"), std::string::npos) << trials->front().detail;
+  }
+}
+
+// A schedule that failed may have met a bad day: a later session tries it once more, and no other
+// after that.
+TEST_F(SessionTest, WhatFailedIsTriedInOneMoreSession) {
+  const auto trials_of = [&](const TaskResult& task, const std::string& schedule) {
+    const auto trials = store_->trials(task.key);
+    int64_t count = 0;
+    if (trials)
+      for (const store::Trial& trial : *trials) count += trial.schedule == schedule;
+    return count;
+  };
+  tasks_.pop_back();
+  const auto first = run(3600);
+  ASSERT_TRUE(first) << first.error().message;
+  const TaskResult task = first->tasks.front();
+  const auto known = store_->trials(task.key);
+  ASSERT_TRUE(known);
+  const std::string usual = known->front().schedule;
+  const auto other = std::find_if(known->begin(), known->end(), [&](const store::Trial& trial) {
+    return trial.schedule != usual;
+  });
+  ASSERT_NE(other, known->end());
+
+  tests::TemporaryFolder folder;
+  auto opened = store::Store::open(folder / "store.db");
+  ASSERT_TRUE(opened) << opened.error().message;
+  store_.emplace(std::move(*opened));
+  ASSERT_TRUE(store_->record_host("cpu", support::host_identity(), support::host().name));
+  store::Trial failed;
+  failed.schedule = other->schedule;
+  failed.state = store::TrialState::failed;
+  failed.session = "earlier";
+  ASSERT_TRUE(store_->record_trial(task.key, failed));
+  ASSERT_TRUE(run(3600));
+  EXPECT_GT(trials_of(task, other->schedule), 1);
+}
+
+// A worker that found wrong code ends, for that code has run in it: another one goes on.
+TEST_F(SessionTest, AfterWrongCodeAnotherWorkerGoesOn) {
+  const char* program = std::getenv("LATHE_FAKE_WORKER");
+  ASSERT_NE(program, nullptr) << "LATHE_FAKE_WORKER names no program";
+  tasks_.pop_back();
+  const auto usual = run(3600, {program});
+  ASSERT_TRUE(usual) << usual.error().message;
+  const auto all = store_->trials(usual->tasks.front().key);
+  ASSERT_TRUE(all);
+  std::set<std::string> schedules;
+  for (const store::Trial& trial : *all) schedules.insert(trial.schedule);
+  ASSERT_GT(schedules.size(), 1U);
+  const std::string wrong = all->back().schedule == all->front().schedule
+                                ? *std::find_if(schedules.begin(), schedules.end(),
+                                                [&](const std::string& schedule) {
+                                                  return schedule != all->front().schedule;
+                                                })
+                                : all->back().schedule;
+
+  auto opened = store::Store::open(folder_ / "second.db");
+  ASSERT_TRUE(opened) << opened.error().message;
+  store_.emplace(std::move(*opened));
+  const auto result = run(3600, {program, "wrong=" + wrong});
+  ASSERT_TRUE(result) << result.error().message;
+  ASSERT_TRUE(result->tasks.front().winner) << result->tasks.front().problem_note;
+  const auto trials = store_->trials(result->tasks.front().key);
+  ASSERT_TRUE(trials);
+  std::map<std::string, std::set<store::TrialState>> states;
+  for (const store::Trial& trial : *trials) states[trial.schedule].insert(trial.state);
+  EXPECT_EQ(states.size(), schedules.size());
+  for (const auto& [schedule, found] : states) {
+    const auto expected =
+        schedule == wrong ? store::TrialState::failed_check : store::TrialState::timed;
+    EXPECT_EQ(found.count(expected), 1U) << schedule;
+    EXPECT_EQ(found.size(), 1U) << schedule;
   }
 }
 
