@@ -160,7 +160,8 @@ SearchSpace space(const Problem& p, const Target& target) {
   // Many rows: y keeps the sums between blocks. A few rows go through each panel block by block, so
   // that w comes at an even pace.
   const bool keeps_partial = linear.out == Type::f32 && !linear.pair;
-  const auto candidates = blocked ? std::vector<int64_t>{512, 2048} : std::vector<int64_t>{64, 512};
+  const auto candidates =
+      blocked ? std::vector<int64_t>{512, 1024, 2048} : std::vector<int64_t>{64, 512};
   for (const int64_t depth : candidates) {
     const bool possible = blocked ? keeps_partial : !few && linear.k % depth == 0;
     if (possible && depth < linear.k) depths.push_back(depth);
@@ -179,11 +180,19 @@ SearchSpace space(const Problem& p, const Target& target) {
     space.require([](const Schedule& s) { return s["expand"] == 0 || s["depth"] == 0; },
                   "a panel is widened for all of k at once");
   }
+  if (linear.type == Type::f32 && !blocked && !few) {
+    space.choice("pack", {"off", "on"}, "on",
+                 "whether rows of x are first copied to where they do not compete for the same sets "
+                 "of the first cache");
+  }
   if (!few) {
     space.choice("next", {"off", "on"}, blocked || paced ? "on" : "off",
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   }
-  if (!blocked) {
+  if (blocked) {
+    space.knob("prefetch", {0, 2048}, 0,
+               "bytes of w that are asked for ahead of their use, from the second cache");
+  } else {
     space.knob("prefetch", {0, 2048, 4096, 8192}, 8192,
                "bytes of w that are asked for ahead of their use");
   }
@@ -357,7 +366,9 @@ LinearBlocking::LinearBlocking(const Linear& linear, const Schedule& s, const Ta
       depth_inside(!s.has("rows")),
       rows(s.has("rows") ? std::max<int64_t>(s["rows"] / tile, 1) * tile : INT32_MAX / tile * tile),
       panels(s.has("columns") ? (s["columns"] + linear.panel - 1) / linear.panel : 0),
-      pack(linear.quantised() || linear.type != Type::f32 || linear.rows.low >= kLeastBlockedRows),
+      pack(s.has("pack") ? s["pack"] == 1
+                         : linear.quantised() || linear.type != Type::f32 ||
+                               linear.rows.low >= kLeastBlockedRows),
       expand(s.has("expand") ? s["expand"] == 1
                              : linear.rows.low >= kLeastBlockedRows && linear.widens(target)),
       prefetch(s.has("prefetch") ? s["prefetch"] : 0),
@@ -397,7 +408,7 @@ const Family& linear() {
     linear.name = "linear";
     linear.summary = "y = epilogue(x * transpose(w)), w a packed constant weight";
     linear.example = "linear rows=512..2047 n=6144 k=2048 weight=bf16";
-    linear.revision = 3;
+    linear.revision = 4;
     linear.parameters = {
         rows_parameter(),
         integer_parameter("n", 1, 1, kMaxWidth, "columns of y"),

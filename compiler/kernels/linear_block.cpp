@@ -324,10 +324,12 @@ class BlockWriter {
     return {x_row, factors_row_, x_stride_, w_parts_, expanded_, streams_, part_};
   }
 
-  // w is read once from memory: each line that this step of k begins is asked for ahead of time.
+  // w is read once from memory, or by many tiles from the second cache: each line that this step of
+  // k begins is asked for ahead of time.
   void prefetch(Pointer w, int64_t u) {
-    if (s_.prefetch == 0 || s_.expand) return;
-    const int64_t step = linear_.panel * ir::size_of(linear_.weight);
+    const bool expanded_once = s_.expand && s_.depth_inside;
+    if (s_.prefetch == 0 || expanded_once) return;
+    const int64_t step = linear_.panel * ir::size_of(w.type);
     for (int64_t at = (u * step + kLine - 1) / kLine * kLine; at < (u + 1) * step; at += kLine)
       b_.prefetch(w, at + s_.prefetch);
   }
