@@ -23,6 +23,7 @@ std::string print(const Value& value) {
     std::string operator()(const std::string& text) const { return text; }
     std::string operator()(ir::Type type) const { return std::string(ir::name(type)); }
     std::string operator()(const Bucket& bucket) const { return compiler::print(bucket); }
+    std::string operator()(const support::VariantGuard&) const { return {}; }  // never held
   };
   return std::visit(Printer{}, value);
 }

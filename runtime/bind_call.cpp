@@ -43,6 +43,29 @@ struct Extent {
   uintptr_t begin = 0, end = 0;
 };
 
+bool is_empty(const TensorView& view) {
+  for (int k = 0; k < view.rank; ++k)
+    if (view.shape[k] == 0) return true;
+  return false;
+}
+
+// Whether all bytes between the first and the last element have addresses.
+bool is_addressable(const TensorView& view) {
+  constexpr int64_t kMost = int64_t{1} << 47;
+  const ir::TypeInfo& info = ir::info(element(view));
+  const auto grow = [](int64_t& sum, int64_t count, int64_t bytes) {
+    int64_t product = 0;
+    return !__builtin_mul_overflow(count, bytes, &product) &&
+           !__builtin_add_overflow(sum, product, &sum) && sum <= kMost;
+  };
+  const int64_t row = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  int64_t bytes = 0;
+  if (!grow(bytes, row / info.block_elements + 1, info.block_bytes)) return false;
+  for (int k = 0; k + 1 < view.rank; ++k)
+    if (!grow(bytes, view.shape[k] - 1, byte_stride(view, k))) return false;
+  return reinterpret_cast<uintptr_t>(view.data) <= UINTPTR_MAX - static_cast<uintptr_t>(bytes);
+}
+
 int64_t bytes_below(const TensorView& view, int dimension) {
   int64_t last = 0;
   for (int k = dimension; k + 1 < view.rank; ++k)
@@ -153,7 +176,8 @@ Status bind_shape(const CompiledKernel& kernel, const OperandRule& rule, const T
 Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
                    BoundCall& call) {
   const ir::TypeInfo& info = ir::info(rule.type);
-  if (view.data == nullptr) return refuse(kernel, rule, "the pointer is null");
+  const bool empty = is_empty(view);
+  if (view.data == nullptr && !empty) return refuse(kernel, rule, "the pointer is null");
   const int alignment = info.block_elements == 1 ? info.block_bytes : 1;
   if (reinterpret_cast<uintptr_t>(view.data) % static_cast<unsigned>(alignment) != 0)
     return refuse(kernel, rule, fmt::format("the pointer is not aligned to {} bytes", alignment));
@@ -180,6 +204,12 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
                                 stride, k, view.shape[k + 1] * view.strides[k + 1]));
     }
   }
+  if (empty) return {};
+  if (!is_addressable(view)) {
+    return refuse(kernel, rule,
+                  fmt::format("found shape {}, more bytes than there are addresses",
+                              print_shape(view)));
+  }
   if (rule.output && view.rank > 1) {
     if (const int k = overlapping_dimension(view); k >= 0) {
       return refuse(
@@ -192,8 +222,10 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
 
 Status check_overlap(const CompiledKernel& kernel, std::span<const TensorView> operands) {
   for (size_t out = static_cast<size_t>(kernel.inputs); out < operands.size(); ++out) {
+    if (is_empty(operands[out])) continue;
     const Extent a = extent(operands[out]);
     for (size_t other = 0; other < out; ++other) {
+      if (is_empty(operands[other])) continue;
       const Extent b = extent(operands[other]);
       if (a.end <= b.begin || b.end <= a.begin) continue;
       const bool is_input = other < static_cast<size_t>(kernel.inputs);
@@ -227,7 +259,10 @@ Status check_indices(const CompiledKernel& kernel, const OperandRule& rule, cons
       if (index < 0 || index >= limit) {
         return refuse(
             kernel, rule,
-            fmt::format("found index {} at [{}], expected 0..{}", index, i * inner + j, limit - 1));
+            limit == 0
+                ? fmt::format("found index {} at [{}] into an empty table", index, i * inner + j)
+                : fmt::format("found index {} at [{}], expected 0..{}", index, i * inner + j,
+                              limit - 1));
       }
     }
   }
@@ -255,7 +290,6 @@ Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const Tensor
     LATHE_CHECK(check_view(kernel, kernel.operands[i], operands[i]));
     LATHE_CHECK(bind_shape(kernel, kernel.operands[i], operands[i], call, bound));
   }
-  if (call.empty) return call;
   for (size_t i = 0; i < operands.size(); ++i) {
     LATHE_CHECK(bind_memory(kernel, kernel.operands[i], operands[i], call));
     call.pointers[i] = static_cast<std::byte*>(operands[i].data);

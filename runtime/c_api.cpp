@@ -2,7 +2,9 @@
 #include <array>
 #include <exception>
 #include <memory>
+#include <span>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -29,6 +31,8 @@ static_assert(LATHE_Q4_K == static_cast<int>(lathe::DataType::q4_K));
 static_assert(LATHE_MATCH_DEFAULT == static_cast<int>(lathe::Match::default_));
 static_assert(LATHE_MAX_RANK == lathe::TensorView::kMaxRank);
 
+constexpr size_t kMaxOperands = 24;
+
 thread_local std::string last_error;
 
 lathe_status report(const lathe::Error& error) {
@@ -50,6 +54,22 @@ lathe_status guarded(Function&& function) {
     last_error = exception.what();
     return LATHE_RESOURCE_EXHAUSTED;
   }
+}
+
+// Views come with any number for a type; DataType has room for few.
+std::string wrong_type(const char* function, const char* what, size_t index,
+                       const lathe_view& view) {
+  const auto type = static_cast<int64_t>(view.type);
+  if (type >= 0 && type <= LATHE_Q4_K) return {};
+  return std::string(function) + ": " + what + " " + std::to_string(index) + ": type " +
+         std::to_string(type) + " is unknown; expected 0.." + std::to_string(LATHE_Q4_K);
+}
+
+std::string wrong_types(const char* function, const char* what, const lathe_view* views,
+                        size_t count) {
+  for (size_t i = 0; i < count; ++i)
+    if (std::string wrong = wrong_type(function, what, i, views[i]); !wrong.empty()) return wrong;
+  return {};
 }
 
 lathe::TensorView view_of(const lathe_view& view) {
@@ -112,18 +132,51 @@ void lathe_kernel_release(lathe_kernel* kernel) { delete kernel; }
 
 lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inputs,
                               size_t input_count, const lathe_view* outputs, size_t output_count) {
-  constexpr size_t kMaxOperands = 16;
   if (kernel == nullptr) return invalid("lathe_kernel_run: kernel is null");
   if ((inputs == nullptr && input_count != 0) || (outputs == nullptr && output_count != 0))
     return invalid("lathe_kernel_run: views are null");
   if (input_count > kMaxOperands || output_count > kMaxOperands)
-    return invalid("lathe_kernel_run: more than 16 views");
+    return invalid("lathe_kernel_run: more than 24 views");
   return guarded([&] {
+    for (const auto& [what, views, count] : {std::tuple("input", inputs, input_count),
+                                             std::tuple("output", outputs, output_count)}) {
+      if (std::string wrong = wrong_types("lathe_kernel_run", what, views, count); !wrong.empty())
+        return invalid(std::move(wrong));
+    }
     std::array<lathe::TensorView, kMaxOperands> in, out;
     for (size_t i = 0; i < input_count; ++i) in[i] = view_of(inputs[i]);
     for (size_t i = 0; i < output_count; ++i) out[i] = view_of(outputs[i]);
     const lathe::Status status =
         kernel->kernel(std::span(in).first(input_count), std::span(out).first(output_count));
+    return status ? LATHE_OK : report(status.error());
+  });
+}
+
+lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_view* x,
+                                     const lathe_weight* weight, const lathe_view* epilogue_inputs,
+                                     size_t epilogue_count, const lathe_view* y) {
+  constexpr const char* kName = "lathe_kernel_run_packed";
+  const auto is_null = [&](const char* argument) {
+    return invalid(std::string(kName) + ": " + argument + " is null");
+  };
+  if (kernel == nullptr) return is_null("kernel");
+  if (x == nullptr) return is_null("x");
+  if (weight == nullptr) return is_null("weight");
+  if (epilogue_inputs == nullptr && epilogue_count != 0) return is_null("epilogue_inputs");
+  if (y == nullptr) return is_null("y");
+  if (epilogue_count > kMaxOperands) return invalid(std::string(kName) + ": more than 24 views");
+  return guarded([&] {
+    for (const auto& [what, views, count] :
+         {std::tuple("x", x, size_t{1}), std::tuple("epilogue input", epilogue_inputs,
+                                                    epilogue_count),
+          std::tuple("y", y, size_t{1})}) {
+      if (std::string wrong = wrong_types(kName, what, views, count); !wrong.empty())
+        return invalid(std::move(wrong));
+    }
+    std::array<lathe::TensorView, kMaxOperands> more;
+    for (size_t i = 0; i < epilogue_count; ++i) more[i] = view_of(epilogue_inputs[i]);
+    const lathe::Status status = kernel->kernel(view_of(*x), weight->weight,
+                                                std::span(more).first(epilogue_count), view_of(*y));
     return status ? LATHE_OK : report(status.error());
   });
 }
@@ -149,6 +202,8 @@ lathe_status pack_weight(const char* function, const lathe_library* library,
   if (library == nullptr) return is_null("library");
   if (matrix == nullptr) return is_null("matrix");
   return guarded([&] {
+    if (std::string wrong = wrong_type(function, "matrix", 0, *matrix); !wrong.empty())
+      return invalid(std::move(wrong));
     auto packed = library->library.pack_weight(view_of(*matrix), options);
     if (!packed) return report(packed.error());
     *weight = handle_of(std::move(*packed));
@@ -167,6 +222,11 @@ lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix,
 lathe_status lathe_weight_pack_i8(lathe_library* library, const lathe_view* matrix,
                                   const lathe_view* scales, int32_t pair, int32_t panel,
                                   lathe_weight** weight) {
+  if (scales != nullptr) {
+    if (std::string wrong = wrong_type("lathe_weight_pack_i8", "scales", 0, *scales);
+        !wrong.empty())
+      return invalid(std::move(wrong));
+  }
   lathe::PackOptions options = {.pair = pair != 0, .panel = panel, .as = lathe::DataType::i8};
   if (scales != nullptr) options.scales = view_of(*scales);
   return pack_weight("lathe_weight_pack_i8", library, matrix, options, weight);

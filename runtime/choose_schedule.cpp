@@ -7,6 +7,7 @@
 
 #include "compiler/fallback.h"
 #include "compiler/sizes.h"
+#include "runtime/record_trust.h"
 #include "support/log.h"
 
 namespace lathe::runtime {
@@ -14,13 +15,6 @@ namespace {
 
 using compiler::Problem;
 using compiler::Schedule;
-
-// A record's schedule, if the problem's space of today accepts it.
-std::optional<Schedule> usable(const compiler::SearchSpace& space, const std::string& text) {
-  auto schedule = space.parse(text);
-  if (!schedule || !space.check(*schedule)) return std::nullopt;
-  return std::move(*schedule);
-}
 
 // How far a record's problem is from ours: bucket steps plus octaves of integer sizes. Records that
 // differ in anything else (types, flags, fragments) are no neighbours.
@@ -60,7 +54,7 @@ std::optional<ScheduleChoice> nearest(const Problem& problem, const compiler::Se
   for (const store::KeyedWinner& record : *records) {
     const auto how_far = distance(problem, record.key.problem);
     if (!how_far || *how_far >= best) continue;
-    auto schedule = usable(space, record.winner.schedule);
+    auto schedule = usable_schedule(record.winner, space);
     if (!schedule) continue;
     // Whether to write past the caches depends on the problem's own footprint, not its neighbour's.
     if (schedule->has("stream") && record.key.problem != key.problem)
@@ -85,7 +79,7 @@ std::optional<ScheduleChoice> from_other_host(const compiler::SearchSpace& space
   auto records = store.other_hosts(key);
   if (!records) return std::nullopt;
   for (const store::KeyedWinner& record : *records) {
-    if (auto schedule = usable(space, record.winner.schedule)) {
+    if (auto schedule = usable_schedule(record.winner, space)) {
       return ScheduleChoice{
           std::move(*schedule), Match::other_host,
           fmt::format("tuned on another host ({})", store::differences(record.key, key))};
@@ -108,10 +102,9 @@ ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
   if (!lookup) return {fallback.schedule, Match::default_, lookup.error().message};
   std::string reason = lookup->miss.reason;
   if (lookup->winner) {
-    if (auto schedule = usable(space, lookup->winner->schedule))
-      return {std::move(*schedule), Match::exact, "tuned here"};
-    reason = fmt::format("the record's schedule '{}' is not in today's search space",
-                         lookup->winner->schedule);
+    auto schedule = usable_schedule(*lookup->winner, space);
+    if (schedule) return {std::move(*schedule), Match::exact, "tuned here"};
+    reason = schedule.error().message;
   }
   if (auto choice = nearest(problem, space, key, *store)) return std::move(*choice);
   if (auto choice = from_other_host(space, key, *store)) return std::move(*choice);

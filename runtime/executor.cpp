@@ -7,6 +7,7 @@
 #include "ir/graph/op.h"
 #include "ir/graph/reference.h"
 #include "ir/graph/verify.h"
+#include "runtime/float_environment.h"
 #include "runtime/launch.h"
 #include "runtime/packed_weight.h"
 
@@ -152,6 +153,7 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
 }
 
 Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs) {
+  const DefaultFloatEnvironment environment;
   LATHE_TRY(const auto prepared, prepare(inputs));
   const Graph& graph = prepared->lowered.graph;
   ir::Tensor arena(ir::Type::i8, {prepared->memory.arena_bytes});

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "runtime/float_environment.h"
 #include "runtime/layout_record.h"
 
 namespace lathe::runtime {
@@ -43,24 +44,35 @@ Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions&
 KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
   std::promise<Fetched> promise;
   std::shared_future<Fetched> flight;
+  Flights::iterator own;
   {
     std::unique_lock lock(mutex_);
     if (auto found = kernels_.find(problem.line()); found != kernels_.end()) return found->second;
     if (auto found = in_flight_.find(problem.line()); found != in_flight_.end()) {
       flight = found->second;
     } else {
-      in_flight_.emplace(problem.line(), promise.get_future().share());
+      own = in_flight_.emplace(problem.line(), promise.get_future().share()).first;
     }
   }
   if (flight.valid()) return flight.get();
-  Fetched fetched = compile(problem);
-  {
+  // Whatever happens, the flight lands: those who wait get an answer, and the next fetch tries anew.
+  const auto land = [&] {
     const std::lock_guard lock(mutex_);
-    if (fetched) kernels_.emplace(problem.line(), *fetched);
-    in_flight_.erase(problem.line());
+    flight = own->second;
+    in_flight_.erase(own);
+  };
+  try {
+    Fetched fetched = compile(problem);
+    if (fetched) {
+      const std::lock_guard lock(mutex_);
+      kernels_.emplace(problem.line(), *fetched);
+    }
+    promise.set_value(std::move(fetched));
+  } catch (...) {
+    promise.set_exception(std::current_exception());
   }
-  promise.set_value(fetched);
-  return fetched;
+  land();
+  return flight.get();
 }
 
 compiler::LayoutRule KernelLibrary::layouts() {
@@ -80,6 +92,7 @@ compiler::LayoutRule KernelLibrary::layouts() {
 }
 
 KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) {
+  const DefaultFloatEnvironment environment;  // constants are computed here
   ScheduleChoice choice;
   {
     const std::lock_guard lock(store_mutex_);

@@ -2,7 +2,9 @@
 // the store knows.
 #pragma once
 
+#include <functional>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -61,6 +63,8 @@ class KernelLibrary {
 
  private:
   using Fetched = Result<std::shared_ptr<const FetchedKernel>>;
+  // A map whose iterators stay while others land.
+  using Flights = std::map<std::string, std::shared_future<Fetched>, std::less<>>;
 
   Fetched compile(const compiler::Problem& problem);
 
@@ -75,7 +79,7 @@ class KernelLibrary {
   FetchTable table_;
   std::mutex mutex_;  ///< guards the two maps
   std::unordered_map<std::string, std::shared_ptr<const FetchedKernel>> kernels_;
-  std::unordered_map<std::string, std::shared_future<Fetched>> in_flight_;
+  Flights in_flight_;
 };
 
 }  // namespace lathe::runtime

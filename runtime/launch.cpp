@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/float_environment.h"
 #include "support/large_memory.h"
 
 namespace lathe::runtime {
@@ -154,6 +155,7 @@ class Runner {
 
 Status run_call(const CompiledKernel& kernel, const BoundCall& call, ThreadPool& pool) {
   if (call.empty) return {};
+  const DefaultFloatEnvironment environment;
   return Runner(kernel, call, pool).run();
 }
 

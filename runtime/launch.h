@@ -14,7 +14,7 @@ namespace lathe::runtime {
 
 /// Arguments that passed every check: addresses, and the plan's input variables.
 struct BoundCall {
-  static constexpr int kMaxOperands = 16;
+  static constexpr int kMaxOperands = 24;  ///< 16 inputs of a fragment, and those of its family
   static constexpr int kMaxVariables = 96;
   std::array<std::byte*, kMaxOperands> pointers{};
   std::array<int64_t, kMaxVariables> variables{};
@@ -23,12 +23,14 @@ struct BoundCall {
 
 /// Checks `operands` (inputs, then outputs) against the kernel's signature: count, null, type,
 /// rank, shape (equal names have equal sizes), strides (last dimension contiguous, none negative),
-/// alignment to the element, overlap of an output with anything else, index operands in range.
-/// invalid_argument naming operand, found and expected.
+/// bytes within an address space, alignment to the element, overlap of an output with anything
+/// else, index operands in range (of an empty table no index is). Of an empty operand all of this
+/// holds, too, but that its pointer may be null. invalid_argument naming operand, found and
+/// expected.
 Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
                             int threads);
 
-/// Runs a bound call. resource_exhausted when working memory cannot be had: nothing was written
+/// Runs a bound call, in the default floating-point environment. resource_exhausted when working memory cannot be had: nothing was written
 /// then.
 Status run_call(const CompiledKernel& kernel, const BoundCall& call, ThreadPool& pool);
 

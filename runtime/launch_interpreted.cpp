@@ -1,5 +1,6 @@
 // A launch through the plan interpreter.
 #include "ir/plan/interpreter.h"
+#include "runtime/float_environment.h"
 #include "runtime/launch.h"
 
 namespace lathe::runtime {
@@ -22,6 +23,7 @@ Status launch_interpreted(const CompiledKernel& kernel, std::span<const TensorVi
   auto call = bind_call(kernel, operands, threads);
   if (!call) return tl::unexpected(std::move(call).error());
   if (call->empty) return {};
+  const DefaultFloatEnvironment environment;
   std::vector<ir::plan::OperandView> views;
   for (const TensorView& view : operands)
     views.push_back({static_cast<std::byte*>(view.data), span_bytes(view), 0});

@@ -5,6 +5,7 @@
 #include <lathe/library.h>
 
 #include "runtime/fetch_key.h"
+#include "runtime/float_environment.h"
 #include "runtime/kernel_library.h"
 #include "runtime/launch.h"
 #include "runtime/packed_weight.h"
@@ -60,6 +61,11 @@ Status Kernel::operator()(std::initializer_list<TensorView> inputs,
 Status Kernel::operator()(const TensorView& x, const PackedWeight& weight,
                           std::initializer_list<TensorView> epilogue_inputs,
                           const TensorView& y) const {
+  return (*this)(x, weight, std::span(epilogue_inputs.begin(), epilogue_inputs.size()), y);
+}
+
+Status Kernel::operator()(const TensorView& x, const PackedWeight& weight,
+                          std::span<const TensorView> epilogue_inputs, const TensorView& y) const {
   if (fetched_ == nullptr) return fail(ErrorCode::invalid_argument, "{}", kNoKernel);
   if (weight.data_ == nullptr) {
     return fail(ErrorCode::invalid_argument, "{}: the PackedWeight is empty; pack or map one",
@@ -139,6 +145,7 @@ Result<Kernel> Library::fetch(const Linear& op) const {
 
 Result<PackedWeight> Library::pack_weight(const TensorView& weight,
                                           const PackOptions& options) const {
+  const runtime::DefaultFloatEnvironment environment;
   LATHE_TRY(auto data, runtime::pack_weight(weight, options, impl_->layouts(), *impl_->pool()));
   return PackedWeight(std::move(data));
 }

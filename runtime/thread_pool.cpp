@@ -11,6 +11,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
 #include <string_view>
 #include <system_error>
@@ -18,6 +19,9 @@
 #include <utility>
 #include <vector>
 
+#include <pthread.h>
+
+#include "runtime/float_environment.h"
 #include "support/hardware.h"
 
 namespace lathe::runtime {
@@ -65,6 +69,17 @@ struct alignas(64) Share {
 thread_local const void* current_pool = nullptr;
 thread_local int current_worker = 0;
 
+/// How many forks lie between the first process and this one. Of a pool's threads a child process
+/// has none, and whoever held its locks may be gone.
+std::atomic<std::uint32_t> generation{0};
+
+std::uint32_t current_generation() {
+  static const int registered = ::pthread_atfork(
+      nullptr, nullptr, [] { generation.fetch_add(1, std::memory_order_relaxed); });
+  (void)registered;
+  return generation.load(std::memory_order_relaxed);
+}
+
 /// Marks this thread as a worker of a pool while it runs items.
 class InsideLoop {
  public:
@@ -99,11 +114,14 @@ struct ThreadPool::State {
   static constexpr std::uint32_t kClosed = std::uint32_t{1} << 31;
 
   const int threads;
+  const std::uint32_t made_in = current_generation();
   std::mutex one_loop_at_a_time;
   // The loop, written by the caller while the gate is closed and nobody is inside.
   std::vector<Share> shares;
   Body body = nullptr;
   void* context = nullptr;
+  std::atomic<bool> failed{false};  ///< an item threw; `error` is what
+  std::exception_ptr error;
   std::atomic<std::uint32_t> loops{0};  ///< how many have begun: idle workers watch it
   std::atomic<bool> ending{false};
   alignas(64) std::atomic<std::uint32_t> gate{kClosed};
@@ -147,7 +165,12 @@ struct ThreadPool::State {
     return wait_while(loops, seen);
   }
 
+  bool is_of_this_process() const {
+    return made_in == generation.load(std::memory_order_relaxed);
+  }
+
   void serve(int self) {
+    const DefaultFloatEnvironment environment;
     std::uint32_t seen = 0;
     while (true) {
       seen = next_loop(seen);
@@ -166,16 +189,33 @@ struct ThreadPool::State {
       while (share.next.load(std::memory_order_relaxed) < share.end) {
         const std::int64_t index = share.next.fetch_add(1, std::memory_order_relaxed);
         if (index >= share.end) break;
-        body(context, index, self);
+        try {
+          body(context, index, self);
+        } catch (...) {
+          stop();
+          return;
+        }
       }
     }
+  }
+
+  /// No item begins any more; the first exception is the caller's.
+  void stop() {
+    if (!failed.exchange(true, std::memory_order_relaxed)) error = std::current_exception();
+    for (Share& share : shares) share.next.store(share.end, std::memory_order_relaxed);
   }
 };
 
 ThreadPool::ThreadPool(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ThreadPool::ThreadPool(ThreadPool&&) noexcept = default;
-ThreadPool& ThreadPool::operator=(ThreadPool&&) noexcept = default;
-ThreadPool::~ThreadPool() = default;
+ThreadPool& ThreadPool::operator=(ThreadPool&& other) noexcept {
+  std::swap(state_, other.state_);
+  return *this;
+}
+ThreadPool::~ThreadPool() {
+  // In a child process there is nobody to join: the state is left behind.
+  if (state_ && !state_->is_of_this_process()) (void)state_.release();
+}
 
 Result<ThreadPool> ThreadPool::create(int threads) {
   if (threads < 1 || threads > kMaxThreads) {
@@ -203,6 +243,10 @@ void ThreadPool::parallel_for(std::int64_t count, Body body, void* context) {
     for (std::int64_t index = 0; index < count; ++index) body(context, index, current_worker);
     return;
   }
+  if (!state.is_of_this_process()) {
+    for (std::int64_t index = 0; index < count; ++index) body(context, index, 0);
+    return;
+  }
   const std::lock_guard lock(state.one_loop_at_a_time);
   if (count <= 1 || state.threads == 1) {
     const InsideLoop inside(&state, 0);
@@ -220,6 +264,8 @@ void ThreadPool::parallel_for(std::int64_t count, Body body, void* context) {
   state.announce();
   state.work(0);
   state.close();
+  if (state.failed.exchange(false, std::memory_order_relaxed))
+    std::rethrow_exception(std::exchange(state.error, nullptr));
 }
 
 Result<int> default_threads() {

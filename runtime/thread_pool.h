@@ -36,7 +36,10 @@ class ThreadPool {
   /// Runs body for every index once and returns when all are done. Items with neighbouring indices
   /// go to the same worker; an idle worker takes items from the others. No two items run at the
   /// same time with the same worker number. With one thread, or one item, runs inline in order.
-  /// The body must not throw.
+  /// An exception that an item throws is thrown here, the first of several, when no item runs any
+  /// more; others may then not have run. In a child process, which has none of the pool's threads,
+  /// every item runs on the caller. Threads of the pool compute in the default floating-point
+  /// environment (runtime/float_environment.h); the caller's own is its business.
   void parallel_for(std::int64_t count, Body body, void* context);
 
   /// The same for any callable fn(std::int64_t index, int worker); nothing is allocated.

@@ -87,6 +87,12 @@ void lathe_kernel_release(lathe_kernel* kernel);
 lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inputs,
                               size_t input_count, const lathe_view* outputs, size_t output_count);
 
+/* The same for a `linear` kernel and a weight packed for it: LATHE_MISMATCH where the weight has
+   another layout than the kernel reads, of which the shapes of its parts alone do not tell. */
+lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_view* x,
+                                     const lathe_weight* weight, const lathe_view* epilogue_inputs,
+                                     size_t epilogue_count, const lathe_view* y);
+
 lathe_match lathe_kernel_match(const lathe_kernel* kernel);
 /* The canonical problem line; lives as long as the kernel. */
 const char* lathe_kernel_problem(const lathe_kernel* kernel);
@@ -112,7 +118,8 @@ lathe_status lathe_weight_save(const lathe_weight* weight, const char* path);
 /* NULL is allowed. */
 void lathe_weight_release(lathe_weight* weight);
 
-/* The operands that stand for it in a call, in order; these and the texts live as long as the
+/* The operands that stand for it in lathe_kernel_run, in order, which believes that their layout is
+ * the kernel's (lathe_kernel_run_packed compares them); these and the texts live as long as the
  * weight.
  */
 const lathe_view* lathe_weight_parts(const lathe_weight* weight, size_t* count);

@@ -56,6 +56,8 @@ class Kernel {
   /// is packed in another layout than the kernel reads.
   Status operator()(const TensorView& x, const PackedWeight& weight,
                     std::initializer_list<TensorView> epilogue_inputs, const TensorView& y) const;
+  Status operator()(const TensorView& x, const PackedWeight& weight,
+                    std::span<const TensorView> epilogue_inputs, const TensorView& y) const;
 
   Match match() const;
   std::string_view problem() const;  ///< the canonical problem line

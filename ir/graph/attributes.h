@@ -11,6 +11,7 @@
 
 #include "ir/graph/dim.h"
 #include "ir/types.h"
+#include "support/variant_guard.h"
 
 namespace lathe::ir::graph {
 
@@ -59,7 +60,9 @@ class AttributeValue {
   bool operator==(const AttributeValue& other) const;
 
  private:
-  std::variant<bool, int64_t, double, std::string, Type, Integers, Reals, Shape> value_;
+  std::variant<bool, int64_t, double, std::string, Type, Integers, Reals, Shape,
+               support::VariantGuard>
+      value_;
 };
 
 /// As in .lir text; reals print the shortest text that reads back to the same bits.

@@ -35,6 +35,21 @@ static void packed_weights(lathe_library* library) {
   lathe_view out = {y, LATHE_F32, 2, y_shape, NULL};
   expect(lathe_kernel_run(kernel, in, 2, &out, 1) == LATHE_OK, "run linear");
   expect(y[0] == 20 && y[1] == 60 && y[2] == 100, "product");
+  memset(y, 0, sizeof y);
+  expect(lathe_kernel_run_packed(kernel, &in[0], weight, NULL, 0, &out) == LATHE_OK, "run packed");
+  expect(y[0] == 20 && y[1] == 60 && y[2] == 100, "packed product");
+  lathe_weight* other = NULL;
+  expect(lathe_weight_pack(library, &matrix, 0, 32, &other) == LATHE_OK, "pack otherwise");
+  expect(lathe_kernel_run_packed(kernel, &in[0], other, NULL, 0, &out) == LATHE_MISMATCH,
+         "a weight of another layout");
+  expect(strstr(lathe_last_error(), "panels32") != NULL, "the layouts are named");
+  lathe_weight_release(other);
+  expect(lathe_kernel_run_packed(kernel, &in[0], NULL, NULL, 0, &out) == LATHE_INVALID_ARGUMENT,
+         "no weight");
+  in[0].type = (lathe_type)256;
+  expect(lathe_kernel_run(kernel, in, 2, &out, 1) == LATHE_INVALID_ARGUMENT &&
+             strstr(lathe_last_error(), "input 0: type 256") != NULL,
+         "a type of 256");
   lathe_kernel_release(kernel);
 
   lathe_weight* codes = NULL;

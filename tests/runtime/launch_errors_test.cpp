@@ -102,6 +102,78 @@ TEST_F(LaunchErrors, NoRowsIsNoWork) {
             "");
 }
 
+// Whether anything is empty does not change what is wrong.
+TEST_F(LaunchErrors, EveryRuleHoldsForEmptyOperands) {
+  const auto expect = [&](auto change, const std::string& says) {
+    const std::string text = message([&](Views in, Views out) {
+      in[0].shape[0] = out[0].shape[0] = 0;
+      change(in, out);
+    });
+    EXPECT_NE(text.find(says), std::string::npos) << says << " in '" << text << "'";
+  };
+  expect([](Views in, Views) { in[1].data = nullptr; }, "'weight': the pointer is null");
+  expect([](Views in, Views) { in[0].type = DataType::f16; }, "found type f16");
+  expect([](Views in, Views) { in[1].strides[0] = 2; }, "contiguous");
+  expect([](Views in, Views) { in[0].strides[0] = -16; }, "stride -16");
+  expect([&](Views in, Views) { in[1].data = reinterpret_cast<char*>(w_) + 2; }, "not aligned");
+  expect([](Views, Views out) { out[0].shape[0] = 4; }, "with rows = 0");
+}
+
+TEST_F(LaunchErrors, AnEmptyTableHasNoIndices) {
+  alignas(64) float table[16] = {}, rows[4 * 16] = {};
+  const int32_t ids[4] = {0, 5, -1, 0};
+  const Status status =
+      embedding_({TensorView(table, {0, 16}), TensorView(ids, {4})}, {TensorView(rows, {4, 16})});
+  ASSERT_FALSE(status.has_value());
+  EXPECT_NE(status.error().message.find("found index 0 at [0] into an empty table"),
+            std::string::npos)
+      << status.error().message;
+  EXPECT_TRUE(
+      embedding_({TensorView(table, {0, 16}), TensorView(ids, {0})}, {TensorView(rows, {0, 16})}));
+
+  const auto library = Library::open({.store = "none"});
+  ASSERT_TRUE(library);
+  const auto rope = library->fetch_problem("rope rows=4 kind=rope heads=1 dim=8");
+  ASSERT_TRUE(rope) << rope.error().message;
+  alignas(64) float x[4 * 8] = {}, y[4 * 8] = {}, cosine[4] = {}, sine[4] = {};
+  const int32_t positions[4] = {0, 1, 2, 3};
+  const Status turned = (*rope)({TensorView(x, {4, 1, 8}), TensorView(cosine, {0, 4}),
+                                 TensorView(sine, {0, 4}), TensorView(positions, {4})},
+                                {TensorView(y, {4, 1, 8})});
+  ASSERT_FALSE(turned.has_value());
+  EXPECT_NE(turned.error().message.find("empty table"), std::string::npos)
+      << turned.error().message;
+}
+
+TEST_F(LaunchErrors, MoreBytesThanThereAreAddresses) {
+  for (const int64_t rows : {int64_t{1} << 60, int64_t{1} << 62, INT64_MAX, int64_t{1} << 44}) {
+    const std::string text = message([&](Views in, Views out) {
+      for (TensorView* view : {&in[0], &out[0]}) {
+        view->shape[0] = rows;
+        view->strides[0] = 16;
+      }
+    });
+    EXPECT_NE(text.find("more bytes than there are addresses"), std::string::npos) << text;
+  }
+}
+
+// As many inputs as a fragment may have can be passed.
+TEST_F(LaunchErrors, SixteenInputsRun) {
+  std::string sum = "x";
+  std::vector<std::string> names;
+  for (int i = 1; i < 16; ++i) sum = "add(" + sum + ",i" + std::to_string(i) + ")";
+  const auto library = Library::open({.store = "none"});
+  ASSERT_TRUE(library);
+  const auto kernel = library->fetch_problem("elementwise rows=4 width=16 expr=" + sum);
+  ASSERT_TRUE(kernel) << kernel.error().message;
+  std::vector<TensorView> in(16, TensorView(x_, {4, 16}));
+  std::fill(std::begin(x_), std::end(x_), 1.0F);
+  const TensorView out(y_, {4, 16});
+  const Status status = (*kernel)(in, std::span(&out, 1));
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_EQ(y_[0], 16);
+}
+
 TEST_F(LaunchErrors, IndicesOutOfRange) {
   alignas(64) float table[3 * 16] = {}, rows[4 * 16] = {};
   for (const int32_t bad : {3, -1, INT32_MIN, INT32_MAX}) {

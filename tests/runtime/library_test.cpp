@@ -277,6 +277,7 @@ TEST(Library, MatchesRecords) {
     store::Winner winner;
     winner.schedule = "unroll=4";
     winner.tuned_ns = 1;
+    winner.verified = "everything";
     const auto key =
         runtime::record_key(*problem, *compiler::complete_sizes(*problem), *target, context);
     ASSERT_TRUE(store->record_winner(key, winner).has_value());

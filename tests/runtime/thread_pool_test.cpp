@@ -4,10 +4,15 @@
 #include <array>
 #include <atomic>
 #include <cstdlib>
+#include <new>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "support/hardware.h"
 
@@ -175,6 +180,68 @@ TEST(ThreadPool, WaitsForLongItemsOfOthers) {
     });
     EXPECT_EQ(done, (std::array{1, 1}));
   }
+}
+
+// Whoever throws, the caller gets it, after everybody has left; the next loop is as if nothing was.
+TEST_P(ThreadPools, AnExceptionIsTheCallers) {
+  ThreadPool pool = *ThreadPool::create(GetParam());
+  for (const int64_t bad : {0, 500, 999}) {
+    std::atomic<int> inside = 0, done = 0;
+    const auto item = [&](int64_t index, int) {
+      ++inside;
+      if (index == bad) {
+        --inside;
+        throw std::runtime_error("item " + std::to_string(index));
+      }
+      ++done;
+      --inside;
+    };
+    try {
+      pool.parallel_for(1000, item);
+      ADD_FAILURE() << "nothing was thrown";
+    } catch (const std::runtime_error& error) {
+      EXPECT_EQ(error.what(), "item " + std::to_string(bad));
+    }
+    EXPECT_EQ(inside, 0);
+    EXPECT_LT(done, 1000);
+    done = 0;
+    pool.parallel_for(1000, [&](int64_t, int) { ++done; });
+    EXPECT_EQ(done, 1000);
+  }
+}
+
+TEST_P(ThreadPools, AllItemsMayThrow) {
+  ThreadPool pool = *ThreadPool::create(GetParam());
+  for (int loop = 0; loop < 20; ++loop)
+    EXPECT_THROW(pool.parallel_for(100, [](int64_t, int) { throw std::bad_alloc(); }),
+                 std::bad_alloc);
+}
+
+// A child has none of the pool's threads, and the loop that another thread was in never ends there.
+TEST_P(ThreadPools, AChildProcessRunsAlone) {
+  ThreadPool pool = *ThreadPool::create(GetParam());
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    while (!stop) pool.parallel_for(64, [](int64_t, int) {});
+  });
+  for (int fork = 0; fork < 20; ++fork) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(60);
+      int sum = 0;
+      pool.parallel_for(100, [&](int64_t index, int worker) {
+        sum += static_cast<int>(index);
+        if (worker != 0) ::_exit(2);
+      });
+      { const ThreadPool own = std::move(pool); }  // and ends
+      ::_exit(sum == 4950 ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+  }
+  stop = true;
+  other.join();
 }
 
 }  // namespace

@@ -42,6 +42,15 @@ class Driver(ProgramTest):
                 self.assertAlmostEqual(found, expected, delta=1e-5 * max(1, abs(expected)), msg=target)
         self.assertGreater(max(map(abs, results["reference"])), 0.1)
 
+    def test_output_that_does_not_get_through_is_an_error(self):
+        for arguments in (("catalog",), ("--json", "catalog"), ("--help",), ("print", self.path("block.lir")),
+                          ("emit", "--problem", PROBLEM)):
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([self.program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                        timeout=PATIENCE_S)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertIn("not all could be written", result.stderr)
+
     def test_products_run_through_packed_weights(self):
         with open(self.path("mlp.lir"), "w", encoding="utf-8") as file:
             file.write("graph mlp(%x: f32[tokens, 72], %g: f32[40, 72], %u: f32[40, 72], %d: f32[72, 40], "

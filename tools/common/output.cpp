@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <vector>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "support/text.h"
 
 namespace lathe::tools {
 namespace {
@@ -103,6 +107,14 @@ int report_error(const std::string& program, const Error& error, bool json) {
   return exit_status(error);
 }
 
+int check_output(const std::string& program, int status) {
+  errno = 0;
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+  fmt::print(stderr, "{}: standard output: not all could be written{}{}\n", program,
+             errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  return status == kSuccess ? kMisuse : status;
+}
+
 void print_json(const nlohmann::json& document) {
   const std::string text =
       document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
@@ -110,7 +122,11 @@ void print_json(const nlohmann::json& document) {
   std::fflush(stdout);
 }
 
-std::string format_table(const std::vector<std::vector<std::string>>& rows) {
+std::string format_table(const std::vector<std::vector<std::string>>& cells) {
+  std::vector<std::vector<std::string>> rows = cells;
+  for (auto& row : rows)
+    for (std::string& cell : row)
+      if (!support::is_printable(cell)) cell = support::printable(cell);
   const std::vector<size_t> widths = widths_of(rows);
   std::string text;
   for (const auto& row : rows) {

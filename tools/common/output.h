@@ -29,8 +29,8 @@ int report_error(const std::string& program, const Error& error, bool json);
 void print_json(const nlohmann::json& document);
 
 /// A text table: columns as wide as their widest cell, numbers (cells that start with a digit) to
-/// the right. The first row is the heading.
-std::string format_table(const std::vector<std::vector<std::string>>& rows);
+/// the right. The first row is the heading. Control characters are escaped: cells may come from files.
+std::string format_table(const std::vector<std::vector<std::string>>& cells);
 
 /// The same within `columns` characters where these are not 0: of the columns named in `shrink`, in
 /// this order, cells are cut with an ellipsis, and a column of which little would be left is left
@@ -42,6 +42,10 @@ std::string fit_table(std::vector<std::vector<std::string>> rows, size_t columns
 /// limit, where it is none, or after print_wide().
 size_t output_columns();
 void print_wide();
+
+/// To be called last: `status`, or where something of what was printed did not get through (a full
+/// disk, a closed pipe) a message on standard error and the status of a failure.
+int check_output(const std::string& program, int status);
 
 /// Lets whole lines alone reach standard output, so that they stay whole beside those of standard
 /// error in one file. Before anything is printed.

@@ -120,9 +120,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   lathe::tools::print_whole_lines();
+  int status = 0;
   try {
-    return run(argc, argv);
+    status = run(argc, argv);
   } catch (const std::exception& exception) {
-    return report_error(kProgram, {ErrorCode::internal, exception.what()}, wants_json(argc, argv));
+    status = report_error(kProgram, {ErrorCode::internal, exception.what()}, wants_json(argc, argv));
   }
+  return lathe::tools::check_output(kProgram, status);
 }

@@ -3,10 +3,13 @@
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
+#include "compiler/version.h"
 #include "runtime/choose_schedule.h"
 #include "runtime/record_key.h"
+#include "runtime/record_trust.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
+#include "support/text.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
 #include "tools/common/layout_text.h"
@@ -110,6 +113,22 @@ Result<int> status_command(const CommonOptions& common) {
   return kSuccess;
 }
 
+namespace {
+
+// Why a fetch does not take the record; empty where it does.
+std::string unused_because(const store::KeyedWinner& record, const compiler::Problem& problem,
+                           const ir::Target& target) {
+  if (record.key.compiler_version != compiler::kVersion) {
+    return fmt::format("it was made by code generator version {}, this is version {}",
+                       support::printable(record.key.compiler_version), compiler::kVersion);
+  }
+  const auto schedule =
+      runtime::usable_schedule(record.winner, problem.family().space(problem, target));
+  return schedule ? std::string() : schedule.error().message;
+}
+
+}  // namespace
+
 Result<int> explain_command(const CommonOptions& common, const std::string& line,
                             const runtime::Backends& backends) {
   LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(line));
@@ -120,20 +139,28 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
   const std::string target = runtime::target_identity(selected.target);
   nlohmann::json kernels = nlohmann::json::array();
   std::string text;
+  bool used = false;
   for (const store::KeyedWinner& record : winners) {
     if (record.key.problem != problem.line() || record.key.target != target) continue;
     if (common.threads != 0 && record.key.threads != common.threads) continue;
     if (record.key.family_revision != problem.family().revision) continue;
     LATHE_TRY(const compiler::Sizes at, compiler::parse_sizes(record.key.at));
-    kernels.push_back(kernel_json(problem, at, record.key, record.winner, "exact"));
-    text += explain_text(record.key, record.winner) + "\n";
+    const std::string unused = unused_because(record, problem, selected.target);
+    used = used || unused.empty();
+    nlohmann::json entry = kernel_json(problem, at, record.key, record.winner,
+                                       unused.empty() ? "exact" : "unused");
+    if (!unused.empty()) entry["unused_because"] = unused;
+    kernels.push_back(std::move(entry));
+    text += explain_text(record.key, record.winner);
+    if (!unused.empty()) text += fmt::format("  not used   {}\n", unused);
+    text += "\n";
   }
   runtime::RecordContext context;
   context.threads = common.threads;
   if (context.threads == 0) {
     LATHE_TRY(context.threads, runtime::default_threads());
   }
-  if (kernels.empty()) {
+  if (!used) {
     runtime::ScheduleChoice choice =
         runtime::choose_schedule(problem, selected.target, context, &store);
     if (choice.match == Match::default_) {
@@ -149,7 +176,7 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
                   {"match", to_string(choice.match)},
                   {"why", choice.reason}});
     kernels.push_back(std::move(entry));
-    text = fmt::format(
+    text += fmt::format(
         "{}\n  not tuned on this host for target {}\n  schedule   {}\n  match      {}: {}\n",
         problem.line(), target, schedule, to_string(choice.match), choice.reason);
   }

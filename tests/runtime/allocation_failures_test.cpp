@@ -1,0 +1,116 @@
+// Every allocation of opening, fetching, packing and running fails once: each time an exception or
+// an error, nothing is left behind, and the same call then succeeds.
+#include <atomic>
+#include <cstdlib>
+#include <functional>
+#include <new>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <lathe/lathe.h>
+
+namespace {
+
+std::atomic<int64_t> allocations_left{-1};  // -1: as many as wanted
+
+void* allocate(std::size_t bytes, std::size_t alignment) {
+  if (allocations_left.load(std::memory_order_relaxed) >= 0 &&
+      allocations_left.fetch_sub(1, std::memory_order_relaxed) == 0) {
+    allocations_left = -1;
+    throw std::bad_alloc();
+  }
+  void* memory = alignment <= alignof(std::max_align_t)
+                     ? std::malloc(bytes == 0 ? 1 : bytes)
+                     : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) { return allocate(bytes, 1); }
+void* operator new[](std::size_t bytes) { return allocate(bytes, 1); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new[](std::size_t bytes, std::align_val_t alignment) {
+  return allocate(bytes, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace lathe {
+namespace {
+
+// Lets the first, the second, … allocation of `work` fail until none is left to fail; after each
+// failure `again` must succeed. Returns how many failed.
+int64_t fail_each(const std::function<bool()>& work, const std::function<bool()>& again) {
+  for (int64_t count = 0;; ++count) {
+    allocations_left = count;
+    bool done = false;
+    try {
+      done = work();
+    } catch (const std::bad_alloc&) {
+    }
+    const bool failed = allocations_left == -1;
+    allocations_left = -1;
+    if (!failed) {
+      EXPECT_TRUE(done);
+      return count;
+    }
+    if (!again()) {
+      ADD_FAILURE() << "after allocation " << count << " failed";
+      return count;
+    }
+  }
+}
+
+TEST(AllocationFailures, OfOpening) {
+  const auto open = [] { return Library::open({.threads = 2, .store = "none"}).has_value(); };
+  EXPECT_GT(fail_each(open, open), 5);
+}
+
+TEST(AllocationFailures, OfFetching) {
+  for (const char* problem : {"rms_norm rows=8 width=40", "linear rows=1 n=32 k=64 weight=bf16"}) {
+    auto library = Library::open({.threads = 1, .store = "none"});
+    ASSERT_TRUE(library);
+    const int64_t failed =
+        fail_each([&] { return library->fetch_problem(problem).has_value(); },
+                  [&] {
+                    const bool fetched = library->fetch_problem(problem).has_value();
+                    // The next failure is to be one of a library that does not have it yet.
+                    library = Library::open({.threads = 1, .store = "none"});
+                    return fetched && library.has_value();
+                  });
+    EXPECT_GT(failed, 100) << problem;
+  }
+}
+
+TEST(AllocationFailures, OfPackingAndRunning) {
+  const auto library = Library::open({.threads = 2, .store = "none"});
+  ASSERT_TRUE(library);
+  const auto kernel = library->fetch_problem("linear rows=8 n=32 k=64 weight=i8 panel=16");
+  ASSERT_TRUE(kernel) << kernel.error().message;
+  std::vector<float> w(32 * 64, 0.5F), x(8 * 64, 1), y(8 * 32);
+  const TensorView matrix(w.data(), {32, 64});
+  const PackOptions options = {.panel = 16, .as = DataType::i8};
+  const auto run = [&] {
+    const auto packed = library->pack_weight(matrix, options);
+    if (!packed) return false;
+    const Status status =
+        (*kernel)(TensorView(x.data(), {8, 64}), *packed, {}, TensorView(y.data(), {8, 32}));
+    return status.has_value();
+  };
+  EXPECT_GT(fail_each(run, run), 3);
+  EXPECT_NEAR(y[0], 32, 0.5);
+}
+
+}  // namespace
+}  // namespace lathe
