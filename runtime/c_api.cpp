@@ -1,9 +1,13 @@
 // The C interface: handles around Library and Kernel, messages kept per thread.
+#include <algorithm>
 #include <array>
+#include <cstring>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -33,15 +37,32 @@ static_assert(LATHE_MAX_RANK == lathe::TensorView::kMaxRank);
 
 constexpr size_t kMaxOperands = 24;
 
-thread_local std::string last_error;
+// Plain memory: nothing on the way of an error allocates, and a thread's last moments may call us.
+constexpr size_t kMostMessage = 2048;
+thread_local char last_error[kMostMessage] = "";
+
+void say(std::initializer_list<std::string_view> parts) {
+  size_t length = 0;
+  for (const std::string_view part : parts) {
+    const size_t count = std::min(part.size(), kMostMessage - 1 - length);
+    std::memcpy(last_error + length, part.data(), count);
+    length += count;
+  }
+  last_error[length] = 0;
+}
 
 lathe_status report(const lathe::Error& error) {
-  last_error = error.message;
+  say({error.message});
   return static_cast<lathe_status>(error.code);
 }
 
-lathe_status invalid(std::string message) {
-  last_error = std::move(message);
+lathe_status invalid(std::string_view message) {
+  say({message});
+  return LATHE_INVALID_ARGUMENT;
+}
+
+lathe_status is_null(std::string_view function, std::string_view argument) {
+  say({function, ": ", argument, " is null"});
   return LATHE_INVALID_ARGUMENT;
 }
 
@@ -51,7 +72,7 @@ lathe_status guarded(Function&& function) {
   try {
     return function();
   } catch (const std::exception& exception) {
-    last_error = exception.what();
+    say({exception.what()});
     return LATHE_RESOURCE_EXHAUSTED;
   }
 }
@@ -141,7 +162,7 @@ lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inpu
     for (const auto& [what, views, count] : {std::tuple("input", inputs, input_count),
                                              std::tuple("output", outputs, output_count)}) {
       if (std::string wrong = wrong_types("lathe_kernel_run", what, views, count); !wrong.empty())
-        return invalid(std::move(wrong));
+        return invalid(wrong);
     }
     std::array<lathe::TensorView, kMaxOperands> in, out;
     for (size_t i = 0; i < input_count; ++i) in[i] = view_of(inputs[i]);
@@ -156,22 +177,19 @@ lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_vie
                                      const lathe_weight* weight, const lathe_view* epilogue_inputs,
                                      size_t epilogue_count, const lathe_view* y) {
   constexpr const char* kName = "lathe_kernel_run_packed";
-  const auto is_null = [&](const char* argument) {
-    return invalid(std::string(kName) + ": " + argument + " is null");
-  };
-  if (kernel == nullptr) return is_null("kernel");
-  if (x == nullptr) return is_null("x");
-  if (weight == nullptr) return is_null("weight");
-  if (epilogue_inputs == nullptr && epilogue_count != 0) return is_null("epilogue_inputs");
-  if (y == nullptr) return is_null("y");
-  if (epilogue_count > kMaxOperands) return invalid(std::string(kName) + ": more than 24 views");
+  if (kernel == nullptr) return is_null(kName, "kernel");
+  if (x == nullptr) return is_null(kName, "x");
+  if (weight == nullptr) return is_null(kName, "weight");
+  if (epilogue_inputs == nullptr && epilogue_count != 0) return is_null(kName, "epilogue_inputs");
+  if (y == nullptr) return is_null(kName, "y");
+  if (epilogue_count > kMaxOperands) return invalid("lathe_kernel_run_packed: more than 24 views");
   return guarded([&] {
     for (const auto& [what, views, count] :
          {std::tuple("x", x, size_t{1}), std::tuple("epilogue input", epilogue_inputs,
                                                     epilogue_count),
           std::tuple("y", y, size_t{1})}) {
       if (std::string wrong = wrong_types(kName, what, views, count); !wrong.empty())
-        return invalid(std::move(wrong));
+        return invalid(wrong);
     }
     std::array<lathe::TensorView, kMaxOperands> more;
     for (size_t i = 0; i < epilogue_count; ++i) more[i] = view_of(epilogue_inputs[i]);
@@ -194,16 +212,13 @@ namespace {
 lathe_status pack_weight(const char* function, const lathe_library* library,
                          const lathe_view* matrix, const lathe::PackOptions& options,
                          lathe_weight** weight) {
-  const auto is_null = [&](const char* argument) {
-    return invalid(std::string(function) + ": " + argument + " is null");
-  };
-  if (weight == nullptr) return is_null("weight");
+  if (weight == nullptr) return is_null(function, "weight");
   *weight = nullptr;
-  if (library == nullptr) return is_null("library");
-  if (matrix == nullptr) return is_null("matrix");
+  if (library == nullptr) return is_null(function, "library");
+  if (matrix == nullptr) return is_null(function, "matrix");
   return guarded([&] {
     if (std::string wrong = wrong_type(function, "matrix", 0, *matrix); !wrong.empty())
-      return invalid(std::move(wrong));
+      return invalid(wrong);
     auto packed = library->library.pack_weight(view_of(*matrix), options);
     if (!packed) return report(packed.error());
     *weight = handle_of(std::move(*packed));
@@ -223,9 +238,11 @@ lathe_status lathe_weight_pack_i8(lathe_library* library, const lathe_view* matr
                                   const lathe_view* scales, int32_t pair, int32_t panel,
                                   lathe_weight** weight) {
   if (scales != nullptr) {
-    if (std::string wrong = wrong_type("lathe_weight_pack_i8", "scales", 0, *scales);
-        !wrong.empty())
-      return invalid(std::move(wrong));
+    const lathe_status known = guarded([&] {
+      const std::string wrong = wrong_type("lathe_weight_pack_i8", "scales", 0, *scales);
+      return wrong.empty() ? LATHE_OK : invalid(wrong);
+    });
+    if (known != LATHE_OK) return known;
   }
   lathe::PackOptions options = {.pair = pair != 0, .panel = panel, .as = lathe::DataType::i8};
   if (scales != nullptr) options.scales = view_of(*scales);
@@ -274,4 +291,4 @@ int64_t lathe_weight_bytes(const lathe_weight* weight) {
   return weight == nullptr ? 0 : weight->weight.bytes();
 }
 
-const char* lathe_last_error(void) { return last_error.c_str(); }
+const char* lathe_last_error(void) { return last_error; }

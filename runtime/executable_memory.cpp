@@ -63,7 +63,7 @@ Result<ExecutableMemory> ExecutableMemory::map(std::span<const std::byte> code) 
         ErrorCode::unsupported,
         "this system does not let the process make memory executable: {}; allow it (SELinux: "
         "setsebool -P allow_execmem 1; systemd: MemoryDenyWriteExecute=no; PaX: paxctl -m), "
-        "or run without machine code: LATHE_TARGET=interpret",
+        "or run a graph without machine code: lathe run --target interpret",
         reason(error));
   }
   // Needed where instruction caches do not watch stores (aarch64); nothing on x86.

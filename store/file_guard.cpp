@@ -86,7 +86,26 @@ std::optional<FileId> file_id(const fs::path& path) {
   return FileId{info.st_dev, info.st_ino};
 }
 
+namespace {
+
+// SQLite opens what lies beside the store, and would wait at a pipe.
+Status check_companions(const fs::path& path) {
+  for (const char* suffix : {"-journal", "-wal", "-shm", ".lock"}) {
+    const fs::path beside = with_suffix(path, suffix);
+    struct stat info = {};
+    if (::stat(beside.c_str(), &info) != 0 || S_ISREG(info.st_mode)) continue;
+    return fail(ErrorCode::io_error,
+                "{} is a folder, a pipe or a device, where the store has a file of its own: remove "
+                "it, or name another store with --db",
+                beside.string());
+  }
+  return {};
+}
+
+}  // namespace
+
 Status secure_file(const fs::path& path, bool create) {
+  LATHE_CHECK(check_companions(path));
   const fs::path folder = path.parent_path();
   std::error_code error;
   if (create && !fs::exists(folder, error)) LATHE_CHECK(support::make_private_directory(folder));

@@ -45,8 +45,8 @@ class Descriptor {
   int fd_;
 };
 
-Result<Descriptor> open_to_read(const fs::path& path, struct stat& info) {
-  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+Result<Descriptor> open_to_read(const fs::path& path, struct stat& info, int flags = 0) {
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
   if (file.get() < 0) {
     return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error, "cannot open {}: {}",
                 path.string(), reason(errno));
@@ -183,9 +183,11 @@ Status write_file_atomic(const fs::path& path, std::span<const std::string_view>
 
 Result<MappedFile> MappedFile::open(const fs::path& path) {
   struct stat info = {};
-  LATHE_TRY(const Descriptor file, open_to_read(path, info));
+  // A pipe without a writer would be waited for.
+  LATHE_TRY(const Descriptor file, open_to_read(path, info, O_NONBLOCK));
   if (!S_ISREG(info.st_mode)) {
-    return fail(ErrorCode::io_error, "{} is a folder or a device, expected a file", path.string());
+    return fail(ErrorCode::io_error, "{} is a folder, a pipe or a device, expected a file",
+                path.string());
   }
   MappedFile mapped;
   if (info.st_size == 0) return mapped;

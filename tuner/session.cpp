@@ -32,6 +32,7 @@ constexpr double kPatienceWithIdle = 15;  ///< so many times longer for a worker
 constexpr double kAbortSeconds = 2;       ///< for one that hangs to say what it was running
 constexpr int kFaults = 2;                ///< so often a candidate must fail to be blamed for it
 constexpr double kGrace = 3;              ///< past the budget, a running race is cut off
+constexpr double kListSeconds = 0.25;     ///< of judging schedules between two races
 constexpr double kFinalSeconds = 0.5;     ///< what one final takes, compiling included
 constexpr double kRaceOverhead = 0.3;     ///< of a race: compiling, checking, operands
 constexpr double kFirstLook = 0.5;        ///< what a first look at new candidates may take
@@ -55,7 +56,6 @@ class Session {
   Result<SessionResult> run() {
     LATHE_CHECK(gather_experience());
     LATHE_CHECK(make_searches());
-    listing_s_ = elapsed();
     for (Place& place : places_) {
       TaskSearch& search = current(place);
       place.earlier = search.has_baseline();
@@ -73,6 +73,10 @@ class Session {
     baselines_s_ = elapsed();
     while (!stop()) {
       look_around();
+      bool listed = false;
+      if (!finals_only_) {
+        LATHE_TRY(listed, list_candidates());
+      }
       WeightSearch* weight = due();
       TaskSearch* next = weight == nullptr ? neediest() : nullptr;
       if (weight == nullptr && next == nullptr) weight = stale();
@@ -83,7 +87,7 @@ class Session {
         LATHE_CHECK(
             race(final ? next->final_job() : next->next_job(chunk_of(*next)), *next, final));
         fresh_.clear();
-      } else {
+      } else if (!listed) {
         break;
       }
     }
@@ -143,11 +147,30 @@ class Session {
         waits());
   }
 
-  // Of the layouts that are tuned: judging schedules takes longer than to find out who lost.
-  Status list_candidates(WeightSearch& weight) {
-    for (TaskSearch* kernel : weight.survivors())
-      LATHE_CHECK(kernel->list_candidates(options_, store_, experience_));
-    return {};
+  // Judging a kernel's schedules takes a while: those of the largest share first, and no more at once
+  // than an interrupt or the end of a budget can wait for. Layouts that lost are never judged.
+  // Returns whether any was listed.
+  Result<bool> list_candidates() {
+    std::vector<std::pair<double, TaskSearch*>> unlisted;
+    const auto add = [&](TaskSearch* search) {
+      if (!search->is_listed() && !search->retired && search->has_baseline())
+        unlisted.emplace_back(share(*search), search);
+    };
+    for (const Place& place : places_)
+      if (place.alone != nullptr) add(place.alone);
+    for (const WeightSearch& weight : weights_)
+      for (TaskSearch* kernel : weight.survivors()) add(kernel);
+    std::stable_sort(unlisted.begin(), unlisted.end(),
+                     [](const auto& a, const auto& b) { return a.first > b.first; });
+    const double begin = elapsed();
+    bool any = false;
+    for (const auto& [share, search] : unlisted) {
+      if (stop() || elapsed() - begin > kListSeconds) break;
+      LATHE_CHECK(search->list_candidates(options_, store_, experience_));
+      any = true;
+    }
+    listing_s_ += elapsed() - begin;
+    return any;
   }
 
   // Tasks by themselves, and those of one weight together.
@@ -164,7 +187,6 @@ class Session {
         others.push_back(i);
       } else {
         LATHE_TRY(places_[i].alone, make_search(tasks_[i]));
-        LATHE_CHECK(places_[i].alone->list_candidates(options_, store_, experience_));
       }
     }
     for (const std::string& name : names) {
@@ -180,7 +202,6 @@ class Session {
           WeightSearch::create(compiler::layout_of(tasks_[tasks.front()].problem), tasks,
                                fmt::format("rows={}", fmt::join(rows, ",")), options_, store_));
       LATHE_CHECK(make_searches(weight));
-      LATHE_CHECK(list_candidates(weight));
       weights_.push_back(std::move(weight));
     }
     return {};
@@ -266,6 +287,7 @@ class Session {
       double most = 0;
       for (TaskSearch& search : searches_) {
         if (!search.has_baseline() || search.retired) continue;
+        if (!search.is_listed() && !finals_only_) continue;  // its turn to be listed comes
         if (!races_left(search) && !search.needs_final()) continue;
         const double value = std::max(value_of(search), 1e-300);
         if (value > most) best = &search, most = value;
@@ -312,7 +334,7 @@ class Session {
     if (cut_off_) return {};
     LATHE_CHECK(weight.take(
         contest, batches, [&](const TaskSearch& search) { return share(search); }, name_, store_));
-    return weight.is_meeting() ? Status() : list_candidates(weight);
+    return {};
   }
 
   Status race(const Job& job, TaskSearch& search, bool final) {
@@ -515,7 +537,8 @@ class Session {
           {search.task(), search.key(), search.winner(), std::move(note), place.earlier});
     }
     for (const TaskSearch& search : searches_)
-      if (!search.retired && search.candidates_left() > 0) result.budget_exhausted = true;
+      if (!search.retired && search.has_baseline() && search.candidates_left() > 0)
+        result.budget_exhausted = true;
     for (const WeightSearch& weight : weights_) {
       result.weights.push_back(weight.result());
       if (weight.is_due() || weight.is_stale()) result.budget_exhausted = true;

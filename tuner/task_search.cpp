@@ -17,7 +17,7 @@ constexpr double kFinalSeconds = 0.35;
 constexpr double kCertain = 0.9;  ///< below it, the default stays
 constexpr int kTriesOfFailed = 2;  ///< sessions in which a schedule that failed is tried
 // As many pairs as can say so at all, however long a call takes.
-constexpr int kLeastRounds = 3, kLeastFinalRounds = 4;
+constexpr int kLeastRounds = 4;
 
 }  // namespace
 
@@ -64,7 +64,8 @@ Status TaskSearch::list_candidates(const SessionOptions& options, store::Store& 
 }
 
 double TaskSearch::promise() {
-  if (!promise_) promise_ = strategy_ ? strategy_->promise() : 0;
+  if (!strategy_) return 1;
+  if (!promise_) promise_ = strategy_->promise();
   return *promise_;
 }
 
@@ -131,7 +132,7 @@ Job TaskSearch::final_job() const {
   const int keep = static_cast<int>(schedules.size());
   Job job = job_for(schedules, keep);
   job.seconds = kFinalSeconds;
-  job.min_rounds = kLeastFinalRounds;
+  job.min_rounds = kLeastRounds;
   return job;
 }
 

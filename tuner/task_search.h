@@ -31,9 +31,12 @@ class TaskSearch {
   const std::optional<store::Winner>& winner() const { return winner_; }
 
   bool has_baseline() const { return winner_.has_value(); }
-  size_t candidates_left() const { return strategy_ ? strategy_->left() : 0; }
+  bool is_listed() const { return strategy_ != nullptr; }
+  /// Before they are listed: one at least.
+  size_t candidates_left() const { return strategy_ ? strategy_->left() : 1; }
   /// By what share of its time the best schedule is expected to become faster by the next race
-  /// (tuner/strategies/strategy.h). Asked for again only after refresh().
+  /// (tuner/strategies/strategy.h); all of it before candidates are listed. Asked for again only
+  /// after refresh().
   double promise();
   void refresh() { promise_.reset(); }
   size_t candidates_tried() const { return tried_; }

@@ -24,13 +24,36 @@ void close_if_open(int& fd) {
 
 }  // namespace
 
+namespace {
+
+// A pipe whose ends are none of the standard descriptors, even where those are closed: a child puts
+// its ends there.
+bool make_pipe(int (&ends)[2]) {
+  if (::pipe2(ends, O_CLOEXEC) != 0) return false;
+  for (int& end : ends) {
+    if (end > STDERR_FILENO) continue;
+    const int moved = ::fcntl(end, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = errno;
+    ::close(end);
+    end = moved;
+    if (moved >= 0) continue;
+    close_if_open(ends[0]);
+    close_if_open(ends[1]);
+    errno = error;
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<WorkerProcess>> WorkerProcess::start(
     const std::vector<std::string>& command) {
   if (command.empty()) return fail(ErrorCode::invalid_argument, "no worker command was given");
   int in[2], out[2];
-  if (::pipe2(in, O_CLOEXEC) != 0)
+  if (!make_pipe(in))
     return fail(ErrorCode::io_error, "cannot make a pipe to a worker: {}", std::strerror(errno));
-  if (::pipe2(out, O_CLOEXEC) != 0) {
+  if (!make_pipe(out)) {
     const int error = errno;
     ::close(in[0]);
     ::close(in[1]);

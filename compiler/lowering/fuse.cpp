@@ -1,5 +1,8 @@
 // Fusion of kernel calls with their neighbours.
 #include <algorithm>
+#include <set>
+#include <utility>
+#include <vector>
 
 #include "compiler/lowering/fuse_rules.h"
 #include "compiler/lowering/passes.h"
@@ -14,35 +17,71 @@ bool types_meet(const Call& producer, const Call& consumer) {
              value_or(consumer, "weight_type", in_type(consumer));
 }
 
+// Who makes each value and how many calls read it, kept up to date while calls fuse.
+class Uses {
+ public:
+  explicit Uses(const LoweredGraph& lowered)
+      : producers_(lowered.graph.values.size(), -1), counts_(lowered.graph.values.size(), 0) {
+    for (size_t i = 0; i < lowered.calls.size(); ++i) {
+      for (const ValueId value : lowered.calls[i].outputs)
+        if (value >= 0) producers_[static_cast<size_t>(value)] = static_cast<int>(i);
+      count(lowered.calls[i], 1);
+    }
+    // Twice named, an output counts once, as LoweredGraph::uses() has it.
+    const std::set<ValueId> outputs(lowered.graph.outputs.begin(), lowered.graph.outputs.end());
+    for (const ValueId value : outputs) ++counts_[static_cast<size_t>(value)];
+  }
+
+  int producer(ValueId value) const { return producers_[static_cast<size_t>(value)]; }
+  int of(ValueId value) const { return counts_[static_cast<size_t>(value)]; }
+  void count(const Call& call, int times) {
+    for (const ValueId value : call.reads()) counts_[static_cast<size_t>(value)] += times;
+  }
+
+ private:
+  std::vector<int> producers_, counts_;
+};
+
+// Takes one producer into the chain of call `i`; returns which, or -1.
+int fuse_producer(LoweredGraph& lowered, size_t i, Uses& uses) {
+  Call& consumer = lowered.calls[i];
+  for (const auto& [value, wrapper] : consumer.prologue.values()) {
+    const int p = uses.producer(value);
+    if (p < 0 || !wrapper.empty() || !is_full_reader(consumer.prologue, value)) continue;
+    const Call& producer = lowered.calls[static_cast<size_t>(p)];
+    if (!producer.is("elementwise") || uses.of(value) != 1 || !same_rows(producer, consumer) ||
+        !types_meet(producer, consumer)) {
+      continue;
+    }
+    Chain chain = consumer.prologue.substitute(value, producer.prologue);
+    if (!fits(chain)) continue;
+    uses.count(producer, -1);
+    uses.count(consumer, -1);
+    consumer.prologue = std::move(chain);
+    uses.count(consumer, 1);
+    return p;
+  }
+  return -1;
+}
+
 }  // namespace
 
+// A chain takes in producers until none is left that fits. What stands before it is not looked at
+// again: a value that it read twice is now read once, by the same call.
 void fuse_elementwise(LoweredGraph& lowered) {
-  for (size_t i = 0; i < lowered.calls.size();) {
-    Call& consumer = lowered.calls[i];
-    bool fused = false;
-    if (consumer.is("elementwise")) {
-      for (const auto& [value, wrapper] : consumer.prologue.values()) {
-        const int p = lowered.producer(value);
-        if (p < 0 || !wrapper.empty() || !is_full_reader(consumer.prologue, value)) continue;
-        const Call& producer = lowered.calls[static_cast<size_t>(p)];
-        if (!producer.is("elementwise") || lowered.uses(value) != 1 ||
-            !same_rows(producer, consumer) || !types_meet(producer, consumer)) {
-          continue;
-        }
-        const Chain chain = consumer.prologue.substitute(value, producer.prologue);
-        if (!fits(chain)) continue;
-        consumer.prologue = chain;
-        remove(lowered, p);
-        fused = true;
-        break;
-      }
-    }
-    if (fused) {
-      i = 0;  // indices have moved, and the longer chain may have new neighbours
-    } else {
-      ++i;
-    }
+  Uses uses(lowered);
+  std::vector<bool> gone(lowered.calls.size(), false);
+  for (size_t i = 0; i < lowered.calls.size(); ++i) {
+    if (!lowered.calls[i].is("elementwise")) continue;
+    for (int p; (p = fuse_producer(lowered, i, uses)) >= 0;) gone[static_cast<size_t>(p)] = true;
   }
+  size_t kept = 0;
+  for (size_t i = 0; i < lowered.calls.size(); ++i) {
+    if (gone[i]) continue;
+    if (kept != i) lowered.calls[kept] = std::move(lowered.calls[i]);
+    ++kept;
+  }
+  lowered.calls.erase(lowered.calls.begin() + static_cast<ptrdiff_t>(kept), lowered.calls.end());
 }
 
 void fuse_norm_prologue(LoweredGraph& lowered) {

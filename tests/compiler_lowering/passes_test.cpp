@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ir/graph/builder.h"
 #include "ir/graph/text.h"
 #include "tests/support/golden.h"
 
@@ -143,6 +144,27 @@ TEST(Passes, HeadNormJoinsItsRotation) {
 
 TEST(Passes, TheHostTakesWhatNoKernelComputes) {
   EXPECT_TRUE(tests::matches_golden("lowering/host.txt", after(kHost, "")));
+}
+
+// A chain that no kernel has room for becomes the fewest kernels that have, however long it is: what
+// is fused takes time in proportion to its length (cubic, this one took minutes).
+TEST(Passes, LongChainsAreCut) {
+  constexpr int kLinks = 4000;
+  ir::graph::GraphBuilder builder("chain");
+  const ir::graph::Var x = builder.input("x", ir::Type::f32, {64, 32});
+  ir::graph::Var y = x;
+  for (int i = 0; i < kLinks; ++i) y = builder.op("add", {builder.op("silu", {y}), x});
+  const auto graph = builder.finish({y});
+  ASSERT_TRUE(graph) << graph.error().message;
+  const auto lowered = lower(*graph, "fuse_elementwise");
+  ASSERT_TRUE(lowered) << lowered.error().message;
+  size_t operations = 0;
+  for (const Call& call : lowered->calls) {
+    ASSERT_TRUE(call.is("elementwise"));
+    operations += (call.prologue.size() - 1) / 2;
+  }
+  EXPECT_LT(lowered->calls.size(), kLinks / 4);
+  EXPECT_GE(operations, kLinks);
 }
 
 TEST(Passes, AnUnknownPassIsNamedWithTheKnownOnes) {

@@ -43,7 +43,7 @@ TEST(ExecutableMemoryDenied, NamesWhatToDo) {
     const auto memory = ExecutableMemory::map({&ret, 1});
     const bool named = !memory && memory.error().code == ErrorCode::unsupported &&
                        memory.error().message.find("Permission denied") != std::string::npos &&
-                       memory.error().message.find("LATHE_TARGET=interpret") != std::string::npos;
+                       memory.error().message.find("--target interpret") != std::string::npos;
     ::_exit(named ? kNamed : kWrong);
   }
   int status = 0;

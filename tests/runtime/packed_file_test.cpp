@@ -9,9 +9,11 @@
 #include <vector>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <lathe/lathe.h>
 
+#include "store/store.h"
 #include "support/files.h"
 #include "support/hash.h"
 #include "tests/temporary_folder.h"
@@ -226,6 +228,28 @@ TEST_F(PackedFile, AnyDamageIsFound) {
       EXPECT_TRUE(!verify || *support::read_file(path()) == bytes_) << "round " << round;
     } else {
       EXPECT_FALSE(mapped.error().message.empty());
+    }
+  }
+}
+
+// Nobody writes to it: opening it must not wait for that.
+TEST_F(PackedFile, APipeIsRefused) {
+  const std::string pipe = (folder_ / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const auto mapped = library_->map_weight(pipe);
+  ASSERT_FALSE(mapped);
+  EXPECT_NE(mapped.error().message.find("a pipe or a device"), std::string::npos)
+      << mapped.error().message;
+}
+
+TEST_F(PackedFile, APipeBesideAStoreIsRefused) {
+  for (const char* suffix : {"-journal", "-wal", "-shm", ".lock", ""}) {
+    const std::string store = (folder_ / ("store" + std::string(suffix) + ".db")).string();
+    ASSERT_EQ(::mkfifo((store + suffix).c_str(), 0600), 0);
+    for (const auto mode : {store::OpenMode::read_only, store::OpenMode::read_write}) {
+      const auto opened = store::Store::open(store, {.mode = mode});
+      if (!opened) continue;
+      ADD_FAILURE() << "opened beside " << store << suffix;
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import subprocess
 import unittest
@@ -50,6 +51,31 @@ class Driver(ProgramTest):
                                         timeout=PATIENCE_S)
             self.assertEqual(result.returncode, 2, arguments)
             self.assertIn("not all could be written", result.stderr)
+
+    def test_no_state_of_the_standard_descriptors_changes_a_result(self):
+        expected = self.run_json("print", self.path("block.lir"))
+        for closed in ((0,), (2,), (0, 2)):
+            before = lambda: [os.close(descriptor) for descriptor in closed]
+            self.assertEqual(self.run_json("print", self.path("block.lir"), before=before), expected, closed)
+        process = self.start("catalog", before=lambda: os.close(1))
+        _, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual(process.returncode, 2)
+        self.assertIn("not all could be written", err)
+        for before in (lambda: os.close(2), lambda: os.dup2(os.open("/dev/full", os.O_WRONLY), 2)):
+            process = self.start("print", self.path("none.lir"), before=before)
+            out, _ = process.communicate(timeout=PATIENCE_S)
+            self.assertEqual((process.returncode, out), (2, ""))
+
+    def test_options_take_one_value_each(self):
+        document = self.run_json("run", *self.inputs(), self.path("block.lir"), "--db", "none")
+        self.assertEqual(document["outputs"][0]["shape"], [5, 72])
+
+    def test_emit_tells_what_it_wrote(self):
+        out = self.path("kernel.txt")
+        document = self.run_json("emit", "--problem", PROBLEM, "--as", "program", "--out", out)
+        self.assertEqual(document["out"], out)
+        with open(out, "rb") as file:
+            self.assertEqual(len(file.read()), document["bytes"])
 
     def test_products_run_through_packed_weights(self):
         with open(self.path("mlp.lir"), "w", encoding="utf-8") as file:

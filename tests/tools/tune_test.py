@@ -130,6 +130,21 @@ class Tune(ProgramTest):
             self.assertLessEqual(line.count("done in "), 1)
             self.assertTrue(line.startswith("done in ") or "done in " not in line, line)
 
+    def test_closed_standard_descriptors_change_nothing(self):
+        for closed in ((0,), (2,), (0, 2)):
+            before = lambda: [os.close(descriptor) for descriptor in closed]
+            document = self.run_json("--problem", "relu rows=8 width=64", "--effort", "quick", "--db",
+                                     self.path(f"closed{len(closed)}{closed[0]}.db"), before=before)
+            self.assertGreater(document["kernels"][0]["tuned_ns"], 0, closed)
+
+    def test_output_that_does_not_get_through_is_an_error(self):
+        for arguments in (("--help",), ("doctor",), ("--problem", "relu rows=8 width=64", "--effort", "quick", "--db", self.db)):
+            with open("/dev/full", "wb") as full:
+                result = subprocess.run([self.program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                        timeout=PATIENCE_S)
+            self.assertEqual(result.returncode, 2, arguments)
+            self.assertIn("not all could be written", result.stderr)
+
     def test_bad_input_is_an_error_that_says_so(self):
         model = self.arguments()
         self.write("llama/config.json", json.dumps({**CONFIG, "model_type": "llama"}))

@@ -278,5 +278,35 @@ TEST_F(SessionTest, AfterWrongCodeAnotherWorkerGoesOn) {
   }
 }
 
+// However many kernels there are, their schedules are judged as they are needed: the first trial
+// comes before that, and a budget that is over ends it.
+TEST_F(SessionTest, NothingIsJudgedBeforeTheFirstTrial) {
+  tasks_.clear();
+  for (int64_t rows = 1; rows <= 1024; rows *= 2) {
+    for (const char* weight : {"bf16", "f16", "f32"}) {
+      Task task;
+      task.problem = *compiler::parse_problem(
+          fmt::format("linear rows={} n=512 k=512 weight={} panel=16", rows, weight));
+      task.at = {{"rows", rows}};
+      tasks_.push_back(std::move(task));
+    }
+  }
+  const char* program = std::getenv("LATHE_FAKE_WORKER");
+  ASSERT_NE(program, nullptr) << "LATHE_FAKE_WORKER names no program";
+  const auto none = run(0.0, {program});
+  ASSERT_TRUE(none) << none.error().message;
+  EXPECT_EQ(none->listing_s, 0);
+  bool seen = false;
+  const auto first = run(3600, {program}, [&](const Progress& progress) {
+    if (progress.trials_done > 0) {
+      seen = true;
+      support::set_interrupted(true);
+    }
+  });
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_TRUE(seen);
+  EXPECT_EQ(first->listing_s, 0);
+}
+
 }  // namespace
 }  // namespace lathe::tuner

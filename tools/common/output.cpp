@@ -8,6 +8,7 @@
 #include <cstring>
 #include <vector>
 
+#include <fcntl.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -102,16 +103,29 @@ int report_error(const std::string& program, const Error& error, bool json) {
   if (json) {
     print_json({{"error", {{"code", to_string(error.code)}, {"message", error.message}}}});
   } else {
-    fmt::print(stderr, "{}: {}\n", program, error.message);
+    print_note(fmt::format("{}: {}\n", program, error.message));
   }
   return exit_status(error);
+}
+
+void print_note(std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+void open_standard_descriptors() {
+  for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; ++descriptor) {
+    if (::fcntl(descriptor, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest that is free is this one.
+    (void)::open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+  }
 }
 
 int check_output(const std::string& program, int status) {
   errno = 0;
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
-  fmt::print(stderr, "{}: standard output: not all could be written{}{}\n", program,
-             errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : "");
+  print_note(fmt::format("{}: standard output: not all could be written{}{}\n", program,
+                         errno != 0 ? ": " : "", errno != 0 ? std::strerror(errno) : ""));
   return status == kSuccess ? kMisuse : status;
 }
 

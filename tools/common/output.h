@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -42,6 +43,13 @@ std::string fit_table(std::vector<std::vector<std::string>> rows, size_t columns
 /// limit, where it is none, or after print_wide().
 size_t output_columns();
 void print_wide();
+
+/// Text for a person, on standard error; whether it gets there changes nothing.
+void print_note(std::string_view text);
+
+/// Opens what of the standard descriptors is closed, so that no file of ours takes their place; what
+/// is written to a closed standard output still fails. Before anything else.
+void open_standard_descriptors();
 
 /// To be called last: `status`, or where something of what was printed did not get through (a full
 /// disk, a closed pipe) a message on standard error and the status of a failure.

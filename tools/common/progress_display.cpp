@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tools/common/arguments.h"
+#include "tools/common/output.h"
 
 namespace lathe::tools {
 namespace {
@@ -59,13 +60,12 @@ void ProgressDisplay::show(const tuner::Progress& progress) {
   drawn_ = true;
   std::string line = progress_line(progress, terminal_);
   if (!terminal_) {
-    fmt::print(stderr, "{}\n", line);
+    print_note(fmt::format("{}\n", line));
     return;
   }
   const size_t columns = terminal_width() - 1;
   if (line.size() > columns) line.resize(columns);
-  fmt::print(stderr, "\r{}\x1b[K", line);
-  std::fflush(stderr);
+  print_note(fmt::format("\r{}\x1b[K", line));
 }
 
 }  // namespace lathe::tools

@@ -156,6 +156,13 @@ Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options
     std::ofstream file(options.out, std::ios::binary);
     file.write(text.data(), static_cast<std::streamsize>(text.size()));
     if (!file.flush()) return fail(ErrorCode::io_error, "{}: cannot be written", options.out);
+    if (driver.json) {
+      print_json({{"problem", problem.line()},
+                  {"target", selected.target.name},
+                  {"schedule", schedule},
+                  {"out", options.out},
+                  {"bytes", text.size()}});
+    }
     return kSuccess;
   }
   show(driver, problem, selected.target, schedule, text);

@@ -60,8 +60,11 @@ int run(int argc, char** argv) {
 
   CLI::App* run = app.add_subcommand("run", "runs a graph on .npy files");
   run->add_option("graph", run_options.graph, "a .lir file")->required();
-  run->add_option("--in", run_options.in, "NAME=FILE.npy for each input (bf16 as uint16 bits)");
-  run->add_option("--out", run_options.out, "NAME=FILE.npy for outputs to keep");
+  // One each: the graph may stand behind them.
+  run->add_option("--in", run_options.in, "NAME=FILE.npy for each input (bf16 as uint16 bits)")
+      ->allow_extra_args(false);
+  run->add_option("--out", run_options.out, "NAME=FILE.npy for outputs to keep")
+      ->allow_extra_args(false);
   add_driver_options(run);
   CLI::App* check = app.add_subcommand("check", "parses and verifies a graph");
   check->add_option("graph", graph, "a .lir file")->required();
@@ -119,6 +122,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lathe::tools::open_standard_descriptors();
   lathe::tools::print_whole_lines();
   int status = 0;
   try {

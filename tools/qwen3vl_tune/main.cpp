@@ -155,6 +155,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lathe::tools::open_standard_descriptors();
   lathe::tools::print_whole_lines();
   int status = 0;
   try {

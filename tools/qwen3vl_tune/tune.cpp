@@ -241,9 +241,9 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
 
   if (!common.json) {
     const size_t kernels = work.tasks.size();
-    fmt::print(stderr, "{} on {}: {} kernel{}, target {}, {} thread{}, store {}\n", work.name,
+    print_note(fmt::format("{} on {}: {} kernel{}, target {}, {} thread{}, store {}\n", work.name,
                support::host().name, kernels, kernels == 1 ? "" : "s", session.target.target.name,
-               session.threads, session.threads == 1 ? "" : "s", path);
+               session.threads, session.threads == 1 ? "" : "s", path));
   }
   Result<tuner::SessionResult> result = [&] {
     ProgressDisplay display;
@@ -257,10 +257,10 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
     print_json(to_json(*result, work.name));
   } else {
     print_table(*result);
-    fmt::print(stderr, "{} in {}{}\n",
+    print_note(fmt::format("{} in {}{}\n",
                result->interrupted ? "interrupted; the best so far is kept" : "done",
                format_seconds(result->elapsed_s),
-               result->budget_exhausted ? "; run again to search on" : "");
+               result->budget_exhausted ? "; run again to search on" : ""));
   }
   if (result->interrupted) return kInterrupted;
   const bool all =
