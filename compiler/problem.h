@@ -18,8 +18,8 @@ namespace lathe::compiler {
 struct Family;
 
 /// A parameter's value.
-using Value = std::variant<int64_t, double, bool, std::string, ir::Type, Bucket,
-                           support::VariantGuard>;
+using Value =
+    std::variant<int64_t, double, bool, std::string, ir::Type, Bucket, support::VariantGuard>;
 
 /// One parameter of a family's problems; its default's alternative is its kind. Text parameters
 /// with `choices` take only those.

@@ -206,9 +206,9 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
   }
   if (empty) return {};
   if (!is_addressable(view)) {
-    return refuse(kernel, rule,
-                  fmt::format("found shape {}, more bytes than there are addresses",
-                              print_shape(view)));
+    return refuse(
+        kernel, rule,
+        fmt::format("found shape {}, more bytes than there are addresses", print_shape(view)));
   }
   if (rule.output && view.rank > 1) {
     if (const int k = overlapping_dimension(view); k >= 0) {
@@ -257,12 +257,11 @@ Status check_indices(const CompiledKernel& kernel, const OperandRule& rule, cons
       const int64_t index =
           read_index(view, static_cast<const std::byte*>(view.data) + i * stride + j * size);
       if (index < 0 || index >= limit) {
-        return refuse(
-            kernel, rule,
-            limit == 0
-                ? fmt::format("found index {} at [{}] into an empty table", index, i * inner + j)
-                : fmt::format("found index {} at [{}], expected 0..{}", index, i * inner + j,
-                              limit - 1));
+        return refuse(kernel, rule,
+                      limit == 0 ? fmt::format("found index {} at [{}] into an empty table", index,
+                                               i * inner + j)
+                                 : fmt::format("found index {} at [{}], expected 0..{}", index,
+                                               i * inner + j, limit - 1));
       }
     }
   }

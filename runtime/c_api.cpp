@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -80,8 +81,12 @@ lathe_status guarded(Function&& function) {
 // Views come with any number for a type; DataType has room for few.
 std::string wrong_type(const char* function, const char* what, size_t index,
                        const lathe_view& view) {
-  const auto type = static_cast<int64_t>(view.type);
-  if (type >= 0 && type <= LATHE_Q4_K) return {};
+  // As bytes: an enumeration may not be read where it holds none of its values.
+  std::underlying_type_t<lathe_type> type;
+  static_assert(sizeof type == sizeof view.type);
+  std::memcpy(&type, &view.type, sizeof type);
+  if (std::cmp_greater_equal(type, 0) && std::cmp_less_equal(type, static_cast<int>(LATHE_Q4_K)))
+    return {};
   return std::string(function) + ": " + what + " " + std::to_string(index) + ": type " +
          std::to_string(type) + " is unknown; expected 0.." + std::to_string(LATHE_Q4_K);
 }
@@ -159,8 +164,8 @@ lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inpu
   if (input_count > kMaxOperands || output_count > kMaxOperands)
     return invalid("lathe_kernel_run: more than 24 views");
   return guarded([&] {
-    for (const auto& [what, views, count] : {std::tuple("input", inputs, input_count),
-                                             std::tuple("output", outputs, output_count)}) {
+    for (const auto& [what, views, count] :
+         {std::tuple("input", inputs, input_count), std::tuple("output", outputs, output_count)}) {
       if (std::string wrong = wrong_types("lathe_kernel_run", what, views, count); !wrong.empty())
         return invalid(wrong);
     }
@@ -185,8 +190,8 @@ lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_vie
   if (epilogue_count > kMaxOperands) return invalid("lathe_kernel_run_packed: more than 24 views");
   return guarded([&] {
     for (const auto& [what, views, count] :
-         {std::tuple("x", x, size_t{1}), std::tuple("epilogue input", epilogue_inputs,
-                                                    epilogue_count),
+         {std::tuple("x", x, size_t{1}),
+          std::tuple("epilogue input", epilogue_inputs, epilogue_count),
           std::tuple("y", y, size_t{1})}) {
       if (std::string wrong = wrong_types(kName, what, views, count); !wrong.empty())
         return invalid(wrong);

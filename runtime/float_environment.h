@@ -30,7 +30,8 @@ class DefaultFloatEnvironment {
   static uint64_t read() { return _mm_getcsr(); }
   static void write(uint64_t value) { _mm_setcsr(static_cast<unsigned>(value)); }
 #elif defined(__aarch64__)
-  // FPCR: alternative half precision, default NaN, flush to zero, rounding (2), flush of f16, traps.
+  // FPCR: alternative half precision, default NaN, flush to zero, rounding (2), flush of f16,
+  // traps.
   static constexpr uint64_t kControl = 0x7f89f07, kDefault = 0;
   static uint64_t read() {
     uint64_t value;

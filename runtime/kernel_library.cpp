@@ -55,7 +55,8 @@ KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
     }
   }
   if (flight.valid()) return flight.get();
-  // Whatever happens, the flight lands: those who wait get an answer, and the next fetch tries anew.
+  // Whatever happens, the flight lands: those who wait get an answer, and the next fetch tries
+  // anew.
   const auto land = [&] {
     const std::lock_guard lock(mutex_);
     flight = own->second;

@@ -30,8 +30,8 @@ struct BoundCall {
 Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
                             int threads);
 
-/// Runs a bound call, in the default floating-point environment. resource_exhausted when working memory cannot be had: nothing was written
-/// then.
+/// Runs a bound call, in the default floating-point environment. resource_exhausted when working
+/// memory cannot be had: nothing was written then.
 Status run_call(const CompiledKernel& kernel, const BoundCall& call, ThreadPool& pool);
 
 /// Both.

@@ -19,8 +19,8 @@ Result<compiler::Schedule> usable_schedule(const store::Winner& record,
   if (record.verified.empty()) return fail(ErrorCode::mismatch, "the record was never checked");
   auto schedule = space.parse(record.schedule);
   if (!schedule || !space.check(*schedule)) {
-    return fail(ErrorCode::mismatch,
-                "the record's schedule '{}' is not in today's search space", record.schedule);
+    return fail(ErrorCode::mismatch, "the record's schedule '{}' is not in today's search space",
+                record.schedule);
   }
   return std::move(*schedule);
 }

@@ -165,9 +165,7 @@ struct ThreadPool::State {
     return wait_while(loops, seen);
   }
 
-  bool is_of_this_process() const {
-    return made_in == generation.load(std::memory_order_relaxed);
-  }
+  bool is_of_this_process() const { return made_in == generation.load(std::memory_order_relaxed); }
 
   void serve(int self) {
     const DefaultFloatEnvironment environment;

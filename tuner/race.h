@@ -34,7 +34,7 @@ struct RaceOptions {
   double batch_seconds = 200e-6;  ///< least length of a batch: long against the clock and a wake-up
   StandIn stand_in{};             ///< where set, runs in place of the kernels
   std::function<void(size_t)> running{};  ///< called before each batch with the racer's index
-  std::function<double()> clock{};  ///< seconds since any moment; by default the system's
+  std::function<double()> clock{};        ///< seconds since any moment; by default the system's
 };
 
 /// Times the racers until all is decided or rounds or time are over; calls `dropped` with its index

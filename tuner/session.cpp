@@ -147,8 +147,8 @@ class Session {
         waits());
   }
 
-  // Judging a kernel's schedules takes a while: those of the largest share first, and no more at once
-  // than an interrupt or the end of a budget can wait for. Layouts that lost are never judged.
+  // Judging a kernel's schedules takes a while: those of the largest share first, and no more at
+  // once than an interrupt or the end of a budget can wait for. Layouts that lost are never judged.
   // Returns whether any was listed.
   Result<bool> list_candidates() {
     std::vector<std::pair<double, TaskSearch*>> unlisted;
@@ -343,9 +343,9 @@ class Session {
   }
 
   // Runs one job and takes in what workers report of it: for each candidate to the search that owns
-  // it, and its batches. Where a worker ends before the job does, another goes on with what is left.
-  // Whoever was running when it died of a fault, or hung, is to blame: the second time, for the
-  // machine may have been.
+  // it, and its batches. Where a worker ends before the job does, another goes on with what is
+  // left. Whoever was running when it died of a fault, or hung, is to blame: the second time, for
+  // the machine may have been.
   Status race(const Job& job, const std::vector<TaskSearch*>& owners, bool final,
               std::vector<std::vector<double>>& batches) {
     TaskSearch& first = *owners.front();
@@ -463,8 +463,7 @@ class Session {
         Event trial = event;
         // Without its own default, its time says nothing beside others of its kernel.
         if (several && trial.detail.empty()) trial.detail = kMeetingDetail;
-        const std::string& schedule =
-            job.candidates[static_cast<size_t>(event.candidate)].schedule;
+        const std::string& schedule = job.candidates[static_cast<size_t>(event.candidate)].schedule;
         LATHE_CHECK(owner.record(schedule, trial, name_, store_));
         if (event.state != store::to_string(store::TrialState::timed))
           attempt.ended.push_back(candidate);

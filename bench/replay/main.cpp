@@ -58,11 +58,11 @@ class RecordedTimes {
     const auto space =
         racer.kernel->problem.family().space(racer.kernel->problem, racer.kernel->target);
     const std::string schedule = space.print(racer.kernel->schedule);
-    const auto found = kernel->second.schedules.find(schedule);
-    if (found == kernel->second.schedules.end() || found->second.relative.empty())
+    const tuner::TriedSchedule* found = kernel->second.find(schedule);
+    if (found == nullptr || found->relative.empty())
       return fail(ErrorCode::not_found, "{}: '{}' has no times in the records", problem, schedule);
-    const std::vector<double>& batches = found->second.relative;
-    const double batch = batches[next_[&found->second]++ % batches.size()];
+    const std::vector<double>& batches = found->relative;
+    const double batch = batches[next_[found]++ % batches.size()];
     wait(batch * kernel->second.default_ns * 1e-9 * static_cast<double>(repeats));
     return {};
   }
@@ -157,8 +157,9 @@ Result<int> run(const RunOptions& options, const std::string& program) {
     const RecordedKernel& kernel = records.at(name);
     const std::string chosen = task.winner ? task.winner->schedule : kernel.default_schedule;
     const double scale = kernel.default_ns * task.task.weight;
+    const tuner::TriedSchedule* found = kernel.find(chosen);
     const double times[3] = {kernel.schedules.at(kernel.default_schedule).median,
-                             kernel.schedules.at(chosen).median,
+                             (found ? *found : kernel.schedules.at(kernel.default_schedule)).median,
                              kernel.schedules.at(kernel.winner).median};
     if (passes.empty() || passes.back().first != task.task.pass)
       passes.push_back({task.task.pass, {}});

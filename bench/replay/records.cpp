@@ -35,6 +35,39 @@ std::string record_name(std::string_view problem, std::string_view at, std::stri
   return fmt::format("{} at {} {}", problem, at, cache);
 }
 
+namespace {
+
+// "tile=4 pack=on" -> {"tile=4", "pack=on"}
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> words;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(' '), text.size());
+    if (end > 0) words.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return words;
+}
+
+std::string_view knob(std::string_view word) { return word.substr(0, word.find('=')); }
+
+}  // namespace
+
+const tuner::TriedSchedule* RecordedKernel::find(std::string_view schedule) const {
+  if (const auto exact = schedules.find(std::string(schedule)); exact != schedules.end())
+    return &exact->second;
+  const std::vector<std::string_view> known = words(default_schedule);
+  std::string reduced;
+  for (const std::string_view word : words(schedule)) {
+    const bool is_known = std::any_of(known.begin(), known.end(), [&](std::string_view other) {
+      return knob(other) == knob(word);
+    });
+    if (!is_known) continue;
+    reduced += (reduced.empty() ? "" : " ") + std::string(word);
+  }
+  const auto found = schedules.find(reduced);
+  return found == schedules.end() ? nullptr : &found->second;
+}
+
 Result<Records> collect(store::Store& store) {
   Records records;
   LATHE_TRY(const std::vector<store::KeyedWinner> winners, store.winners());

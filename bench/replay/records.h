@@ -24,6 +24,9 @@ struct RecordedKernel {
   std::map<std::string, tuner::TriedSchedule> schedules;
 
   std::string name() const { return record_name(problem, at, cache); }
+  /// What was found of a schedule, nullptr for nothing. Knobs that the search did not know yet
+  /// change nothing: "tile=4 pack=on" is its "tile=4".
+  const tuner::TriedSchedule* find(std::string_view schedule) const;
 };
 
 using Records = std::map<std::string, RecordedKernel>;  ///< by name()

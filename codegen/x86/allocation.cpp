@@ -217,7 +217,8 @@ Result<Allocation> allocate(FlatProgram& flat) {
                   flat.source->name, masks, target.name, target.mask_registers);
     const int generals = scan.used(File::general);
     if (generals > static_cast<int>(kGenerals.size())) {
-      // Segments may fit nowhere although fewer registers are live everywhere: then one less counts.
+      // Segments may fit nowhere although fewer registers are live everywhere: then one less
+      // counts.
       std::vector<Reg> scalars;
       while (scalars.empty() && limit > 0) {
         scalars = scalars_to_spill(flat, scan.segments(), limit);

@@ -6,10 +6,10 @@
 
 namespace lathe::codegen::x86 {
 
-/// The least used (weighted by loop depth) registers without which at most `limit` general registers
-/// are live anywhere, scratch included, or as near to it as spilling comes. No counters, bounds and
-/// steps of loops, which are read where nothing can be loaded first. Empty where no more than
-/// `limit` are live. `segments`: of `flat`.
+/// The least used (weighted by loop depth) registers without which at most `limit` general
+/// registers are live anywhere, scratch included, or as near to it as spilling comes. No counters,
+/// bounds and steps of loops, which are read where nothing can be loaded first. Empty where no more
+/// than `limit` are live. `segments`: of `flat`.
 std::vector<Reg> scalars_to_spill(const FlatProgram& flat,
                                   const std::vector<std::vector<Segment>>& segments, int limit);
 

@@ -184,9 +184,10 @@ SearchSpace space(const Problem& p, const Target& target) {
                   "a panel is widened for all of k at once");
   }
   if (linear.type == Type::f32 && !blocked && !few) {
-    space.choice("pack", {"off", "on"}, "on",
-                 "whether rows of x are first copied to where they do not compete for the same sets "
-                 "of the first cache");
+    space.choice(
+        "pack", {"off", "on"}, "on",
+        "whether rows of x are first copied to where they do not compete for the same sets "
+        "of the first cache");
   }
   if (!few) {
     space.choice("next", {"off", "on"}, "on",

@@ -135,5 +135,19 @@ TEST_F(RecordsTest, ADamagedLineIsNamed) {
   EXPECT_EQ(load(folder_ / "none.tsv").error().code, ErrorCode::io_error);
 }
 
+// A space may gain knobs after a search: the record's schedules are then those without them.
+TEST(RecordedKernel, KnobsThatCameLaterChangeNothing) {
+  RecordedKernel kernel;
+  kernel.default_schedule = "tile=4 next=on";
+  kernel.schedules["tile=4 next=on"].median = 1;
+  kernel.schedules["tile=6 next=off"].median = 0.9;
+  ASSERT_NE(kernel.find("tile=6 next=off"), nullptr);
+  EXPECT_EQ(kernel.find("tile=6 next=off")->median, 0.9);
+  ASSERT_NE(kernel.find("tile=6 pack=on next=off prefetch=0"), nullptr);
+  EXPECT_EQ(kernel.find("tile=6 pack=on next=off prefetch=0")->median, 0.9);
+  EXPECT_EQ(kernel.find("tile=6 pack=on next=on"), nullptr);
+  EXPECT_EQ(kernel.find(""), nullptr);
+}
+
 }  // namespace
 }  // namespace lathe::bench

@@ -146,8 +146,8 @@ TEST(Passes, TheHostTakesWhatNoKernelComputes) {
   EXPECT_TRUE(tests::matches_golden("lowering/host.txt", after(kHost, "")));
 }
 
-// A chain that no kernel has room for becomes the fewest kernels that have, however long it is: what
-// is fused takes time in proportion to its length (cubic, this one took minutes).
+// A chain that no kernel has room for becomes the fewest kernels that have, however long it is:
+// what is fused takes time in proportion to its length (cubic, this one took minutes).
 TEST(Passes, LongChainsAreCut) {
   constexpr int kLinks = 4000;
   ir::graph::GraphBuilder builder("chain");

@@ -20,9 +20,10 @@ void* allocate(std::size_t bytes, std::size_t alignment) {
     allocations_left = -1;
     throw std::bad_alloc();
   }
-  void* memory = alignment <= alignof(std::max_align_t)
-                     ? std::malloc(bytes == 0 ? 1 : bytes)
-                     : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  void* memory =
+      alignment <= alignof(std::max_align_t)
+          ? std::malloc(bytes == 0 ? 1 : bytes)
+          : std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
@@ -37,6 +38,18 @@ void* operator new(std::size_t bytes, std::align_val_t alignment) {
 void* operator new[](std::size_t bytes, std::align_val_t alignment) {
   return allocate(bytes, static_cast<std::size_t>(alignment));
 }
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return allocate(bytes, 1);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new[](std::size_t bytes, const std::nothrow_t& tag) noexcept {
+  return operator new(bytes, tag);
+}
+void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
+void operator delete[](void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
@@ -81,14 +94,15 @@ TEST(AllocationFailures, OfFetching) {
   for (const char* problem : {"rms_norm rows=8 width=40", "linear rows=1 n=32 k=64 weight=bf16"}) {
     auto library = Library::open({.threads = 1, .store = "none"});
     ASSERT_TRUE(library);
-    const int64_t failed =
-        fail_each([&] { return library->fetch_problem(problem).has_value(); },
-                  [&] {
-                    const bool fetched = library->fetch_problem(problem).has_value();
-                    // The next failure is to be one of a library that does not have it yet.
-                    library = Library::open({.threads = 1, .store = "none"});
-                    return fetched && library.has_value();
-                  });
+    const int64_t failed = fail_each([&] { return library->fetch_problem(problem).has_value(); },
+                                     [&] {
+                                       const bool fetched =
+                                           library->fetch_problem(problem).has_value();
+                                       // The next failure is to be one of a library that does not
+                                       // have it yet.
+                                       library = Library::open({.threads = 1, .store = "none"});
+                                       return fetched && library.has_value();
+                                     });
     EXPECT_GT(failed, 100) << problem;
   }
 }

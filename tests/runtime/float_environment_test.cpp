@@ -1,5 +1,5 @@
-// Kernels compute the same bits whatever rounding and flushing their caller, or the thread that made
-// the library, had set; and they leave it as it was.
+// Kernels compute the same bits whatever rounding and flushing their caller, or the thread that
+// made the library, had set; and they leave it as it was.
 #include "runtime/float_environment.h"
 
 #include <cfenv>
@@ -22,8 +22,7 @@ namespace {
 constexpr unsigned kUsual = 0x1f80, kFlush = 0x8040, kDown = 0x2000, kUp = 0x4000, kCut = 0x6000,
                    kInexact = 0x1000;  // all traps but that one
 const std::vector<unsigned> kModes = {kUsual | kFlush, kUsual | kDown, kUsual | kUp,
-                                      kUsual | kCut | kFlush,
-                                      kInexact | kDown};
+                                      kUsual | kCut | kFlush, kInexact | kDown};
 
 class Mode {
  public:
@@ -79,8 +78,8 @@ TEST(FloatEnvironment, ResultsAreTheSameBitsInEveryMode) {
           const auto same = [&](const std::vector<float>& bits) {
             return std::memcmp(bits.data(), expected.data(), expected.size() * 4) == 0;
           };
-          EXPECT_TRUE(same(found)) << target << ", " << threads << " threads, " << problem
-                                   << ", mode " << mode;
+          EXPECT_TRUE(same(found))
+              << target << ", " << threads << " threads, " << problem << ", mode " << mode;
           EXPECT_TRUE(same(elsewhere)) << target << ", " << threads << " threads, " << problem
                                        << ", library made in mode " << mode;
         }

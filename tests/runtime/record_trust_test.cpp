@@ -44,7 +44,7 @@ TEST_F(RecordTrust, WhatWasNeverCheckedIsNot) {
 }
 
 TEST_F(RecordTrust, TextOfNoWriterIsShownEscapedAndNotUsed) {
-  for (std::string store::Winner::*field :
+  for (std::string store::Winner::* field :
        {&store::Winner::why, &store::Winner::verified, &store::Winner::session,
         &store::Winner::runner_up, &store::Winner::bound}) {
     store::Winner record = winner_;

@@ -233,7 +233,9 @@ TEST_P(ThreadPools, AChildProcessRunsAlone) {
         sum += static_cast<int>(index);
         if (worker != 0) ::_exit(2);
       });
-      { const ThreadPool own = std::move(pool); }  // and ends
+      {
+        const ThreadPool own = std::move(pool);
+      }  // and ends
       ::_exit(sum == 4950 ? 0 : 1);
     }
     int status = 0;

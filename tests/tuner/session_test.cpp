@@ -138,11 +138,11 @@ TEST_F(SessionTest, ACrashThatDoesNotComeAgainIsForgiven) {
   const char* program = std::getenv("LATHE_TEST_WORKER");
   ASSERT_NE(program, nullptr) << "LATHE_TEST_WORKER names no worker program";
   const std::string mark = (folder_ / "crashed").string();
-  const auto result = run(
-      3600, {"/bin/sh", "-c",
-             fmt::format("if [ ! -e '{0}' ]; then touch '{0}'; read job; echo '{1}'; "
-                         "kill -SEGV $$; fi; exec '{2}' --worker",
-                         mark, R"({"kind":"crash","candidate":0})", program)});
+  const auto result =
+      run(3600, {"/bin/sh", "-c",
+                 fmt::format("if [ ! -e '{0}' ]; then touch '{0}'; read job; echo '{1}'; "
+                             "kill -SEGV $$; fi; exec '{2}' --worker",
+                             mark, R"({"kind":"crash","candidate":0})", program)});
   ASSERT_TRUE(result) << result.error().message;
   for (const TaskResult& task : result->tasks) {
     EXPECT_TRUE(task.winner) << task.problem_note;

@@ -74,23 +74,24 @@ Json kernel_json(const compiler::Problem& problem, const compiler::Sizes& at, co
 
 std::string explain_text(const store::Key& key, const store::Winner& winner) {
   const auto safe = [](const std::string& field) { return support::printable(field); };
-  std::string text =
-      fmt::format("{}\n  at {}, target {}, {} thread{}, {} caches\n", safe(key.problem), safe(key.at),
-                  safe(key.target), key.threads, key.threads == 1 ? "" : "s", safe(key.cache));
+  std::string text = fmt::format("{}\n  at {}, target {}, {} thread{}, {} caches\n",
+                                 safe(key.problem), safe(key.at), safe(key.target), key.threads,
+                                 key.threads == 1 ? "" : "s", safe(key.cache));
   text += fmt::format("  schedule   {}\n", safe(winner.schedule));
   text += fmt::format("  time       {} (default {}, {:.2f}x)\n", format_ns(winner.tuned_ns),
                       format_ns(winner.default_ns), winner.speedup);
   text += fmt::format(
       "  roofline   {:.0f} % of the {} roof: {:.1f} of {:.1f} GB/s, {:.1f} of {:.1f} GFLOP/s\n",
-      winner.roofline_fraction * 100, safe(winner.bound), winner.gbytes_per_s, winner.roof_gbytes_per_s,
-      winner.gflops, winner.roof_gflops);
+      winner.roofline_fraction * 100, safe(winner.bound), winner.gbytes_per_s,
+      winner.roof_gbytes_per_s, winner.gflops, winner.roof_gflops);
   if (!winner.runner_up.empty()) {
     text += fmt::format("  runner-up  {}: {} ({:+.1f} %), sure to {:.3f}\n", safe(winner.runner_up),
                         format_ns(winner.runner_up_ns),
                         (winner.runner_up_ns / winner.tuned_ns - 1) * 100, winner.confidence);
   }
-  text += fmt::format("  why        {}\n  trials     {}\n  checked    {}\n", safe(winner.why),
-                      winner.trials, winner.verified.empty() ? "not checked" : safe(winner.verified));
+  text +=
+      fmt::format("  why        {}\n  trials     {}\n  checked    {}\n", safe(winner.why),
+                  winner.trials, winner.verified.empty() ? "not checked" : safe(winner.verified));
   return text;
 }
 

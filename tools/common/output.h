@@ -30,7 +30,8 @@ int report_error(const std::string& program, const Error& error, bool json);
 void print_json(const nlohmann::json& document);
 
 /// A text table: columns as wide as their widest cell, numbers (cells that start with a digit) to
-/// the right. The first row is the heading. Control characters are escaped: cells may come from files.
+/// the right. The first row is the heading. Control characters are escaped: cells may come from
+/// files.
 std::string format_table(const std::vector<std::vector<std::string>>& cells);
 
 /// The same within `columns` characters where these are not 0: of the columns named in `shrink`, in
@@ -47,8 +48,8 @@ void print_wide();
 /// Text for a person, on standard error; whether it gets there changes nothing.
 void print_note(std::string_view text);
 
-/// Opens what of the standard descriptors is closed, so that no file of ours takes their place; what
-/// is written to a closed standard output still fails. Before anything else.
+/// Opens what of the standard descriptors is closed, so that no file of ours takes their place;
+/// what is written to a closed standard output still fails. Before anything else.
 void open_standard_descriptors();
 
 /// To be called last: `status`, or where something of what was printed did not get through (a full

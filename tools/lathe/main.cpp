@@ -128,7 +128,8 @@ int main(int argc, char** argv) {
   try {
     status = run(argc, argv);
   } catch (const std::exception& exception) {
-    status = report_error(kProgram, {ErrorCode::internal, exception.what()}, wants_json(argc, argv));
+    status =
+        report_error(kProgram, {ErrorCode::internal, exception.what()}, wants_json(argc, argv));
   }
   return lathe::tools::check_output(kProgram, status);
 }

@@ -147,8 +147,8 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     LATHE_TRY(const compiler::Sizes at, compiler::parse_sizes(record.key.at));
     const std::string unused = unused_because(record, problem, selected.target);
     used = used || unused.empty();
-    nlohmann::json entry = kernel_json(problem, at, record.key, record.winner,
-                                       unused.empty() ? "exact" : "unused");
+    nlohmann::json entry =
+        kernel_json(problem, at, record.key, record.winner, unused.empty() ? "exact" : "unused");
     if (!unused.empty()) entry["unused_because"] = unused;
     kernels.push_back(std::move(entry));
     text += explain_text(record.key, record.winner);

@@ -242,8 +242,9 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   if (!common.json) {
     const size_t kernels = work.tasks.size();
     print_note(fmt::format("{} on {}: {} kernel{}, target {}, {} thread{}, store {}\n", work.name,
-               support::host().name, kernels, kernels == 1 ? "" : "s", session.target.target.name,
-               session.threads, session.threads == 1 ? "" : "s", path));
+                           support::host().name, kernels, kernels == 1 ? "" : "s",
+                           session.target.target.name, session.threads,
+                           session.threads == 1 ? "" : "s", path));
   }
   Result<tuner::SessionResult> result = [&] {
     ProgressDisplay display;
@@ -258,9 +259,9 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   } else {
     print_table(*result);
     print_note(fmt::format("{} in {}{}\n",
-               result->interrupted ? "interrupted; the best so far is kept" : "done",
-               format_seconds(result->elapsed_s),
-               result->budget_exhausted ? "; run again to search on" : ""));
+                           result->interrupted ? "interrupted; the best so far is kept" : "done",
+                           format_seconds(result->elapsed_s),
+                           result->budget_exhausted ? "; run again to search on" : ""));
   }
   if (result->interrupted) return kInterrupted;
   const bool all =
