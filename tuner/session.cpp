@@ -7,7 +7,6 @@
 #include <deque>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <set>
 #include <string_view>
 
@@ -16,10 +15,10 @@
 #include "support/interrupt.h"
 #include "support/log.h"
 #include "tuner/inputs.h"
+#include "tuner/job_runner.h"
 #include "tuner/task_search.h"
 #include "tuner/trial_history.h"
 #include "tuner/weight_search.h"
-#include "tuner/worker_process.h"
 
 namespace lathe::tuner {
 namespace {
@@ -28,9 +27,6 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr size_t kChunk = 6;              ///< new candidates a race
-constexpr double kPatienceWithIdle = 15;  ///< so many times longer for a worker that does not run
-constexpr double kAbortSeconds = 2;       ///< for one that hangs to say what it was running
-constexpr int kFaults = 2;                ///< so often a candidate must fail to be blamed for it
 constexpr double kGrace = 3;              ///< past the budget, a running race is cut off
 constexpr double kListSeconds = 0.25;     ///< of judging schedules between two races
 constexpr double kFinalSeconds = 0.5;     ///< what one final takes, compiling included
@@ -45,7 +41,11 @@ class Session {
  public:
   Session(const std::vector<Task>& tasks, const SessionOptions& options, store::Store& store,
           const std::function<void(const Progress&)>& progress)
-      : tasks_(tasks), options_(options), store_(store), progress_(progress) {
+      : tasks_(tasks),
+        options_(options),
+        store_(store),
+        progress_(progress),
+        runner_(options.worker_command, options.patience_s) {
     name_ = fmt::format("{}-{}",
                         std::chrono::duration_cast<std::chrono::microseconds>(
                             std::chrono::system_clock::now().time_since_epoch())
@@ -343,147 +343,51 @@ class Session {
   }
 
   // Runs one job and takes in what workers report of it: for each candidate to the search that owns
-  // it, and its batches. Where a worker ends before the job does, another goes on with what is
-  // left. Whoever was running when it died of a fault, or hung, is to blame: the second time, for
-  // the machine may have been.
+  // it, and its batches.
   Status race(const Job& job, const std::vector<TaskSearch*>& owners, bool final,
               std::vector<std::vector<double>>& batches) {
     TaskSearch& first = *owners.front();
     std::map<TaskSearch*, size_t> raced;
     for (TaskSearch* owner : owners) ++raced[owner];
-    std::vector<int> faults(owners.size(), 0);
-    std::vector<int> open(owners.size());
-    std::iota(open.begin(), open.end(), 0);
-    int unexplained = 0;
-    for (;;) {
-      Job rest = job;
-      rest.candidates.clear();
-      rest.keep = 0;
-      for (const int i : open) {
-        rest.candidates.push_back(job.candidates[static_cast<size_t>(i)]);
-        if (i < job.keep) ++rest.keep;
-      }
-      LATHE_TRY(const Attempt attempt, try_job(rest, open, owners, raced.size() > 1, batches));
-      if (attempt.cut_off) return {};
-      if (attempt.done) break;
-      support::log_warn("{}: a worker failed: {}", first.key().problem, attempt.cause);
-      if (++failures_ > 16 + searches_.size())
-        return fail(ErrorCode::internal, "workers failed {} times, last: {}", failures_,
-                    attempt.cause);
-      TaskSearch& search =
-          attempt.blamed >= 0 ? *owners[static_cast<size_t>(attempt.blamed)] : first;
-      search.problem_note = fmt::format("a worker failed: {}", attempt.cause);
-      std::vector<int> ended = attempt.ended;
-      if (attempt.blamed >= 0) {
-        const auto blamed = static_cast<size_t>(attempt.blamed);
-        if (++faults[blamed] == kFaults) {
-          Event event;
-          event.candidate = attempt.blamed;
-          event.state = std::string(store::to_string(store::TrialState::failed));
-          event.detail = fmt::format("{}, {} times", attempt.cause, kFaults);
-          LATHE_CHECK(search.record(job.candidates[blamed].schedule, event, name_, store_));
-          ended.push_back(attempt.blamed);
-        }
-      } else if (ended.empty() && ++unexplained == kFaults) {
-        break;
-      }
-      for (const int i : ended) open.erase(std::remove(open.begin(), open.end(), i), open.end());
-      // Without those that the others are compared with the others need not run.
-      if (open.empty() || open.front() >= job.keep || stop()) break;
-    }
-    for (const auto& [search, candidates] : raced)
-      LATHE_CHECK(search->decide(candidates, final, name_, store_));
-    return {};
-  }
-
-  // How one worker fared with a job.
-  struct Attempt {
-    bool done = false, cut_off = false;
-    std::string cause;       ///< why it is not done
-    int blamed = -1;         ///< the candidate that was running
-    std::vector<int> ended;  ///< candidates that fell out, and need not run again
-  };
-
-  // `names`: which candidate of the owners each of the job's is.
-  Result<Attempt> try_job(const Job& job, const std::vector<int>& names,
-                          const std::vector<TaskSearch*>& owners, bool several,
-                          std::vector<std::vector<double>>& batches) {
-    TaskSearch& first = *owners.front();
-    report(first);
-    LATHE_CHECK(ensure_worker());
-    Attempt attempt;
-    if (!worker_->send(job)) {
-      attempt.cause = "the worker was gone";
-      worker_.reset();
-      return attempt;
-    }
-    auto last_word = Clock::now();
-    double cpu_then = worker_->cpu_seconds();
-    std::string hangs;
-    while (attempt.cause.empty()) {
-      if (support::interrupted() || left() < -kGrace) {
-        worker_.reset();
-        attempt.cut_off = cut_off_ = true;
-        return attempt;
-      }
-      WorkerProcess::Reply reply = worker_->receive(Seconds(0.25));
-      if (reply.outcome == WorkerProcess::Outcome::timeout) {
-        const double silent = Seconds(Clock::now() - last_word).count();
-        if (!hangs.empty()) {
-          if (silent > kAbortSeconds) attempt.cause = hangs;
-        } else if (worker_->cpu_seconds() - cpu_then > options_.patience_s) {
-          hangs = fmt::format("no word for {} s of its own time; killed", options_.patience_s);
-          last_word = Clock::now();
-          worker_->abort();
-        } else if (silent > kPatienceWithIdle * options_.patience_s) {
-          attempt.cause = fmt::format("no word for {:.0f} s; killed", silent);
-        }
-        continue;
-      }
-      if (reply.outcome == WorkerProcess::Outcome::died) {
-        attempt.cause = hangs.empty() ? reply.cause : hangs;
-        break;
-      }
-      last_word = Clock::now();
-      cpu_then = worker_->cpu_seconds();
-      const Event& event = reply.event;
-      const bool names_one = event.kind == "crash" || event.kind == "trial";
-      if (names_one &&
-          (event.candidate < 0 || static_cast<size_t>(event.candidate) >= names.size())) {
-        attempt.cause =
-            fmt::format("it reported candidate {} of {}; killed", event.candidate, names.size());
-        break;
-      }
-      const int candidate = names_one ? names[static_cast<size_t>(event.candidate)] : 0;
-      TaskSearch& owner = *owners[static_cast<size_t>(candidate)];
-      if (event.kind == "crash") attempt.blamed = candidate;
+    const auto schedule = [&](int candidate) -> const std::string& {
+      return job.candidates[static_cast<size_t>(candidate)].schedule;
+    };
+    JobHooks hooks;
+    hooks.cut_off = [this] { return support::interrupted() || left() < -kGrace; };
+    hooks.stop = [this] { return stop(); };
+    hooks.begin = [&] { report(first); };
+    hooks.event = [&](int candidate, const Event& event) -> Status {
       if (event.kind == "error") first.problem_note = event.detail;
       if (event.kind == "roofs") first.set_roofs(event.gflops, event.gbytes_per_s);
-      if (event.kind == "trial") {
-        Event trial = event;
-        // Without its own default, its time says nothing beside others of its kernel.
-        if (several && trial.detail.empty()) trial.detail = kMeetingDetail;
-        const std::string& schedule = job.candidates[static_cast<size_t>(event.candidate)].schedule;
-        LATHE_CHECK(owner.record(schedule, trial, name_, store_));
-        if (event.state != store::to_string(store::TrialState::timed))
-          attempt.ended.push_back(candidate);
-        batches[static_cast<size_t>(candidate)] = event.batches_ns;
-        ++trials_;
-        report(owner);
-      }
-      if (event.kind == "done") {
-        spent_ += event.spent;
-        attempt.done = true;
-        return attempt;
-      }
-    }
-    worker_.reset();
-    return attempt;
-  }
-
-  Status ensure_worker() {
-    if (worker_) return {};
-    LATHE_TRY(worker_, WorkerProcess::start(options_.worker_command));
+      if (event.kind != "trial") return {};
+      TaskSearch& owner = *owners[static_cast<size_t>(candidate)];
+      Event trial = event;
+      // Without its own default, its time says nothing beside others of its kernel.
+      if (raced.size() > 1 && trial.detail.empty()) trial.detail = kMeetingDetail;
+      LATHE_CHECK(owner.record(schedule(candidate), trial, name_, store_));
+      batches[static_cast<size_t>(candidate)] = event.batches_ns;
+      ++trials_;
+      report(owner);
+      return {};
+    };
+    hooks.failed = [&](int candidate, const std::string& cause, bool for_good) -> Status {
+      TaskSearch& search = candidate >= 0 ? *owners[static_cast<size_t>(candidate)] : first;
+      support::log_warn("{}: a worker failed: {}", search.key().problem, cause);
+      search.problem_note = fmt::format("a worker failed: {}", cause);
+      if (++failures_ > 16 + searches_.size())
+        return fail(ErrorCode::internal, "workers failed {} times, last: {}", failures_, cause);
+      if (!for_good) return {};
+      Event event;
+      event.candidate = candidate;
+      event.state = std::string(store::to_string(store::TrialState::failed));
+      event.detail = fmt::format("{}, {} times", cause, JobRunner::kFaults);
+      return search.record(schedule(candidate), event, name_, store_);
+    };
+    LATHE_TRY(const JobRunner::Outcome outcome, runner_.run(job, hooks));
+    cut_off_ = cut_off_ || outcome == JobRunner::Outcome::cut_off;
+    if (outcome == JobRunner::Outcome::cut_off) return {};
+    for (const auto& [search, candidates] : raced)
+      LATHE_CHECK(search->decide(candidates, final, name_, store_));
     return {};
   }
 
@@ -523,7 +427,7 @@ class Session {
     result.elapsed_s = elapsed();
     result.listing_s = listing_s_;
     result.baselines_s = baselines_s_;
-    result.spent = spent_;
+    result.spent = runner_.spent();
     result.interrupted = support::interrupted();
     for (const Place& place : places_) {
       const TaskSearch& search = current(place);
@@ -555,14 +459,13 @@ class Session {
   std::deque<TaskSearch> searches_;  ///< of every task, in every layout that is compared
   std::vector<WeightSearch> weights_;
   std::vector<Place> places_;  ///< of each task
-  std::unique_ptr<WorkerProcess> worker_;
+  JobRunner runner_;
   size_t trials_ = 0, failures_ = 0;
   std::map<std::string_view, double> passes_;  ///< time of each, with today's winners
   double reserved_s_ = 0;                      ///< for finals and meetings at the end
   bool finals_only_ = false;
   std::set<TaskSearch*> fresh_;  ///< whose promises hold since the last race
   double listing_s_ = 0, baselines_s_ = 0;
-  Spent spent_;
   bool cut_off_ = false;  ///< the last race did not end
 };
 
