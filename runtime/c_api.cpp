@@ -1,6 +1,7 @@
 // The C interface: handles around Library and Kernel, messages kept per thread.
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cstring>
 #include <exception>
 #include <initializer_list>
@@ -8,13 +9,13 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <tuple>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <lathe/c.h>
 #include <lathe/lathe.h>
+
+#include "runtime/launch.h"
 
 struct lathe_library {
   lathe::Library library;
@@ -36,7 +37,8 @@ static_assert(LATHE_Q4_K == static_cast<int>(lathe::DataType::q4_K));
 static_assert(LATHE_MATCH_DEFAULT == static_cast<int>(lathe::Match::default_));
 static_assert(LATHE_MAX_RANK == lathe::TensorView::kMaxRank);
 
-constexpr size_t kMaxOperands = 24;
+constexpr size_t kMaxOperands = lathe::runtime::BoundCall::kMaxOperands;
+static_assert(kMaxOperands == 24, "messages say so");
 
 // Plain memory: nothing on the way of an error allocates, and a thread's last moments may call us.
 constexpr size_t kMostMessage = 2048;
@@ -78,24 +80,23 @@ lathe_status guarded(Function&& function) {
   }
 }
 
-// Views come with any number for a type; DataType has room for few.
-std::string wrong_type(const char* function, const char* what, size_t index,
-                       const lathe_view& view) {
-  // As bytes: an enumeration may not be read where it holds none of its values.
-  std::underlying_type_t<lathe_type> type;
-  static_assert(sizeof type == sizeof view.type);
-  std::memcpy(&type, &view.type, sizeof type);
-  if (std::cmp_greater_equal(type, 0) && std::cmp_less_equal(type, static_cast<int>(LATHE_Q4_K)))
-    return {};
-  return std::string(function) + ": " + what + " " + std::to_string(index) + ": type " +
-         std::to_string(type) + " is unknown; expected 0.." + std::to_string(LATHE_Q4_K);
-}
-
-std::string wrong_types(const char* function, const char* what, const lathe_view* views,
-                        size_t count) {
-  for (size_t i = 0; i < count; ++i)
-    if (std::string wrong = wrong_type(function, what, i, views[i]); !wrong.empty()) return wrong;
-  return {};
+// Whether the views' types are ones; says which is not. They come with any number, and DataType has
+// room for few.
+bool are_known(std::string_view function, std::string_view what,
+               std::span<const lathe_view> views) {
+  for (size_t i = 0; i < views.size(); ++i) {
+    // As bytes: an enumeration may not be read where it holds none of its values.
+    int32_t type = 0;
+    static_assert(sizeof type == sizeof views[i].type);
+    std::memcpy(&type, &views[i].type, sizeof type);
+    if (type >= 0 && type <= LATHE_Q4_K) continue;
+    std::array<char, 24> index{}, number{};
+    std::to_chars(index.data(), index.data() + index.size(), i);
+    std::to_chars(number.data(), number.data() + number.size(), type);
+    say({function, ": ", what, " ", index.data(), ": type ", number.data(), " is unknown"});
+    return false;
+  }
+  return true;
 }
 
 lathe::TensorView view_of(const lathe_view& view) {
@@ -163,12 +164,10 @@ lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inpu
     return invalid("lathe_kernel_run: views are null");
   if (input_count > kMaxOperands || output_count > kMaxOperands)
     return invalid("lathe_kernel_run: more than 24 views");
+  if (!are_known("lathe_kernel_run", "input", {inputs, input_count}) ||
+      !are_known("lathe_kernel_run", "output", {outputs, output_count}))
+    return LATHE_INVALID_ARGUMENT;
   return guarded([&] {
-    for (const auto& [what, views, count] :
-         {std::tuple("input", inputs, input_count), std::tuple("output", outputs, output_count)}) {
-      if (std::string wrong = wrong_types("lathe_kernel_run", what, views, count); !wrong.empty())
-        return invalid(wrong);
-    }
     std::array<lathe::TensorView, kMaxOperands> in, out;
     for (size_t i = 0; i < input_count; ++i) in[i] = view_of(inputs[i]);
     for (size_t i = 0; i < output_count; ++i) out[i] = view_of(outputs[i]);
@@ -188,14 +187,11 @@ lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_vie
   if (epilogue_inputs == nullptr && epilogue_count != 0) return is_null(kName, "epilogue_inputs");
   if (y == nullptr) return is_null(kName, "y");
   if (epilogue_count > kMaxOperands) return invalid("lathe_kernel_run_packed: more than 24 views");
+  if (!are_known(kName, "x", {x, 1}) ||
+      !are_known(kName, "epilogue input", {epilogue_inputs, epilogue_count}) ||
+      !are_known(kName, "y", {y, 1}))
+    return LATHE_INVALID_ARGUMENT;
   return guarded([&] {
-    for (const auto& [what, views, count] :
-         {std::tuple("x", x, size_t{1}),
-          std::tuple("epilogue input", epilogue_inputs, epilogue_count),
-          std::tuple("y", y, size_t{1})}) {
-      if (std::string wrong = wrong_types(kName, what, views, count); !wrong.empty())
-        return invalid(wrong);
-    }
     std::array<lathe::TensorView, kMaxOperands> more;
     for (size_t i = 0; i < epilogue_count; ++i) more[i] = view_of(epilogue_inputs[i]);
     const lathe::Status status = kernel->kernel(view_of(*x), weight->weight,
@@ -221,9 +217,8 @@ lathe_status pack_weight(const char* function, const lathe_library* library,
   *weight = nullptr;
   if (library == nullptr) return is_null(function, "library");
   if (matrix == nullptr) return is_null(function, "matrix");
+  if (!are_known(function, "matrix", {matrix, 1})) return LATHE_INVALID_ARGUMENT;
   return guarded([&] {
-    if (std::string wrong = wrong_type(function, "matrix", 0, *matrix); !wrong.empty())
-      return invalid(wrong);
     auto packed = library->library.pack_weight(view_of(*matrix), options);
     if (!packed) return report(packed.error());
     *weight = handle_of(std::move(*packed));
@@ -242,13 +237,8 @@ lathe_status lathe_weight_pack(lathe_library* library, const lathe_view* matrix,
 lathe_status lathe_weight_pack_i8(lathe_library* library, const lathe_view* matrix,
                                   const lathe_view* scales, int32_t pair, int32_t panel,
                                   lathe_weight** weight) {
-  if (scales != nullptr) {
-    const lathe_status known = guarded([&] {
-      const std::string wrong = wrong_type("lathe_weight_pack_i8", "scales", 0, *scales);
-      return wrong.empty() ? LATHE_OK : invalid(wrong);
-    });
-    if (known != LATHE_OK) return known;
-  }
+  if (scales != nullptr && !are_known("lathe_weight_pack_i8", "scales", {scales, 1}))
+    return LATHE_INVALID_ARGUMENT;
   lathe::PackOptions options = {.pair = pair != 0, .panel = panel, .as = lathe::DataType::i8};
   if (scales != nullptr) options.scales = view_of(*scales);
   return pack_weight("lathe_weight_pack_i8", library, matrix, options, weight);

@@ -57,11 +57,6 @@ KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
   if (flight.valid()) return flight.get();
   // Whatever happens, the flight lands: those who wait get an answer, and the next fetch tries
   // anew.
-  const auto land = [&] {
-    const std::lock_guard lock(mutex_);
-    flight = own->second;
-    in_flight_.erase(own);
-  };
   try {
     Fetched fetched = compile(problem);
     if (fetched) {
@@ -72,7 +67,11 @@ KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
   } catch (...) {
     promise.set_exception(std::current_exception());
   }
-  land();
+  {
+    const std::lock_guard lock(mutex_);
+    flight = std::move(own->second);
+    in_flight_.erase(own);
+  }
   return flight.get();
 }
 

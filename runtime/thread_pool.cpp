@@ -262,8 +262,10 @@ void ThreadPool::parallel_for(std::int64_t count, Body body, void* context) {
   state.announce();
   state.work(0);
   state.close();
-  if (state.failed.exchange(false, std::memory_order_relaxed))
+  if (state.failed.load(std::memory_order_relaxed)) {
+    state.failed.store(false, std::memory_order_relaxed);
     std::rethrow_exception(std::exchange(state.error, nullptr));
+  }
 }
 
 Result<int> default_threads() {

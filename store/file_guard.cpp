@@ -38,6 +38,20 @@ std::string utc_stamp() {
   return text;
 }
 
+// SQLite opens what lies beside the store, and would wait at a pipe.
+Status check_companions(const fs::path& path) {
+  for (const char* suffix : {"-journal", "-wal", "-shm", ".lock"}) {
+    const fs::path beside = with_suffix(path, suffix);
+    struct stat info = {};
+    if (::stat(beside.c_str(), &info) != 0 || S_ISREG(info.st_mode)) continue;
+    return fail(ErrorCode::io_error,
+                "{} is a folder, a pipe or a device, where the store has a file of its own: remove "
+                "it, or name another store with --db",
+                beside.string());
+  }
+  return {};
+}
+
 }  // namespace
 
 fs::path lock_path(const fs::path& store) { return with_suffix(store, ".lock"); }
@@ -85,24 +99,6 @@ std::optional<FileId> file_id(const fs::path& path) {
   if (::stat(path.c_str(), &info) != 0) return std::nullopt;
   return FileId{info.st_dev, info.st_ino};
 }
-
-namespace {
-
-// SQLite opens what lies beside the store, and would wait at a pipe.
-Status check_companions(const fs::path& path) {
-  for (const char* suffix : {"-journal", "-wal", "-shm", ".lock"}) {
-    const fs::path beside = with_suffix(path, suffix);
-    struct stat info = {};
-    if (::stat(beside.c_str(), &info) != 0 || S_ISREG(info.st_mode)) continue;
-    return fail(ErrorCode::io_error,
-                "{} is a folder, a pipe or a device, where the store has a file of its own: remove "
-                "it, or name another store with --db",
-                beside.string());
-  }
-  return {};
-}
-
-}  // namespace
 
 Status secure_file(const fs::path& path, bool create) {
   LATHE_CHECK(check_companions(path));

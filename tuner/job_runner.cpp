@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr double kPatienceWithIdle = 15;  ///< so many times longer for a worker that does not run
-constexpr double kAbortSeconds = 2;       ///< for one that hangs to say what it was running
+constexpr double kAbortSeconds = 10;      ///< for one that hangs to say what it was running
 
 }  // namespace
 

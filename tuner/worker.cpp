@@ -131,6 +131,7 @@ class Worker {
     LATHE_TRY(const compiler::Sizes given, compiler::parse_sizes(job.at));
     LATHE_TRY(at_, compiler::complete_sizes(problem_, given));
     LATHE_CHECK(check_memory(problem_, at_));
+    checker_ = std::make_unique<Checker>(problem_, at_, inputs_);
     problem_key_ = key;
     return {};
   }
@@ -176,7 +177,6 @@ class Worker {
   std::shared_ptr<const runtime::CompiledKernel> admit(const Job& job,
                                                        const runtime::SelectedTarget& target,
                                                        int candidate) {
-    if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_, inputs_);
     begin_candidate(candidate);
     const compiler::SearchSpace space = problem_.family().space(problem_, target.target);
     auto schedule = space.parse(job.candidates[static_cast<size_t>(candidate)].schedule);
@@ -218,7 +218,6 @@ class Worker {
     const auto i = static_cast<size_t>(fastest - racers.begin());
     if (!checks[i].empty()) return true;
     LATHE_CHECK(prepare(job, job.candidates[static_cast<size_t>(candidates[i])].problem));
-    if (!checker_) checker_ = std::make_unique<Checker>(problem_, at_, inputs_);
     return check_native(target, candidates[i], *fastest->kernel, checks[i]);
   }
 

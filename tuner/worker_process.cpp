@@ -22,10 +22,6 @@ void close_if_open(int& fd) {
   fd = -1;
 }
 
-}  // namespace
-
-namespace {
-
 // A pipe whose ends are none of the standard descriptors, even where those are closed: a child puts
 // its ends there.
 bool make_pipe(int (&ends)[2]) {

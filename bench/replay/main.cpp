@@ -158,8 +158,9 @@ Result<int> run(const RunOptions& options, const std::string& program) {
     const std::string chosen = task.winner ? task.winner->schedule : kernel.default_schedule;
     const double scale = kernel.default_ns * task.task.weight;
     const tuner::TriedSchedule* found = kernel.find(chosen);
-    const double times[3] = {kernel.schedules.at(kernel.default_schedule).median,
-                             (found ? *found : kernel.schedules.at(kernel.default_schedule)).median,
+    if (found == nullptr)
+      return fail(ErrorCode::internal, "{}: '{}' won without a time", name, chosen);
+    const double times[3] = {kernel.schedules.at(kernel.default_schedule).median, found->median,
                              kernel.schedules.at(kernel.winner).median};
     if (passes.empty() || passes.back().first != task.task.pass)
       passes.push_back({task.task.pass, {}});

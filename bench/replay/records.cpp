@@ -29,35 +29,20 @@ bool parse(std::string_view text, Number& number) {
   return error == std::errc{} && end == text.data() + text.size();
 }
 
+std::string_view knob(std::string_view word) { return word.substr(0, word.find('=')); }
+
 }  // namespace
 
 std::string record_name(std::string_view problem, std::string_view at, std::string_view cache) {
   return fmt::format("{} at {} {}", problem, at, cache);
 }
 
-namespace {
-
-// "tile=4 pack=on" -> {"tile=4", "pack=on"}
-std::vector<std::string_view> words(std::string_view text) {
-  std::vector<std::string_view> words;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find(' '), text.size());
-    if (end > 0) words.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return words;
-}
-
-std::string_view knob(std::string_view word) { return word.substr(0, word.find('=')); }
-
-}  // namespace
-
 const tuner::TriedSchedule* RecordedKernel::find(std::string_view schedule) const {
   if (const auto exact = schedules.find(std::string(schedule)); exact != schedules.end())
     return &exact->second;
-  const std::vector<std::string_view> known = words(default_schedule);
+  const std::vector<std::string_view> known = split(default_schedule, ' ');
   std::string reduced;
-  for (const std::string_view word : words(schedule)) {
+  for (const std::string_view word : split(schedule, ' ')) {
     const bool is_known = std::any_of(known.begin(), known.end(), [&](std::string_view other) {
       return knob(other) == knob(word);
     });

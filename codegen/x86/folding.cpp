@@ -2,7 +2,6 @@
 #include "codegen/x86/folding.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "codegen/x86/constraints.h"

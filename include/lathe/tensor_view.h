@@ -54,8 +54,8 @@ struct TensorView {
       rank = -1;
       return;
     }
-    uint64_t stride =
-        1;  // which wraps around where no memory has so many elements: calls refuse that
+    // Wraps around where no memory has so many elements, which calls refuse.
+    uint64_t stride = 1;
     for (int i = dimensions - 1; i >= 0; --i) {
       shape[i] = sizes[i];
       strides[i] = static_cast<int64_t>(stride);

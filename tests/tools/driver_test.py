@@ -46,11 +46,7 @@ class Driver(ProgramTest):
     def test_output_that_does_not_get_through_is_an_error(self):
         for arguments in (("catalog",), ("--json", "catalog"), ("--help",), ("print", self.path("block.lir")),
                           ("emit", "--problem", PROBLEM)):
-            with open("/dev/full", "wb") as full:
-                result = subprocess.run([self.program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
-                                        timeout=PATIENCE_S)
-            self.assertEqual(result.returncode, 2, arguments)
-            self.assertIn("not all could be written", result.stderr)
+            self.assert_lost_output_is_an_error(*arguments)
 
     def test_no_state_of_the_standard_descriptors_changes_a_result(self):
         expected = self.run_json("print", self.path("block.lir"))

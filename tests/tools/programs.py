@@ -87,3 +87,10 @@ class ProgramTest(unittest.TestCase):
         self.assertEqual(set(document["error"]), {"code", "message"})
         for part in says:
             self.assertIn(part, document["error"]["message"])
+
+    def assert_lost_output_is_an_error(self, *arguments):
+        with open("/dev/full", "wb") as full:
+            result = subprocess.run([self.program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
+                                    timeout=PATIENCE_S)
+        self.assertEqual(result.returncode, 2, arguments)
+        self.assertIn("not all could be written", result.stderr)

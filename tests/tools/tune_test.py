@@ -139,11 +139,7 @@ class Tune(ProgramTest):
 
     def test_output_that_does_not_get_through_is_an_error(self):
         for arguments in (("--help",), ("doctor",), ("--problem", "relu rows=8 width=64", "--effort", "quick", "--db", self.db)):
-            with open("/dev/full", "wb") as full:
-                result = subprocess.run([self.program, *arguments], stdout=full, stderr=subprocess.PIPE, text=True,
-                                        timeout=PATIENCE_S)
-            self.assertEqual(result.returncode, 2, arguments)
-            self.assertIn("not all could be written", result.stderr)
+            self.assert_lost_output_is_an_error(*arguments)
 
     def test_bad_input_is_an_error_that_says_so(self):
         model = self.arguments()

@@ -34,15 +34,29 @@ class SessionTest : public testing::Test {
   }
   void TearDown() override { support::set_interrupted(false); }
 
+  // Empty, and a failure, where the variable is not set.
+  static std::string program_named_in(const char* variable) {
+    const char* program = std::getenv(variable);
+    EXPECT_NE(program, nullptr) << variable << " names no program";
+    return program == nullptr ? "" : program;
+  }
+
+  // Every task has a winner, and no trial is recorded as failed.
+  void expect_nobody_blamed(const Result<SessionResult>& result) {
+    ASSERT_TRUE(result) << result.error().message;
+    for (const TaskResult& task : result->tasks) {
+      EXPECT_TRUE(task.winner) << task.problem_note;
+      const auto trials = store_->trials(task.key);
+      ASSERT_TRUE(trials);
+      for (const store::Trial& trial : *trials)
+        EXPECT_NE(trial.state, store::TrialState::failed) << trial.detail;
+    }
+  }
+
   // The real worker unless another command is given.
   Result<SessionResult> run(double budget, std::vector<std::string> worker = {},
                             const std::function<void(const Progress&)>& progress = nullptr) {
-    if (worker.empty()) {
-      const char* program = std::getenv("LATHE_TEST_WORKER");
-      if (program == nullptr)
-        return fail(ErrorCode::not_found, "LATHE_TEST_WORKER names no worker program");
-      worker = {program, "--worker"};
-    }
+    if (worker.empty()) worker = {program_named_in("LATHE_TEST_WORKER"), "--worker"};
     SessionOptions options;
     options.target = test_target();
     options.effort = Effort::quick;
@@ -135,48 +149,34 @@ TEST_F(SessionTest, WorkersThatFailAreNamedInTheResult) {
 
 // A fault may be the machine's: whoever was running is asked once more before it is called failed.
 TEST_F(SessionTest, ACrashThatDoesNotComeAgainIsForgiven) {
-  const char* program = std::getenv("LATHE_TEST_WORKER");
-  ASSERT_NE(program, nullptr) << "LATHE_TEST_WORKER names no worker program";
+  const std::string program = program_named_in("LATHE_TEST_WORKER");
+  ASSERT_NE(program, "");
   const std::string mark = (folder_ / "crashed").string();
   const auto result =
       run(3600, {"/bin/sh", "-c",
                  fmt::format("if [ ! -e '{0}' ]; then touch '{0}'; read job; echo '{1}'; "
                              "kill -SEGV $$; fi; exec '{2}' --worker",
                              mark, R"({"kind":"crash","candidate":0})", program)});
-  ASSERT_TRUE(result) << result.error().message;
-  for (const TaskResult& task : result->tasks) {
-    EXPECT_TRUE(task.winner) << task.problem_note;
-    const auto trials = store_->trials(task.key);
-    ASSERT_TRUE(trials);
-    for (const store::Trial& trial : *trials)
-      EXPECT_NE(trial.state, store::TrialState::failed) << trial.detail;
-  }
+  expect_nobody_blamed(result);
 }
 
 // Nobody is blamed for what happens to a process from outside: here the first is killed.
 TEST_F(SessionTest, AWorkerKilledFromOutsideBlamesNoCandidate) {
-  const char* program = std::getenv("LATHE_TEST_WORKER");
-  ASSERT_NE(program, nullptr) << "LATHE_TEST_WORKER names no worker program";
+  const std::string program = program_named_in("LATHE_TEST_WORKER");
+  ASSERT_NE(program, "");
   const std::string once = (folder_ / "once").string();
   const auto result =
       run(3600, {"/bin/sh", "-c",
                  fmt::format("read job; [ -e '{0}' ] || {{ touch '{0}'; kill -KILL $$; }}; "
                              "{{ echo \"$job\"; cat; }} | exec '{1}' --worker",
                              once, program)});
-  ASSERT_TRUE(result) << result.error().message;
-  for (const TaskResult& task : result->tasks) {
-    EXPECT_TRUE(task.winner) << task.problem_note;
-    const auto trials = store_->trials(task.key);
-    ASSERT_TRUE(trials);
-    for (const store::Trial& trial : *trials)
-      EXPECT_NE(trial.state, store::TrialState::failed) << trial.detail;
-  }
+  expect_nobody_blamed(result);
 }
 
 // Time that passes while a worker is stopped, as by a laptop's sleep, is not its own.
 TEST_F(SessionTest, AStoppedWorkerDoesNotHang) {
-  const char* program = std::getenv("LATHE_FAKE_WORKER");
-  ASSERT_NE(program, nullptr) << "LATHE_FAKE_WORKER names no program";
+  const std::string program = program_named_in("LATHE_FAKE_WORKER");
+  ASSERT_NE(program, "");
   patience_s_ = 0.4;
   const auto result =
       run(3600, {"/bin/sh", "-c",
@@ -226,24 +226,28 @@ TEST_F(SessionTest, WhatFailedIsTriedInOneMoreSession) {
   });
   ASSERT_NE(other, known->end());
 
-  tests::TemporaryFolder folder;
-  auto opened = store::Store::open(folder / "store.db");
-  ASSERT_TRUE(opened) << opened.error().message;
-  store_.emplace(std::move(*opened));
-  ASSERT_TRUE(store_->record_host("cpu", support::host_identity(), support::host().name));
-  store::Trial failed;
-  failed.schedule = other->schedule;
-  failed.state = store::TrialState::failed;
-  failed.session = "earlier";
-  ASSERT_TRUE(store_->record_trial(task.key, failed));
-  ASSERT_TRUE(run(3600));
-  EXPECT_GT(trials_of(task, other->schedule), 1);
+  for (const int failures : {1, 2}) {
+    auto opened = store::Store::open(folder_ / (std::to_string(failures) + ".db"));
+    ASSERT_TRUE(opened) << opened.error().message;
+    store_.emplace(std::move(*opened));
+    ASSERT_TRUE(store_->record_host("cpu", support::host_identity(), support::host().name));
+    for (int i = 0; i < failures; ++i) {
+      store::Trial failed;
+      failed.schedule = other->schedule;
+      failed.state = store::TrialState::failed;
+      failed.session = "earlier " + std::to_string(i);
+      ASSERT_TRUE(store_->record_trial(task.key, failed));
+    }
+    ASSERT_TRUE(run(3600));
+    const int64_t trials = trials_of(task, other->schedule);
+    EXPECT_EQ(trials > failures, failures == 1) << trials;
+  }
 }
 
 // A worker that found wrong code ends, for that code has run in it: another one goes on.
 TEST_F(SessionTest, AfterWrongCodeAnotherWorkerGoesOn) {
-  const char* program = std::getenv("LATHE_FAKE_WORKER");
-  ASSERT_NE(program, nullptr) << "LATHE_FAKE_WORKER names no program";
+  const std::string program = program_named_in("LATHE_FAKE_WORKER");
+  ASSERT_NE(program, "");
   tasks_.pop_back();
   const auto usual = run(3600, {program});
   ASSERT_TRUE(usual) << usual.error().message;
@@ -291,8 +295,8 @@ TEST_F(SessionTest, NothingIsJudgedBeforeTheFirstTrial) {
       tasks_.push_back(std::move(task));
     }
   }
-  const char* program = std::getenv("LATHE_FAKE_WORKER");
-  ASSERT_NE(program, nullptr) << "LATHE_FAKE_WORKER names no program";
+  const std::string program = program_named_in("LATHE_FAKE_WORKER");
+  ASSERT_NE(program, "");
   const auto none = run(0.0, {program});
   ASSERT_TRUE(none) << none.error().message;
   EXPECT_EQ(none->listing_s, 0);

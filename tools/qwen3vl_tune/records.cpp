@@ -69,6 +69,18 @@ nlohmann::json summary_json(const store::Summary& summary) {
           {"hosts", hosts}};
 }
 
+// Why a fetch does not take the record; empty where it does.
+std::string unused_because(const store::KeyedWinner& record, const compiler::Problem& problem,
+                           const ir::Target& target) {
+  if (record.key.compiler_version != compiler::kVersion) {
+    return fmt::format("it was made by code generator version {}, this is version {}",
+                       support::printable(record.key.compiler_version), compiler::kVersion);
+  }
+  const auto schedule =
+      runtime::usable_schedule(record.winner, problem.family().space(problem, target));
+  return schedule ? std::string() : schedule.error().message;
+}
+
 }  // namespace
 
 Result<int> status_command(const CommonOptions& common) {
@@ -112,22 +124,6 @@ Result<int> status_command(const CommonOptions& common) {
   fmt::print("\nlayouts on this host\n{}", fit_table(rows, output_columns(), {4, 0}));
   return kSuccess;
 }
-
-namespace {
-
-// Why a fetch does not take the record; empty where it does.
-std::string unused_because(const store::KeyedWinner& record, const compiler::Problem& problem,
-                           const ir::Target& target) {
-  if (record.key.compiler_version != compiler::kVersion) {
-    return fmt::format("it was made by code generator version {}, this is version {}",
-                       support::printable(record.key.compiler_version), compiler::kVersion);
-  }
-  const auto schedule =
-      runtime::usable_schedule(record.winner, problem.family().space(problem, target));
-  return schedule ? std::string() : schedule.error().message;
-}
-
-}  // namespace
 
 Result<int> explain_command(const CommonOptions& common, const std::string& line,
                             const runtime::Backends& backends) {
