@@ -1,9 +1,12 @@
 // From store records to a schedule: exact, near, other host, default, nearest that fits.
 #include "runtime/choose_schedule.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
 #include <optional>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "compiler/fallback.h"
 #include "compiler/sizes.h"
@@ -45,40 +48,86 @@ std::optional<double> distance(const Problem& ours, const std::string& line) {
   return sum;
 }
 
-std::optional<ScheduleChoice> nearest(const Problem& problem, const compiler::SearchSpace& space,
-                                      const store::Key& key, store::Store& store) {
-  auto records = store.near(key);
-  if (!records) return std::nullopt;
-  double best = std::numeric_limits<double>::infinity();
-  std::optional<ScheduleChoice> choice;
-  for (const store::KeyedWinner& record : *records) {
-    const auto how_far = distance(problem, record.key.problem);
-    if (!how_far || *how_far >= best) continue;
-    auto schedule = usable_schedule(record.winner, space);
-    if (!schedule) continue;
-    // Whether to write past the caches depends on the problem's own footprint, not its neighbour's.
-    if (schedule->has("stream") && record.key.problem != key.problem)
-      schedule->set("stream", space.default_schedule()["stream"]);
-    if (!space.check(*schedule)) continue;
-    best = *how_far;
-    // The same problem, timed at another size of its bucket or with other cache contents, is still
-    // this bucket's own record.
-    store::Key same = record.key;
-    same.at = key.at;
-    same.cache = key.cache;
-    choice = ScheduleChoice{
-        std::move(*schedule), same == key ? Match::exact : Match::near,
-        fmt::format("taken from {} ({})", record.key.problem, store::differences(record.key, key))};
-    if (same == key) break;
+// A record as a choice: its schedule where that is usable, and why it was taken.
+std::optional<ScheduleChoice> taken_from(const store::KeyedWinner& record, const store::Key& key,
+                                         const compiler::SearchSpace& space, Match match) {
+  auto schedule = usable_schedule(record.winner, space);
+  if (!schedule) return std::nullopt;
+  // Whether to write past the caches depends on the problem's own footprint, not its neighbour's.
+  if (record.key.problem != key.problem && schedule->has("stream")) {
+    schedule->set("stream", space.default_schedule()["stream"]);
+    if (!space.check(*schedule)) return std::nullopt;
   }
-  return choice;
+  return ScheduleChoice{
+      std::move(*schedule), match,
+      fmt::format("taken from {} ({})", record.key.problem, store::differences(record.key, key))};
 }
 
-std::optional<ScheduleChoice> from_other_host(const compiler::SearchSpace& space,
+bool is_of_this_host(const store::Key& found, const store::Key& key) {
+  return found.host == key.host && found.target == key.target;
+}
+
+// The same problem, timed at another size of its bucket or with other cache contents, is still this
+// bucket's own record.
+bool is_of_this_bucket(const store::Key& found, const store::Key& key) {
+  store::Key same = found;
+  same.at = key.at;
+  same.cache = key.cache;
+  return same == key;
+}
+
+// From the problem's own records on this host, of which those that differ least from the key come
+// first; of equals the newest.
+std::optional<ScheduleChoice> from_own_records(const std::vector<store::KeyedWinner>& records,
+                                               const compiler::SearchSpace& space,
+                                               const store::Key& key) {
+  std::vector<const store::KeyedWinner*> own;
+  for (const store::KeyedWinner& record : records)
+    if (record.key != key && is_of_this_host(record.key, key)) own.push_back(&record);
+  const auto rank = [&](const store::KeyedWinner* record) {
+    return std::pair(!is_of_this_bucket(record->key, key),
+                     store::count_differences(record->key, key));
+  };
+  std::stable_sort(own.begin(), own.end(),
+                   [&](const auto* a, const auto* b) { return rank(a) < rank(b); });
+  for (const store::KeyedWinner* record : own) {
+    const Match match = is_of_this_bucket(record->key, key) ? Match::exact : Match::near;
+    if (auto choice = taken_from(*record, key, space, match)) return choice;
+  }
+  return std::nullopt;
+}
+
+// From this host's records of other problems, nearest first: of equally near ones that whose key
+// differs least, then the newest.
+std::optional<ScheduleChoice> from_neighbours(const Problem& problem,
+                                              const compiler::SearchSpace& space,
                                               const store::Key& key, store::Store& store) {
-  auto records = store.other_hosts(key);
-  if (!records) return std::nullopt;
-  for (const store::KeyedWinner& record : *records) {
+  // Beyond these, records that this space does not know say nothing about the ones that follow.
+  constexpr std::size_t kMostTried = 16;
+  const auto keys = store.neighbours(key);
+  if (!keys) return std::nullopt;
+  using Rank = std::tuple<double, int, std::size_t>;
+  std::vector<Rank> ranks;
+  for (std::size_t i = 0; i < keys->size(); ++i) {
+    if (const auto how_far = distance(problem, (*keys)[i].problem))
+      ranks.emplace_back(*how_far, store::count_differences((*keys)[i], key), i);
+  }
+  const std::size_t tried = std::min(kMostTried, ranks.size());
+  std::partial_sort(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(tried), ranks.end());
+  for (std::size_t i = 0; i < tried; ++i) {
+    const store::Key& found = (*keys)[std::get<2>(ranks[i])];
+    auto lookup = store.find(found);
+    if (!lookup || !lookup->winner) continue;
+    if (auto choice = taken_from({found, *lookup->winner}, key, space, Match::near)) return choice;
+  }
+  return std::nullopt;
+}
+
+std::optional<ScheduleChoice> from_other_hosts(const std::vector<store::KeyedWinner>& records,
+                                               const compiler::SearchSpace& space,
+                                               const store::Key& key) {
+  for (const store::KeyedWinner& record : records) {
+    if (record.key.host == key.host || record.key.target != key.target) continue;
     if (auto schedule = usable_schedule(record.winner, space)) {
       return ScheduleChoice{
           std::move(*schedule), Match::other_host,
@@ -98,16 +147,22 @@ ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
   const auto sizes = compiler::complete_sizes(problem);
   if (!sizes) return {fallback.schedule, Match::default_, sizes.error().message};
   const store::Key key = record_key(problem, *sizes, target, context);
-  auto lookup = store->find(key);
-  if (!lookup) return {fallback.schedule, Match::default_, lookup.error().message};
-  std::string reason = lookup->miss.reason;
-  if (lookup->winner) {
-    auto schedule = usable_schedule(*lookup->winner, space);
+  const auto records = store->of_problem(key);
+  if (!records) return {fallback.schedule, Match::default_, records.error().message};
+  std::string reason;
+  for (const store::KeyedWinner& record : *records) {
+    if (record.key != key) continue;
+    auto schedule = usable_schedule(record.winner, space);
     if (schedule) return {std::move(*schedule), Match::exact, "tuned here"};
     reason = schedule.error().message;
   }
-  if (auto choice = nearest(problem, space, key, *store)) return std::move(*choice);
-  if (auto choice = from_other_host(space, key, *store)) return std::move(*choice);
+  if (auto choice = from_own_records(*records, space, key)) return std::move(*choice);
+  if (auto choice = from_neighbours(problem, space, key, *store)) return std::move(*choice);
+  if (auto choice = from_other_hosts(*records, space, key)) return std::move(*choice);
+  if (reason.empty()) {
+    const auto lookup = store->find(key);
+    reason = lookup ? lookup->miss.reason : lookup.error().message;
+  }
   return {fallback.schedule, Match::default_, reason};
 }
 

@@ -41,10 +41,10 @@ Result<std::optional<store::KeyedWinner>> layout_record(const compiler::WeightLa
                                                         const RecordContext& context,
                                                         store::Store& store) {
   const store::Key wanted = layout_key(weight, "", target, context);
-  LATHE_TRY(std::vector<store::KeyedWinner> records, store.near(wanted));
+  LATHE_TRY(std::vector<store::KeyedWinner> records, store.of_problem(wanted));
   std::optional<store::KeyedWinner> best;
   for (store::KeyedWinner& record : records) {  // newest first
-    if (record.key.problem != wanted.problem) continue;
+    if (record.key.host != wanted.host || record.key.target != wanted.target) continue;
     const bool nearer =
         best && best->key.threads != wanted.threads && record.key.threads == wanted.threads;
     if (!best || nearer) best = std::move(record);

@@ -67,6 +67,16 @@ std::string differences(const Key& found, const Key& wanted) {
   return text;
 }
 
+int count_differences(const Key& a, const Key& b) {
+  std::vector<std::string> of_a;
+  for_each_field(a, [&](const char*, const auto& value) { of_a.push_back(shown(value)); });
+  int count = 0;
+  std::size_t index = 0;
+  for_each_field(
+      b, [&](const char*, const auto& value) { count += of_a[index++] == shown(value) ? 0 : 1; });
+  return count;
+}
+
 std::string host_id(std::string_view device, std::string_view identity) {
   Canonical canonical;
   canonical("", std::string(device));

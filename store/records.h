@@ -30,6 +30,8 @@ struct Key {
 /// "family revision 1 ≠ 2, threads 4 ≠ 8": every field in which `found` differs from `wanted`, as
 /// "<field> <found> ≠ <wanted>". Empty when they are equal.
 std::string differences(const Key& found, const Key& wanted);
+/// In how many fields two keys differ.
+int count_differences(const Key& a, const Key& b);
 
 /// A machine or device that records belong to.
 struct Host {

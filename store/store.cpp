@@ -105,18 +105,15 @@ std::string host_differences(const std::vector<Host>& hosts, const std::string& 
   }
 }
 
-int count_differences(const Key& a, const Key& b) {
-  const std::string text = differences(a, b);
-  int count = text.empty() ? 0 : 1;
-  for (std::size_t at = 0; (at = text.find(" ≠ ", at)) != std::string::npos; ++at) ++count;
-  return count;
-}
-
 Miss explain_miss(SQLite::Database& database, const Key& key) {
   // Keys are few per problem; judging them here keeps SQL out of the sentence.
-  const std::vector<KeyedWinner> candidates =
-      collect_winners(database, "WHERE k.problem = ? ORDER BY r.recorded_us DESC",
-                      [&](SQLite::Statement& query) { query.bind(1, key.problem); });
+  const std::vector<KeyedWinner> candidates = collect_winners(
+      database, "WHERE k.problem = ? ORDER BY k.host <> ?, r.recorded_us DESC LIMIT ?",
+      [&](SQLite::Statement& query) {
+        query.bind(1, key.problem);
+        query.bind(2, key.host);
+        query.bind(3, kMostOfProblem);
+      });
   Miss miss;
   int fewest = 0;
   for (const KeyedWinner& candidate : candidates) {
@@ -242,39 +239,43 @@ Result<Lookup> Store::find(const Key& key) {
   });
 }
 
-Result<std::vector<KeyedWinner>> Store::near(const Key& key) {
+Result<std::vector<KeyedWinner>> Store::of_problem(const Key& key) {
   return state_->connection->read(
       [&](SQLite::Database& database) -> Result<std::vector<KeyedWinner>> {
-        auto found = collect_winners(
-            database,
-            "WHERE k.family = ? AND k.family_revision = ? AND k.host = ? AND k.target = ? "
-            "ORDER BY r.recorded_us DESC",
-            [&](SQLite::Statement& query) {
-              query.bind(1, key.family);
-              query.bind(2, key.family_revision);
-              query.bind(3, key.host);
-              query.bind(4, key.target);
-            });
-        std::erase_if(found, [&](const KeyedWinner& candidate) { return candidate.key == key; });
-        return found;
+        return collect_winners(database,
+                               "WHERE k.problem = ? AND k.family = ? AND k.family_revision = ? "
+                               "ORDER BY k.host <> ?, r.recorded_us DESC LIMIT ?",
+                               [&](SQLite::Statement& query) {
+                                 query.bind(1, key.problem);
+                                 query.bind(2, key.family);
+                                 query.bind(3, key.family_revision);
+                                 query.bind(4, key.host);
+                                 query.bind(5, kMostOfProblem);
+                               });
       });
 }
 
-Result<std::vector<KeyedWinner>> Store::other_hosts(const Key& key) {
-  return state_->connection->read(
-      [&](SQLite::Database& database) -> Result<std::vector<KeyedWinner>> {
-        return collect_winners(
-            database,
-            "WHERE k.problem = ? AND k.family = ? AND k.family_revision = ? AND k.target = ? AND "
-            "k.host <> ? ORDER BY r.recorded_us DESC",
-            [&](SQLite::Statement& query) {
-              query.bind(1, key.problem);
-              query.bind(2, key.family);
-              query.bind(3, key.family_revision);
-              query.bind(4, key.target);
-              query.bind(5, key.host);
-            });
-      });
+Result<std::vector<Key>> Store::neighbours(const Key& key) {
+  return state_->connection->read([&](SQLite::Database& database) -> Result<std::vector<Key>> {
+    // The order is that of the index keys_by_family, so that LIMIT ends the search.
+    SQLite::Statement query(
+        database, "SELECT " + columns<Key>("k.") +
+                      " FROM keys k CROSS JOIN winners r USING (key_id) WHERE k.family = ? AND "
+                      "k.family_revision = ? AND k.host = ? AND k.target = ? AND k.problem <> ? "
+                      "ORDER BY k.key_id DESC LIMIT ?");
+    query.bind(1, key.family);
+    query.bind(2, key.family_revision);
+    query.bind(3, key.host);
+    query.bind(4, key.target);
+    query.bind(5, key.problem);
+    query.bind(6, kMostNeighbours);
+    std::vector<Key> found;
+    while (query.executeStep()) {
+      Reader reader{query};
+      for_each_field(found.emplace_back(), reader);
+    }
+    return found;
+  });
 }
 
 Result<std::vector<Trial>> Store::trials(const Key& key) {

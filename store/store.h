@@ -33,6 +33,10 @@ struct StoreOptions {
   int busy_timeout_ms = 5000;  ///< how long to wait for another process's transaction
 };
 
+/// Bounds on what one look-up reads, so that a fetch is quick whatever a store has gathered.
+inline constexpr int kMostOfProblem = 256;
+inline constexpr int kMostNeighbours = 4096;
+
 struct MergeCounts {
   std::int64_t hosts = 0;
   std::int64_t trials_added = 0;
@@ -110,11 +114,14 @@ class Store {
 
   /// The key's own winner, or a miss that says which fields differ from the closest record.
   Result<Lookup> find(const Key& key);
-  /// Winners of the same family, revision, host and target under any other key: other problems,
-  /// buckets, thread counts. The caller judges distance. Newest first.
-  Result<std::vector<KeyedWinner>> near(const Key& key);
-  /// Winners of the same problem, family revision and target on other hosts. Newest first.
-  Result<std::vector<KeyedWinner>> other_hosts(const Key& key);
+  /// Winners of the key's problem and family revision under any key, on any host: those of the
+  /// key's own host first, then newest first, at most kMostOfProblem. One query on an index: its
+  /// time follows what the problem has, not what the store holds.
+  Result<std::vector<KeyedWinner>> of_problem(const Key& key);
+  /// Keys of winners of other problems with the key's family, revision, host and target, the newest
+  /// key first, at most kMostNeighbours. The caller judges distance, and finds the records that it
+  /// wants by their keys.
+  Result<std::vector<Key>> neighbours(const Key& key);
   /// All trials of a key, oldest first.
   Result<std::vector<Trial>> trials(const Key& key);
   /// All winners, ordered by host and problem; of one host when `host` is not empty.

@@ -1,10 +1,18 @@
-// Warm fetch, emission of every family's default kernel, and a launch on one row.
+// Warm fetch, look-up among many records, emission of every family's default kernel, and a launch
+// on one row.
+#include <filesystem>
+
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include <lathe/lathe.h>
 
 #include "codegen/backend.h"
 #include "compiler/family.h"
+#include "compiler/sizes.h"
+#include "runtime/choose_schedule.h"
+#include "support/hardware.h"
 
 namespace {
 
@@ -44,6 +52,63 @@ void open_library(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(lathe::Library::open());
 }
 BENCHMARK(open_library)->Unit(benchmark::kMicrosecond);
+
+// A store with `count` winners of softmax at that many widths, those of warm operands, in a folder
+// of its own that goes with it.
+class RecordedWidths {
+ public:
+  explicit RecordedWidths(int64_t count)
+      : folder_(std::filesystem::temp_directory_path() / fmt::format("lathe-micro-{}", ::getpid())),
+        target_(*lathe::ir::parse_target("sse")) {
+    std::filesystem::create_directory(folder_);
+    store_.emplace(*lathe::store::Store::open(folder_ / "store.db"));
+    (void)store_->record_host("cpu", lathe::support::host_identity(), "this");
+    lathe::store::Winner winner;
+    winner.verified = "everything";
+    for (int64_t width = 1; width <= count; ++width) {
+      const auto recorded = problem(width);
+      winner.schedule = recorded.family()
+                            .space(recorded, target_)
+                            .print(recorded.family().space(recorded, target_).default_schedule());
+      (void)store_->record_winner(
+          lathe::runtime::record_key(recorded, *lathe::compiler::complete_sizes(recorded), target_,
+                                     {.cache = "warm"}),
+          winner);
+    }
+  }
+  ~RecordedWidths() {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  RecordedWidths(const RecordedWidths&) = delete;
+  RecordedWidths& operator=(const RecordedWidths&) = delete;
+
+  lathe::runtime::ScheduleChoice choose(int64_t width) {
+    return lathe::runtime::choose_schedule(problem(width), target_, {}, &*store_);
+  }
+
+ private:
+  static lathe::compiler::Problem problem(int64_t width) {
+    return *lathe::compiler::parse_problem(fmt::format("softmax rows=8 width={}", width));
+  }
+
+  std::filesystem::path folder_;
+  lathe::ir::Target target_;
+  std::optional<lathe::store::Store> store_;
+};
+
+// How a fetch that compiles finds its schedule: the problem's own record, and where there is none
+// that of the nearest.
+void look_up(benchmark::State& state) {
+  RecordedWidths records(state.range(0));
+  const int64_t width = state.range(0) / 2 + (state.range(1) == 0 ? 0 : state.range(0));
+  state.SetLabel(state.range(1) == 0 ? "own record" : "nearest of others");
+  for (auto _ : state) benchmark::DoNotOptimize(records.choose(width));
+}
+BENCHMARK(look_up)
+    ->ArgNames({"records", "others"})
+    ->ArgsProduct({{1000, 100000}, {0, 1}})
+    ->Unit(benchmark::kMicrosecond);
 
 // Family `index`'s example problem with its default schedule: machine code from a built program.
 void emit(benchmark::State& state) {

@@ -141,31 +141,59 @@ TEST_F(StoreTest, MissOfAnotherHostNamesTheHardware) {
   EXPECT_EQ(store_->find(wanted)->miss.reason, "another host (isa=fff ≠ isa=1fff), threads 4 ≠ 2");
 }
 
-TEST_F(StoreTest, NearAndOtherHosts) {
+TEST_F(StoreTest, RecordsOfAProblemThisHostsFirst) {
   const std::string other = sample_host(*store_, "x86_64 isa=1 l2=2");
-  Winner winner = sample_winner();
   const Key wanted = sample_key(host_);
-  std::vector<Key> near = {sample_key(host_, 72), sample_key(host_, 4096), wanted};
-  near[2].at = "rows=1";
-  for (std::size_t i = 0; i < near.size(); ++i) {
-    winner.recorded_us = static_cast<std::int64_t>(i) + 1;
-    ASSERT_TRUE(store_->record_winner(near[i], winner));
+  std::vector<Key> own(3, wanted);
+  own[0].at = "rows=1";
+  own[1].cache = "warm";
+  own[2].threads = 2;
+  Key old = wanted;
+  old.family_revision = 0;
+  Winner winner = sample_winner();
+  for (const Key& key : {own[0], own[1], own[2], sample_key(other), old, sample_key(host_, 72)}) {
+    winner.recorded_us += 1;
+    ASSERT_TRUE(store_->record_winner(key, winner));
   }
+  const auto found = store_->of_problem(wanted);
+  ASSERT_TRUE(found);
+  ASSERT_EQ(found->size(), 4u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ((*found)[i].key, own[2 - i]) << "newest first";
+  EXPECT_EQ((*found)[3].key, sample_key(other)) << "newer, but of another host";
+}
+
+TEST_F(StoreTest, NeighboursAreKeysOfOtherProblemsOnThisHost) {
+  const std::string other = sample_host(*store_, "x86_64 isa=1 l2=2");
+  const Key wanted = sample_key(host_);
+  std::vector<Key> near = {sample_key(host_, 72), sample_key(host_, 4096)};
   Key old = sample_key(host_, 80);
   old.family_revision = 0;
   Key elsewhere = sample_key(host_, 80);
   elsewhere.target = "sse";
-  for (const Key& key : {old, elsewhere, wanted, sample_key(other)}) {
-    ASSERT_TRUE(store_->record_winner(key, winner));
+  for (const Key& key : {near[0], near[1], old, elsewhere, wanted, sample_key(other, 72)}) {
+    ASSERT_TRUE(store_->record_winner(key, sample_winner()));
   }
-  const auto found = store_->near(wanted);
+  // A key without a winner is no neighbour.
+  ASSERT_TRUE(store_->record_trial(sample_key(host_, 81), sample_trial()));
+  const auto found = store_->neighbours(wanted);
   ASSERT_TRUE(found);
-  ASSERT_EQ(found->size(), 3u);
-  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ((*found)[i].key, near[2 - i]) << "newest first";
-  const auto others = store_->other_hosts(wanted);
-  ASSERT_TRUE(others);
-  ASSERT_EQ(others->size(), 1u);
-  EXPECT_EQ(others->at(0).key, sample_key(other));
+  ASSERT_EQ(found->size(), 2u);
+  EXPECT_EQ((*found)[0], near[1]);
+  EXPECT_EQ((*found)[1], near[0]);
+}
+
+TEST_F(StoreTest, ALookUpReadsABoundedNumberOfRecords) {
+  Key key = sample_key(host_);
+  for (int i = 0; i < kMostOfProblem + 10; ++i) {
+    key.at = "rows=" + std::to_string(i);
+    ASSERT_TRUE(store_->record_winner(key, sample_winner()));
+  }
+  EXPECT_EQ(store_->of_problem(key)->size(), static_cast<std::size_t>(kMostOfProblem));
+  for (int i = 0; i < kMostNeighbours + 10; ++i)
+    ASSERT_TRUE(store_->record_winner(sample_key(host_, 100000 + i), sample_winner()));
+  const auto found = store_->neighbours(key);
+  ASSERT_EQ(found->size(), static_cast<std::size_t>(kMostNeighbours));
+  EXPECT_EQ(found->front(), sample_key(host_, 100000 + kMostNeighbours + 9)) << "newest first";
 }
 
 TEST_F(StoreTest, RecordsOutliveTheProcess) {
