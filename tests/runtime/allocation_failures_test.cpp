@@ -4,20 +4,25 @@
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <string_view>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include <lathe/c.h>
 #include <lathe/lathe.h>
 
 namespace {
 
 std::atomic<int64_t> allocations_left{-1};  // -1: as many as wanted
+std::atomic<bool> exhausted{false};         // none, from the one that failed on
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
+  if (exhausted.load(std::memory_order_relaxed) && allocations_left == 0) throw std::bad_alloc();
   if (allocations_left.load(std::memory_order_relaxed) >= 0 &&
       allocations_left.fetch_sub(1, std::memory_order_relaxed) == 0) {
-    allocations_left = -1;
+    allocations_left = exhausted ? 0 : -1;
     throw std::bad_alloc();
   }
   void* memory =
@@ -124,6 +129,71 @@ TEST(AllocationFailures, OfPackingAndRunning) {
   };
   EXPECT_GT(fail_each(run, run), 3);
   EXPECT_NEAR(y[0], 32, 0.5);
+}
+
+// Calls of C while memory is short from some allocation on and stays so: each answers, and a failed
+// one says why, in a thread that never had an error before.
+TEST(AllocationFailures, OfCallsFromCWithMemoryExhausted) {
+  lathe_library* library = nullptr;
+  ASSERT_EQ(lathe_library_open("", 1, "none", &library), LATHE_OK);
+  float values[64] = {};
+  const int64_t shape[] = {1, 64};
+  const lathe_view view = {values, LATHE_F32, 2, shape, nullptr};
+  const lathe_view unknown = {values, static_cast<lathe_type>(99), 2, shape, nullptr};
+  lathe_kernel* silu = nullptr;
+  ASSERT_EQ(lathe_library_fetch(library, "silu rows=1 width=64", &silu), LATHE_OK);
+  struct Call {
+    const char* name;
+    std::function<lathe_status()> run;
+    bool succeeds;  ///< with memory
+  };
+  lathe_kernel* fetched = nullptr;
+  lathe_weight* weight = nullptr;
+  const auto fetch = [&](const char* problem) {
+    const lathe_status status = lathe_library_fetch(library, problem, &fetched);
+    if (status == LATHE_OK) lathe_kernel_release(fetched);
+    return status;
+  };
+  const Call calls[] = {
+      {"a null library", [&] { return lathe_library_fetch(nullptr, "silu", &fetched); }, false},
+      {"a null kernel", [&] { return lathe_kernel_run(nullptr, &view, 1, &view, 1); }, false},
+      {"an unknown type", [&] { return lathe_kernel_run(silu, &unknown, 1, &view, 1); }, false},
+      {"too few operands", [&] { return lathe_kernel_run(silu, &view, 0, &view, 1); }, false},
+      {"an unknown family", [&] { return fetch("sulu rows=1 width=64"); }, false},
+      {"a kernel of its own", [&] { return fetch("relu rows=1 width=65"); }, true},
+      {"a run", [&] { return lathe_kernel_run(silu, &view, 1, &view, 1); }, true},
+      {"a missing file", [&] { return lathe_weight_map(library, "missing", 1, &weight); }, false},
+      {"a weight",
+       [&] {
+         const lathe_status status = lathe_weight_pack(library, &view, 0, 16, &weight);
+         if (status == LATHE_OK) lathe_weight_release(weight);
+         return status;
+       },
+       true},
+  };
+  for (const Call& call : calls) {
+    bool all_done = false;
+    for (int64_t count = 0; !all_done; ++count) {
+      lathe_status status = LATHE_OK;
+      bool said = false;
+      std::thread([&] {
+        exhausted = true;
+        allocations_left = count;
+        status = call.run();
+        all_done = allocations_left > 0;
+        exhausted = false;
+        allocations_left = -1;
+        said = *lathe_last_error() != 0;
+      }).join();
+      EXPECT_TRUE(said || status == LATHE_OK) << call.name << ", allocation " << count;
+      if (!call.succeeds) {
+        EXPECT_NE(status, LATHE_OK) << call.name;
+      }
+    }
+    EXPECT_EQ(call.run() == LATHE_OK, call.succeeds) << call.name;
+  }
+  lathe_kernel_release(silu);
+  lathe_library_close(library);
 }
 
 }  // namespace
