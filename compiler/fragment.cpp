@@ -17,45 +17,45 @@ struct Function {
   int arity;
 };
 
-using Op = Fragment::Op;
+using FragmentOp = Fragment::Op;
 
-// In the order of Op.
+// In the order of FragmentOp.
 constexpr std::array kFunctions = {
-    Function{Op::input, "input", -1},
-    Function{Op::number, "number", -1},
-    Function{Op::add, "add", 2},
-    Function{Op::sub, "sub", 2},
-    Function{Op::mul, "mul", 2},
-    Function{Op::div, "div", 2},
-    Function{Op::neg, "neg", 1},
-    Function{Op::abs, "abs", 1},
-    Function{Op::min, "min", 2},
-    Function{Op::max, "max", 2},
-    Function{Op::fma, "fma", 3},
-    Function{Op::exp, "exp", 1},
-    Function{Op::tanh, "tanh", 1},
-    Function{Op::erf, "erf", 1},
-    Function{Op::sqrt, "sqrt", 1},
-    Function{Op::rsqrt, "rsqrt", 1},
-    Function{Op::recip, "recip", 1},
-    Function{Op::sigmoid, "sigmoid", 1},
-    Function{Op::silu, "silu", 1},
-    Function{Op::relu, "relu", 1},
-    Function{Op::gelu_tanh, "gelu_tanh", 1},
-    Function{Op::gelu_erf, "gelu_erf", 1},
-    Function{Op::round_bf16, "round_bf16", 1},
-    Function{Op::round_f16, "round_f16", 1},
-    Function{Op::where, "where", 3},
-    Function{Op::lt, "lt", 2},
-    Function{Op::le, "le", 2},
-    Function{Op::gt, "gt", 2},
-    Function{Op::ge, "ge", 2},
-    Function{Op::eq, "eq", 2},
-    Function{Op::ne, "ne", 2},
+    Function{FragmentOp::input, "input", -1},
+    Function{FragmentOp::number, "number", -1},
+    Function{FragmentOp::add, "add", 2},
+    Function{FragmentOp::sub, "sub", 2},
+    Function{FragmentOp::mul, "mul", 2},
+    Function{FragmentOp::div, "div", 2},
+    Function{FragmentOp::neg, "neg", 1},
+    Function{FragmentOp::abs, "abs", 1},
+    Function{FragmentOp::min, "min", 2},
+    Function{FragmentOp::max, "max", 2},
+    Function{FragmentOp::fma, "fma", 3},
+    Function{FragmentOp::exp, "exp", 1},
+    Function{FragmentOp::tanh, "tanh", 1},
+    Function{FragmentOp::erf, "erf", 1},
+    Function{FragmentOp::sqrt, "sqrt", 1},
+    Function{FragmentOp::rsqrt, "rsqrt", 1},
+    Function{FragmentOp::recip, "recip", 1},
+    Function{FragmentOp::sigmoid, "sigmoid", 1},
+    Function{FragmentOp::silu, "silu", 1},
+    Function{FragmentOp::relu, "relu", 1},
+    Function{FragmentOp::gelu_tanh, "gelu_tanh", 1},
+    Function{FragmentOp::gelu_erf, "gelu_erf", 1},
+    Function{FragmentOp::round_bf16, "round_bf16", 1},
+    Function{FragmentOp::round_f16, "round_f16", 1},
+    Function{FragmentOp::where, "where", 3},
+    Function{FragmentOp::lt, "lt", 2},
+    Function{FragmentOp::le, "le", 2},
+    Function{FragmentOp::gt, "gt", 2},
+    Function{FragmentOp::ge, "ge", 2},
+    Function{FragmentOp::eq, "eq", 2},
+    Function{FragmentOp::ne, "ne", 2},
 };
-static_assert(kFunctions.size() == static_cast<size_t>(Op::ne) + 1);
+static_assert(kFunctions.size() == static_cast<size_t>(FragmentOp::ne) + 1);
 
-bool is_condition(Op op) { return op >= Op::lt; }
+bool is_condition(FragmentOp op) { return op >= FragmentOp::lt; }
 
 const Function* find_function(std::string_view name) {
   const auto found = std::find_if(
@@ -135,7 +135,7 @@ class FragmentParser {
       if (i > 0 && !take(',')) {
         return unexpected(fmt::format("',': {} takes {} arguments", function.name, function.arity));
       }
-      const bool condition = function.op == Op::where && i == 0;
+      const bool condition = function.op == FragmentOp::where && i == 0;
       LATHE_TRY(const int argument,
                 expression(depth + 1, condition ? Wanted::condition : Wanted::value));
       node.arguments.push_back(argument);
@@ -172,7 +172,7 @@ class FragmentParser {
           place, fmt::format("input '{}' is used in two ways; expected one of {}, vec({}), col({})",
                              name, name, name, name));
     }
-    Fragment::Node node{.op = Op::input};
+    Fragment::Node node{.op = FragmentOp::input};
     node.input = static_cast<int>(known - inputs.begin());
     node.per_element = kind != LeafKind::column;
     return intern(std::move(node));
@@ -180,7 +180,7 @@ class FragmentParser {
 
   Result<int> number(Wanted wanted) {
     const size_t place = at_;
-    Fragment::Node node{.op = Op::number};
+    Fragment::Node node{.op = FragmentOp::number};
     const auto [end, status] =
         std::from_chars(text_.data() + at_, text_.data() + text_.size(), node.number);
     if (status == std::errc::invalid_argument) {
@@ -236,11 +236,11 @@ Result<Fragment> Fragment::parse(std::string_view text) { return FragmentParser(
 std::string Fragment::text() const {
   std::vector<std::string> texts;
   for (const Node& node : nodes_) {
-    if (node.op == Op::number) {
+    if (node.op == FragmentOp::number) {
       texts.push_back(fmt::format("{}", node.number));
       continue;
     }
-    if (node.op == Op::input) {
+    if (node.op == FragmentOp::input) {
       const FragmentInput& input = inputs_[static_cast<size_t>(node.input)];
       constexpr std::array<std::string_view, 3> kForms = {"{}", "vec({})", "col({})"};
       texts.push_back(
@@ -261,13 +261,13 @@ double Fragment::flops() const {
   double count = 0;
   for (const Node& node : nodes_) {
     switch (node.op) {
-      case Op::input:
-      case Op::number:
-      case Op::round_bf16:
-      case Op::round_f16:
-      case Op::where: break;
-      case Op::fma:
-      case Op::silu: count += 2; break;
+      case FragmentOp::input:
+      case FragmentOp::number:
+      case FragmentOp::round_bf16:
+      case FragmentOp::round_f16:
+      case FragmentOp::where: break;
+      case FragmentOp::fma:
+      case FragmentOp::silu: count += 2; break;
       default: count += 1;
     }
   }

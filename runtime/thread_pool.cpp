@@ -58,13 +58,6 @@ std::uint32_t wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t 
   return value.load(std::memory_order_acquire);
 }
 
-/// A worker's share of the current loop. On a cache line of its own: the owner takes items from it
-/// while the others look on.
-struct alignas(64) Share {
-  std::atomic<std::int64_t> next{0};
-  std::int64_t end = 0;
-};
-
 /// The pool whose loop this thread is inside of, and as which worker.
 thread_local const void* current_pool = nullptr;
 thread_local int current_worker = 0;
@@ -101,6 +94,13 @@ class InsideLoop {
 }  // namespace
 
 struct ThreadPool::State {
+  /// A worker's share of the current loop. On a cache line of its own: the owner takes items from
+  /// it while the others look on.
+  struct alignas(64) Share {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+
   explicit State(int count) : threads(count), shares(static_cast<std::size_t>(count)) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -254,7 +254,7 @@ void ThreadPool::parallel_for(std::int64_t count, Body body, void* context) {
   state.body = body;
   state.context = context;
   for (int worker = 0; worker < state.threads; ++worker) {
-    Share& share = state.shares[static_cast<std::size_t>(worker)];
+    State::Share& share = state.shares[static_cast<std::size_t>(worker)];
     share.next.store(count * worker / state.threads, std::memory_order_relaxed);
     share.end = count * (worker + 1) / state.threads;
   }

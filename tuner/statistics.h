@@ -23,6 +23,11 @@ double relative_spread(std::vector<double> samples);
 /// test. 0.5 for no pairs. Pairs are a[i], b[i]; ties are dropped.
 double confidence_faster(std::span<const double> a, std::span<const double> b);
 
+/// Below it, what was chosen so far stays: the default, a layout.
+inline constexpr double kCertain = 0.9;
+/// As many pairs as can say so at all, however long a call takes.
+inline constexpr int kLeastRounds = 4;
+
 /// A candidate may be dropped when it is slower than the leader beyond doubt: by more than `margin`
 /// in the median and with confidence_faster(leader, candidate) >= `certainty`.
 bool clearly_slower(std::span<const double> candidate, std::span<const double> leader,

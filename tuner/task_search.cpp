@@ -14,10 +14,7 @@ namespace {
 constexpr double kBaselineSeconds = 0.12;
 constexpr double kRaceSeconds = 0.45;
 constexpr double kFinalSeconds = 0.35;
-constexpr double kCertain = 0.9;   ///< below it, the default stays
 constexpr int kTriesOfFailed = 2;  ///< sessions in which a schedule that failed is tried
-// As many pairs as can say so at all, however long a call takes.
-constexpr int kLeastRounds = 4;
 
 }  // namespace
 

@@ -10,9 +10,7 @@ namespace {
 
 constexpr double kMeetingSeconds = 0.3;
 constexpr double kPromising = 0.01;  ///< what a kernel's own schedules may gain before layouts meet
-constexpr int kLeastRounds = 4;
 constexpr int kMostRounds = 31;
-constexpr double kCertain = 0.9;  ///< below it, the layout chosen so far stays
 // Tuning is not expected to make up for more; to drop one in error costs no more than a chance.
 constexpr double kHopeful = 1.03;
 

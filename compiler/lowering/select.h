@@ -23,6 +23,13 @@ bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& n
 /// Products read it the other way about, and the transpose is dropped if nothing else reads it.
 ValueId untransposed(const LoweredGraph& lowered, ValueId value);
 
+/// Elements of a tensor whose dimensions are numbers.
+inline int64_t elements(const ir::graph::TensorType& type) {
+  int64_t product = 1;
+  for (const auto& dim : type.shape) product *= dim.number();
+  return product;
+}
+
 /// Values for the parts of a packing step's layout, as its outputs.
 void add_parts(LoweredGraph& lowered, Call& pack);
 

@@ -30,12 +30,6 @@ bool is_real(Type type) { return type == Type::f32 || type == Type::f16 || type 
 
 int64_t last(const TensorType& type) { return type.shape.empty() ? 1 : type.shape.back().number(); }
 
-int64_t elements(const TensorType& type) {
-  int64_t product = 1;
-  for (const auto& dim : type.shape) product *= dim.number();
-  return product;
-}
-
 class Selector {
  public:
   Selector(const Graph& graph, const LayoutRule& layouts) {

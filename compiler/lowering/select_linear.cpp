@@ -12,12 +12,6 @@ using ir::Type;
 using ir::graph::Node;
 using ir::graph::TensorType;
 
-int64_t elements(const TensorType& type) {
-  int64_t product = 1;
-  for (const auto& dim : type.shape) product *= dim.number();
-  return product;
-}
-
 ValueId add_value(LoweredGraph& lowered, std::string name, TensorType type) {
   ir::graph::Value value;
   value.name = std::move(name);

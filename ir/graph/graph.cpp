@@ -3,17 +3,10 @@
 
 #include <algorithm>
 
+#include "ir/graph/characters.h"
 #include "ir/graph/op.h"
 
 namespace lathe::ir::graph {
-namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool is_name_character(char c) { return is_letter(c) || is_digit(c) || c == '.'; }
-
-}  // namespace
-
 const TensorType* Graph::operand_type(const Node& node, size_t index) const {
   if (index >= node.operands.size() || node.operands[index] == kNoValue) return nullptr;
   return &type(node.operands[index]);

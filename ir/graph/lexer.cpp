@@ -3,13 +3,10 @@
 
 #include <algorithm>
 
+#include "ir/graph/characters.h"
+
 namespace lathe::ir::graph {
 namespace {
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-bool is_name_character(char c) {
-  return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '.';
-}
 
 size_t name_length(std::string_view text) {
   return static_cast<size_t>(std::find_if_not(text.begin(), text.end(), is_name_character) -
