@@ -44,17 +44,26 @@ struct ModelConfig {
   TextConfig text;
   VisionConfig vision;
   bool tied_embeddings = false;
+  std::string weights;  ///< the type that the file names: f32, f16 or bf16; empty: none
 };
 
 /// "qwen3-vl-2b", "qwen3-vl-4b", "qwen3-vl-8b", "qwen3-vl-32b".
 const std::vector<std::string>& builtin_models();
 
 /// A built-in name, a folder with a config.json, or the file itself. Errors: not_found naming what
-/// was looked for; parse_error for JSON that is none; unsupported for another architecture or
-/// mixture of experts; invalid_argument naming a missing or impossible field.
+/// was looked for; io_error for a file that cannot be read or is larger than 4 MiB; and those
+/// below.
 Result<ModelConfig> load_model(const std::string& name_or_path);
 
-/// The same from the text of a config.json; `origin` is named in errors.
+/// The same from the text of a config.json; `origin` is named in errors. A field that is missing or
+/// null has the default of the reference implementation; the text's fields may stand in text_config
+/// or beside vision_config, under their names of today or older ones. Fields that change nothing
+/// here are not read. Errors name the field, what was found, what was expected and what to do:
+/// parse_error for a text that is no JSON object, or a doubtful one (config_json.h); unsupported
+/// for another architecture, mixture of experts, or operations that Lathe's kernels do not compute
+/// (another activation, biases, scaled positions); invalid_argument for an impossible value, one
+/// far beyond any model, sizes that do not fit each other, or two places that disagree.
+/// Thread-safe.
 Result<ModelConfig> parse_model_config(std::string_view json, const std::string& origin);
 
 }  // namespace lathe::compiler::models

@@ -72,6 +72,13 @@ class Tune(ProgramTest):
         self.assertLessEqual({kernel["problem"] for kernel in kernels},
                              {winner["key"]["problem"] for winner in document["winners"]})
 
+    def test_weights_have_the_models_type_unless_another_is_given(self):
+        self.write("single/config.json", json.dumps({**CONFIG, "dtype": "float32"}))
+        for model, more, weights in (("model", (), "bf16"), ("single", (), "f32"), ("single", ("--weights", "f16"), "f16")):
+            document = self.run_json("--model", self.path(model), "--tokens", "1", "--image", "32x32", "--threads", "1",
+                                     "--family", "embedding", "--effort", "quick", "--db", self.db, *more)
+            self.assertEqual([kernel["types"]["table"] for kernel in document["kernels"]], [weights])
+
     def test_every_weight_gets_one_layout(self):
         document = self.run_json(*self.arguments(), "--effort", "quick", LATHE_TARGET="sse")
         weights = {weight["weight"]: weight for weight in document["weights"]}

@@ -40,7 +40,6 @@ Result<bool> parse_layouts(const std::string& text) {
 
 Result<models::Workload> parse_workload(const TuneOptions& options) {
   models::Workload workload;
-  workload.weights = options.weights;
   LATHE_TRY(workload.tokens, parse_sizes_list("--tokens", options.tokens));
   LATHE_TRY(workload.context, parse_sizes_list("--context", options.context));
   LATHE_TRY(const auto image, parse_image(options.image));
@@ -59,6 +58,8 @@ Result<Work> work_of_model(const TuneOptions& options, const ir::Target& target)
   LATHE_TRY(models::Workload workload, parse_workload(options));
   LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
   workload.target = target;
+  if (!model.weights.empty()) workload.weights = model.weights;
+  if (!options.weights.empty()) workload.weights = options.weights;
   LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
   Work work{model.name, {}};
   for (const models::ModelKernel& kernel : kernels) {
