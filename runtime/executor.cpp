@@ -57,6 +57,14 @@ Result<Graph> isolate(const Graph& graph, int32_t index) {
 
 }  // namespace
 
+InterpretedNode interpreted_node(const Graph& graph, const ir::graph::Node& node,
+                                 std::string reason) {
+  std::vector<std::string> results;
+  for (const ValueId result : node.results) results.push_back("%" + graph.value(result).name);
+  return {fmt::format("{}", fmt::join(results, ", ")), std::string(node.op->name),
+          node.location.line, std::move(reason)};
+}
+
 // One lowering: calls with their kernels, and where every value lies.
 struct Executor::Prepared {
   struct Launch {
@@ -142,9 +150,10 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
       case CallKind::view: step.what = "view"; break;
       case CallKind::pack: step.what = "pack " + compiler::print(call.layout); break;
       case CallKind::host:
-        step.what = fmt::format(
-            "host {}: {}", prepared->lowered.graph.nodes[static_cast<size_t>(call.node)].op->name,
+        step.interpreted = interpreted_node(
+            prepared->lowered.graph, prepared->lowered.graph.nodes[static_cast<size_t>(call.node)],
             call.reason);
+        step.what = fmt::format("host {}: {}", step.interpreted->op, call.reason);
         break;
     }
     steps.push_back(std::move(step));

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,11 +18,23 @@
 
 namespace lathe::runtime {
 
+/// A node for which there is no kernel: the reference interpreter evaluates it, on one thread, in
+/// double precision.
+struct InterpretedNode {
+  std::string results;  ///< "%y", or "%codes, %scale"
+  std::string op;
+  int line = 0;  ///< of the graph's text; 0: it was built without one
+  std::string reason;
+};
+InterpretedNode interpreted_node(const ir::graph::Graph& graph, const ir::graph::Node& node,
+                                 std::string reason);
+
 /// What one run of a graph consists of; for --json and tests.
 struct ExecutionStep {
-  std::string what;      ///< the problem line, "view", or "host <op>: <reason>"
+  std::string what;      ///< the problem line, "view", "pack …", or "host <op>: <reason>"
   std::string schedule;  ///< of a kernel
   Match match = Match::default_;
+  std::optional<InterpretedNode> interpreted{};  ///< of a step without kernel
 };
 
 /// How kernels run: as machine code, or by the plan interpreter, which checks every access.

@@ -96,6 +96,37 @@ class Driver(ProgramTest):
             for value, expected in zip(found, results["reference"], strict=True):
                 self.assertAlmostEqual(value, expected, delta=2e-5 * max(10, abs(expected)), msg=target)
 
+    def test_a_run_says_what_had_no_kernel(self):
+        mixed = self.write("mixed.lir", "graph mixed(%x: f32[tokens, 72], %w: f32[72], %u: f32[tokens, 72]) -> (%y) {\n"
+                           "  %n = rms_norm(%x, %w)\n  %s = softmax(%n) {axis = 0}\n  %y = mul(%s, %u)\n}\n")
+        run, out = ("run", mixed, *self.inputs(), "--db", "none", "--threads", "1"), self.path("y.npy")
+
+        nodes = self.run_json(*run)["interpreted"]
+        self.assertEqual([(node["results"], node["op"], node["line"]) for node in nodes], [("%s", "softmax", 3)])
+        self.assertIn("last dimension", nodes[0]["reason"])
+        nodes = self.run_json(*run, "--target", "interpret")["interpreted"]
+        self.assertEqual([node["results"] for node in nodes], ["%s"])
+        nodes = self.run_json(*run, "--target", "reference")["interpreted"]
+        self.assertEqual([node["results"] for node in nodes], ["%n", "%s", "%y"])
+        process = self.start(*run)
+        printed, err = process.communicate(timeout=PATIENCE_S)
+        self.assertEqual((process.returncode, printed), (0, "%y: f32[5,72]\n"))
+        self.assertEqual(len(err.splitlines()), 1, err)
+        self.assertIn("reference interpreter: %s = softmax in line 3: ", err)
+
+        self.assert_error(*run, "--strict", "--out", f"y={out}",
+                          says=("--strict", "1 of 3 nodes", "%s = softmax in line 3: ", "leave --strict out"))
+        self.assertFalse(os.path.exists(out))
+        self.assert_error(*run, "--strict", "--target", "reference", says=("--strict", "--target reference"))
+
+    def test_a_graph_of_kernels_runs_strictly(self):
+        run = ("run", self.path("block.lir"), *self.inputs(), "--db", "none", "--threads", "1")
+        self.assertEqual(self.run_json(*run, "--strict")["interpreted"], [])
+        for where in ((), ("--strict",), ("--target", "reference")):
+            process = self.start(*run, *where)
+            out, err = process.communicate(timeout=PATIENCE_S)
+            self.assertEqual((process.returncode, out, err), (0, "%y: f32[5,72]\n", ""), where)
+
     def test_print_shows_the_graph_and_its_lowering(self):
         self.assertIn("rms_norm(%x, %w)", self.run_json("print", self.path("block.lir"))["text"])
         lowered = self.run_json("print", self.path("block.lir"), "--after", "all", "--at", "tokens=4")["text"]

@@ -24,6 +24,7 @@ struct DriverOptions {
 struct RunOptions {
   std::string graph;
   std::vector<std::string> in, out;  ///< name=file.npy
+  bool strict = false;               ///< every node by a kernel, or none
 };
 struct EmitOptions {
   std::string problem;

@@ -63,10 +63,49 @@ Result<std::vector<ir::Tensor>> read_inputs(const graph_ir::Graph& graph,
   return inputs;
 }
 
-Result<std::vector<ir::Tensor>> execute(const DriverOptions& driver, graph_ir::Graph graph,
-                                        std::span<const ir::Tensor> inputs,
-                                        const runtime::Backends& backends, nlohmann::json& steps) {
-  if (driver.target == "reference") return graph_ir::evaluate(graph, inputs);
+std::string describe(const runtime::InterpretedNode& node) {
+  return fmt::format("{} = {}{}: {}", node.results, node.op,
+                     node.line > 0 ? fmt::format(" in line {}", node.line) : "", node.reason);
+}
+
+// What a run did.
+struct RunRecord {
+  std::vector<ir::Tensor> outputs;
+  std::vector<runtime::ExecutionStep> steps;
+  std::vector<runtime::InterpretedNode> interpreted;
+};
+
+Result<RunRecord> run_reference(const graph_ir::Graph& graph, std::span<const ir::Tensor> inputs) {
+  RunRecord record;
+  for (const graph_ir::Node& node : graph.nodes)
+    record.interpreted.push_back(runtime::interpreted_node(graph, node, "--target reference"));
+  LATHE_TRY(record.outputs, graph_ir::evaluate(graph, inputs));
+  return record;
+}
+
+Status check_strict(const std::vector<runtime::InterpretedNode>& interpreted, size_t nodes) {
+  if (interpreted.empty()) return {};
+  constexpr size_t kNamed = 16;
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(interpreted.size(), kNamed); ++i)
+    named.push_back(describe(interpreted[i]));
+  if (interpreted.size() > kNamed)
+    named.push_back(fmt::format("and {} more", interpreted.size() - kNamed));
+  return fail(ErrorCode::unsupported,
+              "--strict: {} of {} nodes can run in the reference interpreter only, expected a "
+              "kernel for each: {}; write these nodes in another way (docs/kernels.md has what "
+              "there are kernels for), or leave --strict out",
+              interpreted.size(), nodes, fmt::join(named, "; "));
+}
+
+Result<RunRecord> execute(const DriverOptions& driver, bool strict, graph_ir::Graph graph,
+                          std::span<const ir::Tensor> inputs, const runtime::Backends& backends) {
+  if (driver.target == "reference") {
+    if (!strict) return run_reference(graph, inputs);
+    return fail(ErrorCode::invalid_argument,
+                "--strict excludes --target reference, which runs every node in the interpreter; "
+                "leave one of them out");
+  }
   LibraryOptions options;
   options.backends = backends;
   const bool interpreted = driver.target == "interpret";
@@ -78,12 +117,31 @@ Result<std::vector<ir::Tensor>> execute(const DriverOptions& driver, graph_ir::G
   LATHE_TRY(auto executor, runtime::Executor::create(std::move(graph), library,
                                                      interpreted ? runtime::Execution::interpreted
                                                                  : runtime::Execution::native));
-  LATHE_TRY(const auto list, executor->steps(inputs));
+  RunRecord record;
+  LATHE_TRY(record.steps, executor->steps(inputs));
+  for (const runtime::ExecutionStep& step : record.steps)
+    if (step.interpreted) record.interpreted.push_back(*step.interpreted);
+  if (strict) LATHE_CHECK(check_strict(record.interpreted, executor->graph().nodes.size()));
+  LATHE_TRY(record.outputs, executor->run(inputs));
+  return record;
+}
+
+nlohmann::json steps_json(const std::vector<runtime::ExecutionStep>& list) {
+  nlohmann::json steps = nlohmann::json::array();
   for (const runtime::ExecutionStep& step : list) {
     steps.push_back(
         {{"step", step.what}, {"schedule", step.schedule}, {"match", to_string(step.match)}});
   }
-  return executor->run(inputs);
+  return steps;
+}
+
+nlohmann::json interpreted_json(const std::vector<runtime::InterpretedNode>& list) {
+  nlohmann::json nodes = nlohmann::json::array();
+  for (const runtime::InterpretedNode& node : list) {
+    nodes.push_back(
+        {{"results", node.results}, {"op", node.op}, {"line", node.line}, {"reason", node.reason}});
+  }
+  return nodes;
 }
 
 }  // namespace
@@ -119,9 +177,9 @@ Result<int> run_command(const DriverOptions& driver, const RunOptions& options,
     if (std::find(names.begin(), names.end(), name) == names.end())
       return fail(ErrorCode::invalid_argument, "--out: the graph has no output %{}", name);
   }
-  nlohmann::json steps = nlohmann::json::array();
-  LATHE_TRY(const std::vector<ir::Tensor> outputs,
-            execute(driver, std::move(graph), inputs, backends, steps));
+  LATHE_TRY(const RunRecord record,
+            execute(driver, options.strict, std::move(graph), inputs, backends));
+  const std::vector<ir::Tensor>& outputs = record.outputs;
   nlohmann::json results = nlohmann::json::array();
   for (size_t i = 0; i < outputs.size(); ++i) {
     const auto file = out.find(names[i]);
@@ -132,8 +190,15 @@ Result<int> run_command(const DriverOptions& driver, const RunOptions& options,
                        {"file", file == out.end() ? "" : file->second}});
   }
   if (driver.json) {
-    print_json({{"steps", std::move(steps)}, {"outputs", std::move(results)}});
+    print_json({{"steps", steps_json(record.steps)},
+                {"interpreted", interpreted_json(record.interpreted)},
+                {"outputs", std::move(results)}});
   } else {
+    // Who asks for the reference knows.
+    if (driver.target != "reference") {
+      for (const runtime::InterpretedNode& node : record.interpreted)
+        print_note(fmt::format("lathe: ran in the reference interpreter: {}\n", describe(node)));
+    }
     for (const auto& result : results) {
       fmt::print("%{}: {}{}{}\n", result["name"].get<std::string>(),
                  result["type"].get<std::string>(), result["shape"].dump(),

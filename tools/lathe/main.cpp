@@ -65,6 +65,8 @@ int run(int argc, char** argv) {
       ->allow_extra_args(false);
   run->add_option("--out", run_options.out, "NAME=FILE.npy for outputs to keep")
       ->allow_extra_args(false);
+  run->add_flag("--strict", run_options.strict,
+                "refuse a graph with nodes that only the reference interpreter can run");
   add_driver_options(run);
   CLI::App* check = app.add_subcommand("check", "parses and verifies a graph");
   check->add_option("graph", graph, "a .lir file")->required();
