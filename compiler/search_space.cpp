@@ -4,29 +4,73 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
+#include <set>
 
+#include "compiler/remedy.h"
 #include "ir/graph/ops.h"
 
 namespace lathe::compiler {
 namespace {
 
-std::string name_of(const Knob& knob, int64_t value) {
-  const bool named = value >= 0 && static_cast<size_t>(value) < knob.choices.size();
-  return named ? knob.choices[static_cast<size_t>(value)] : std::to_string(value);
-}
-
 std::string values_of(const Knob& knob) {
   std::vector<std::string> names;
-  for (const int64_t value : knob.values) names.push_back(name_of(knob, value));
+  for (const int64_t value : knob.values) names.push_back(value_name(knob, value));
   return fmt::format("{}", fmt::join(names, ", "));
+}
+
+tl::unexpected<Error> not_a_value(const Knob& knob, std::string_view found) {
+  return fail(ErrorCode::rejected,
+              "knob {} ({}): found '{}', expected one of {} for this problem and target", knob.name,
+              knob.meaning, found, values_of(knob));
 }
 
 Result<int64_t> read_value(const Knob& knob, std::string_view text) {
   for (const int64_t value : knob.values) {
-    if (name_of(knob, value) == text) return value;
+    if (value_name(knob, value) == text) return value;
   }
-  return fail(ErrorCode::rejected, "knob {}: found '{}', expected one of {}", knob.name, text,
-              values_of(knob));
+  return not_a_value(knob, text);
+}
+
+std::string names_of(const std::vector<Knob>& knobs) {
+  if (knobs.empty()) return "none: leave the schedule out";
+  std::vector<std::string_view> names;
+  for (const Knob& knob : knobs) names.push_back(knob.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+Status check_values(const std::vector<Knob>& knobs, const Schedule& schedule) {
+  if (schedule.knobs().size() != knobs.size()) {
+    return fail(ErrorCode::rejected, "found {} knobs, expected {}: {}", schedule.knobs().size(),
+                knobs.size(), names_of(knobs));
+  }
+  for (const Knob& knob : knobs) {
+    if (!schedule.has(knob.name)) return fail(ErrorCode::rejected, "knob {} is missing", knob.name);
+    const int64_t value = schedule[knob.name];
+    if (std::find(knob.values.begin(), knob.values.end(), value) == knob.values.end())
+      return not_a_value(knob, std::to_string(value));
+  }
+  return {};
+}
+
+// The first that does not hold, or null.
+const Constraint* broken(const std::vector<Constraint>& constraints, const Schedule& schedule) {
+  const auto found = std::find_if(constraints.begin(), constraints.end(),
+                                  [&](const Constraint& one) { return !one.holds(schedule); });
+  return found == constraints.end() ? nullptr : &*found;
+}
+
+using Names = std::set<std::string, std::less<>>;
+
+// `wanted` are the knobs that advice should leave as they are.
+Status check_constraints(const SearchSpace& space, const std::vector<Constraint>& constraints,
+                         const Schedule& schedule, const Names& wanted) {
+  const Constraint* constraint = broken(constraints, schedule);
+  if (constraint == nullptr) return {};
+  const auto accepts = [&](const Schedule& other) { return broken(constraints, other) == nullptr; };
+  const std::string advice = remedy(space, schedule, accepts, wanted);
+  return fail(ErrorCode::rejected, "schedule '{}': {}; {}", space.print(schedule),
+              constraint->reason,
+              advice.empty() ? "leave the schedule out for one that fits" : advice);
 }
 
 }  // namespace
@@ -69,7 +113,7 @@ std::vector<Schedule> SearchSpace::points() const {
     }
     all = std::move(longer);
   }
-  std::erase_if(all, [&](const Schedule& point) { return !check(point).has_value(); });
+  std::erase_if(all, [&](const Schedule& point) { return broken(constraints_, point) != nullptr; });
   std::stable_partition(
       all.begin(), all.end(),
       [first = default_schedule()](const Schedule& point) { return point == first; });
@@ -77,31 +121,15 @@ std::vector<Schedule> SearchSpace::points() const {
 }
 
 Status SearchSpace::check(const Schedule& schedule) const {
-  if (schedule.knobs().size() != knobs_.size()) {
-    return fail(ErrorCode::rejected, "found {} knobs, expected {}", schedule.knobs().size(),
-                knobs_.size());
-  }
-  for (const Knob& knob : knobs_) {
-    if (!schedule.has(knob.name)) return fail(ErrorCode::rejected, "knob {} is missing", knob.name);
-    const int64_t value = schedule[knob.name];
-    if (std::find(knob.values.begin(), knob.values.end(), value) == knob.values.end()) {
-      return fail(ErrorCode::rejected, "knob {}: found {}, expected one of {}", knob.name, value,
-                  values_of(knob));
-    }
-  }
-  for (const Constraint& constraint : constraints_) {
-    if (!constraint.holds(schedule)) {
-      return fail(ErrorCode::rejected, "schedule '{}': {}", print(schedule), constraint.reason);
-    }
-  }
-  return {};
+  LATHE_CHECK(check_values(knobs_, schedule));
+  return check_constraints(*this, constraints_, schedule, {});
 }
 
 std::string SearchSpace::print(const Schedule& schedule) const {
   std::vector<std::string> parts;
   for (const Knob& knob : knobs_) {
     if (schedule.has(knob.name)) {
-      parts.push_back(fmt::format("{}={}", knob.name, name_of(knob, schedule[knob.name])));
+      parts.push_back(fmt::format("{}={}", knob.name, value_name(knob, schedule[knob.name])));
     }
   }
   return fmt::format("{}", fmt::join(parts, " "));
@@ -109,6 +137,7 @@ std::string SearchSpace::print(const Schedule& schedule) const {
 
 Result<Schedule> SearchSpace::parse(std::string_view text) const {
   Schedule schedule = default_schedule();
+  Names given;
   while (!text.empty()) {
     const size_t end = std::min(text.find_first_of(", "), text.size());
     const std::string_view item = text.substr(0, end);
@@ -116,7 +145,9 @@ Result<Schedule> SearchSpace::parse(std::string_view text) const {
     if (item.empty()) continue;
     const size_t equals = item.find('=');
     if (equals == std::string_view::npos) {
-      return fail(ErrorCode::invalid_argument, "schedule: found '{}', expected knob=value", item);
+      return fail(ErrorCode::invalid_argument,
+                  "schedule: found '{}', expected knob=value; the knobs are {}", item,
+                  names_of(knobs_));
     }
     const std::string_view name = item.substr(0, equals);
     const auto knob = std::find_if(knobs_.begin(), knobs_.end(),
@@ -125,14 +156,19 @@ Result<Schedule> SearchSpace::parse(std::string_view text) const {
       std::vector<std::string_view> names;
       for (const Knob& known : knobs_) names.push_back(known.name);
       const std::string_view nearest = ir::graph::nearest_name(name, names);
-      return fail(ErrorCode::not_found, "unknown knob '{}'; {}", name,
-                  nearest.empty() ? fmt::format("expected one of {}", fmt::join(names, ", "))
-                                  : fmt::format("did you mean '{}'?", nearest));
+      return fail(ErrorCode::not_found,
+                  "unknown knob '{}'{}; the knobs of this problem and target are {}", name,
+                  nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest),
+                  names_of(knobs_));
+    }
+    if (!given.emplace(name).second) {
+      return fail(ErrorCode::invalid_argument,
+                  "schedule: knob {} is given twice, expected it once; remove one", name);
     }
     LATHE_TRY(const int64_t value, read_value(*knob, item.substr(equals + 1)));
     schedule.set(name, value);
   }
-  LATHE_CHECK(check(schedule));
+  LATHE_CHECK(check_constraints(*this, constraints_, schedule, given));
   return schedule;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/fallback.h"
+#include "compiler/remedy.h"
 #include "compiler/sizes.h"
 #include "runtime/record_trust.h"
 #include "support/log.h"
@@ -137,6 +138,14 @@ std::optional<ScheduleChoice> from_other_hosts(const std::vector<store::KeyedWin
   return std::nullopt;
 }
 
+// Whether all of a schedule's programs can be emitted for the target.
+Status emits(const Problem& problem, const Schedule& schedule, const SelectedTarget& selected) {
+  LATHE_TRY(const ir::plan::Plan plan, problem.family().build(problem, schedule, selected.target));
+  for (const ir::program::Program& program : plan.programs)
+    LATHE_CHECK(selected.backend->compile(program));
+  return {};
+}
+
 }  // namespace
 
 ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
@@ -197,13 +206,26 @@ Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& prob
 
 Result<Schedule> buildable_default(const Problem& problem, const SelectedTarget& selected) {
   const compiler::SearchSpace space = problem.family().space(problem, selected.target);
-  return compiler::nearest_accepted(space, [&](const Schedule& schedule) -> Status {
-    LATHE_TRY(const ir::plan::Plan plan,
-              problem.family().build(problem, schedule, selected.target));
-    for (const ir::program::Program& program : plan.programs)
-      LATHE_CHECK(selected.backend->compile(program));
-    return {};
-  });
+  return compiler::nearest_accepted(
+      space, [&](const Schedule& schedule) { return emits(problem, schedule, selected); });
+}
+
+Error with_remedy(const Problem& problem, const SelectedTarget& selected, const Schedule& schedule,
+                  Error error) {
+  constexpr size_t kTries = 64;
+  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
+  if (error.code != ErrorCode::rejected || !space.check(schedule)) return error;
+  const std::string advice = compiler::remedy(
+      space, schedule,
+      [&](const Schedule& other) {
+        return space.check(other) && emits(problem, other, selected).has_value();
+      },
+      {}, kTries);
+  if (!advice.empty()) {
+    error.message =
+        fmt::format("schedule '{}': {}: {}", space.print(schedule), error.message, advice);
+  }
+  return error;
 }
 
 }  // namespace lathe::runtime

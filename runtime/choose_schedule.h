@@ -39,4 +39,10 @@ Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const compiler::Pro
 Result<compiler::Schedule> buildable_default(const compiler::Problem& problem,
                                              const SelectedTarget& selected);
 
+/// For the message that a schedule is refused where its problem's space accepts it: `error` with
+/// the knobs by which the target would accept it, where that is `rejected` and there are some.
+/// Found by emitting up to 64 other schedules; not for where time counts.
+Error with_remedy(const compiler::Problem& problem, const SelectedTarget& selected,
+                  const compiler::Schedule& schedule, Error error);
+
 }  // namespace lathe::runtime

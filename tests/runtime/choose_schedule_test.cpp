@@ -111,6 +111,49 @@ TEST(ChooseSchedule, WhereTheDefaultNeedsTooManyRegistersTheNearestPointThatFits
   EXPECT_GT(replaced, 10);
 }
 
+// Who asked for a schedule is told by which knobs the target would take it.
+TEST(ChooseSchedule, ARefusalOfTheTargetNamesTheKnobsThatFit) {
+  SelectedTarget small = emitted("sse");
+  int advised = 0;
+  for (const std::string& line : catalogue_lines()) {
+    const auto problem = compiler::parse_problem(line);
+    ASSERT_TRUE(problem) << line;
+    for (const int registers : {14, 12, 10}) {
+      small.target.vector_registers = registers;
+      const compiler::SearchSpace space = problem->family().space(*problem, small.target);
+      const compiler::Schedule schedule = space.default_schedule();
+      if (!space.check(schedule)) continue;
+      const auto kernel = compile_kernel(*problem, schedule, small.target, *small.backend);
+      if (kernel) continue;
+      const Error error = with_remedy(*problem, small, schedule, kernel.error());
+      EXPECT_EQ(error.code, ErrorCode::rejected);
+      EXPECT_NE(error.message.find(kernel.error().message), std::string::npos) << error.message;
+      const size_t set = error.message.rfind(": set ");
+      if (set == std::string::npos) continue;
+      // The first of what is proposed: "unroll=1 or 2, or hold=reread", "unroll=1 and hold=reread".
+      std::string proposal = error.message.substr(set + 6);
+      proposal.erase(std::min(proposal.find(" or "), proposal.size()));
+      const size_t both = proposal.find(" and ");
+      if (both != std::string::npos) proposal.replace(both, 5, ",");
+      std::erase(proposal, ' ');
+      const auto other = space.parse(proposal);
+      ASSERT_TRUE(other) << error.message;
+      EXPECT_TRUE(compile_kernel(*problem, *other, small.target, *small.backend)) << error.message;
+      ++advised;
+      break;
+    }
+    if (advised == 8) break;
+  }
+  EXPECT_EQ(advised, 8);
+}
+
+TEST(ChooseSchedule, OtherErrorsStayAsTheyAre) {
+  const auto problem = compiler::parse_problem("softmax rows=8 width=64");
+  ASSERT_TRUE(problem);
+  const Error error = with_remedy(*problem, emitted("sse"), {}, {ErrorCode::io_error, "no disk"});
+  EXPECT_EQ(error.message, "no disk");
+}
+
 TEST(ChooseSchedule, ARecordThatDoesNotCompileGivesWayToTheDefault) {
   const SelectedTarget selected = emitted("sse");
   const auto problem = compiler::parse_problem("softmax rows=8 width=64");

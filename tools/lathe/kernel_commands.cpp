@@ -32,8 +32,9 @@ Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
                                        const runtime::SelectedTarget& selected, bool ask_store) {
   const compiler::SearchSpace space = problem.family().space(problem, selected.target);
   if (!driver.schedule.empty()) {
-    LATHE_TRY(compiler::Schedule schedule, space.parse(driver.schedule));
-    LATHE_CHECK(space.check(schedule));
+    auto given = space.parse(driver.schedule);
+    if (!given) return fail_with_context("--schedule", std::move(given).error());
+    compiler::Schedule schedule = std::move(*given);
     return runtime::ScheduleChoice{std::move(schedule), Match::default_, "given by --schedule"};
   }
   if (ask_store && driver.db != "none") {
@@ -131,7 +132,12 @@ Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options
         return fail(ErrorCode::unsupported, "--as llvm: this build has no LLVM");
 #endif
       }
-      LATHE_TRY(const codegen::KernelImage image, selected.backend->compile(program));
+      auto emitted = selected.backend->compile(program);
+      if (!emitted) {
+        return tl::unexpected(
+            runtime::with_remedy(problem, selected, choice.schedule, std::move(emitted).error()));
+      }
+      const codegen::KernelImage image = std::move(*emitted);
       if (options.as == "asm") {
         // LLVM disassembles for every backend.
         Result<std::string> listing = selected.backend->disassemble(image);
@@ -193,8 +199,13 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   if (driver.schedule.empty()) {
     LATHE_TRY(racers[0].kernel, runtime::compile_chosen(problem, selected, choice));
   } else {
-    LATHE_TRY(racers[0].kernel, runtime::compile_kernel(problem, choice.schedule, selected.target,
-                                                        *selected.backend));
+    auto kernel =
+        runtime::compile_kernel(problem, choice.schedule, selected.target, *selected.backend);
+    if (!kernel) {
+      return tl::unexpected(
+          runtime::with_remedy(problem, selected, choice.schedule, std::move(kernel).error()));
+    }
+    racers[0].kernel = std::move(*kernel);
   }
   tuner::SharedInputs inputs;
   LATHE_TRY(const tuner::RaceBuffers buffers,
