@@ -194,6 +194,46 @@ TEST(ModelConfig, TheTextMayStandBesideTheVision) {
     EXPECT_EQ(read(*flat, field), read(*nested, field)) << field;
 }
 
+// The file of the 4B model in the form in which it was published, and as transformers 5 writes it,
+// is the built-in one.
+TEST(ModelConfig, PublishedFormsAreTheBuiltInModel) {
+  Json document = Json::parse(R"({"architectures": ["Qwen3VLForConditionalGeneration"],
+    "model_type": "qwen3_vl", "image_token_id": 151655, "tie_word_embeddings": true,
+    "text_config": {"attention_bias": false, "attention_dropout": 0.0, "dtype": "bfloat16",
+      "head_dim": 128, "hidden_act": "silu", "hidden_size": 2560, "initializer_range": 0.02,
+      "intermediate_size": 9728, "max_position_embeddings": 262144, "model_type": "qwen3_vl_text",
+      "num_attention_heads": 32, "num_hidden_layers": 36, "num_key_value_heads": 8,
+      "rms_norm_eps": 1e-06, "rope_theta": 5000000, "rope_scaling": {"mrope_interleaved": true,
+        "mrope_section": [24, 20, 20], "rope_type": "default"},
+      "tie_word_embeddings": true, "use_cache": true, "vocab_size": 151936},
+    "vision_config": {"deepstack_visual_indexes": [5, 11, 17], "depth": 24,
+      "hidden_act": "gelu_pytorch_tanh", "hidden_size": 1024, "in_channels": 3,
+      "initializer_range": 0.02, "intermediate_size": 4096, "model_type": "qwen3_vl",
+      "num_heads": 16, "num_position_embeddings": 2304, "out_hidden_size": 2560,
+      "patch_size": 16, "spatial_merge_size": 2, "temporal_patch_size": 2}})");
+  const auto expected = load_model("qwen3-vl-4b");
+  ASSERT_TRUE(expected.has_value());
+  for (const bool new_form : {false, true}) {
+    if (new_form) {
+      Json& text = document["text_config"];
+      text["rope_parameters"] = text["rope_scaling"];
+      text["rope_parameters"]["rope_theta"] = 5e6;
+      for (const char* old : {"rope_scaling", "rope_theta", "tie_word_embeddings"}) text.erase(old);
+      document["vision_config"]["rope_parameters"] = {{"rope_theta", 1e4}, {"rope_type", "axial"}};
+      document["vision_config"]["model_type"] = "qwen3_vl_vision";
+    }
+    const auto model = parse_model_config(document.dump(), "config.json");
+    ASSERT_TRUE(model.has_value()) << model.error().message;
+    EXPECT_EQ(model->weights, "bf16");
+    for (const char* field :
+         {"hidden",        "layers",     "heads",        "kv_heads", "head_dim", "mlp",
+          "vocabulary",    "eps",        "theta",        "section",  "tied",     "depth",
+          "vision_hidden", "vision_mlp", "vision_heads", "patch",    "merge",    "temporal",
+          "out_hidden",    "positions",  "deepstack"})
+      EXPECT_EQ(read(*model, field), read(*expected, field)) << field;
+  }
+}
+
 class ModelConfigMistakes : public testing::TestWithParam<Line> {};
 
 TEST_P(ModelConfigMistakes, AreNamed) {
