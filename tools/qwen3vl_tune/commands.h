@@ -24,7 +24,7 @@ struct TuneOptions {
   std::vector<std::string> families;  ///< of the model, or in its place
   std::string at;                     ///< sizes of the problems
   std::string cache = "cold";         ///< of the problems
-  std::string weights;  ///< empty: as the model says, else bf16
+  std::string weights;                ///< empty: as the model says, else bf16
   std::string tokens = "1,16,128,512";
   std::string context = "512,4096";
   std::string image = "448x448";

@@ -74,9 +74,10 @@ int run(int argc, char** argv) {
   app.add_option("--cache", tune.cache, "cold or warm: the caches that the problems find")
       ->capture_default_str()
       ->excludes(model);
-  app.add_option("--weights", tune.weights,
-                 "f32, f16, bf16, i8, q8_0, q4_0 or q4_K (default: the dtype that config.json names, "
-                 "else bf16)")
+  app.add_option(
+         "--weights", tune.weights,
+         "f32, f16, bf16, i8, q8_0, q4_0 or q4_K (default: the dtype that config.json names, "
+         "else bf16)")
       ->excludes(problems);
   app.add_option("--tokens", tune.tokens, "token counts to tune for")
       ->capture_default_str()
