@@ -311,7 +311,7 @@ std::string format_npy(const Tensor& tensor) {
 }
 
 Status write_npy(const std::filesystem::path& path, const Tensor& tensor) {
-  return support::write_file_atomic(path, format_npy(tensor));
+  return support::write_file(path, format_npy(tensor));
 }
 
 Result<Tensor> reinterpret(Tensor tensor, Type type) {

@@ -119,7 +119,8 @@ Status save_weight(const PackedWeightData& weight, const std::string& path) {
   }
   const Header header = header_of(weight.layout, plan, support::hash128(block));
   const std::array pieces = {bytes_of(header), block};
-  return support::write_file_atomic(path, pieces);
+  // Who has the old one mapped goes on with its bytes.
+  return support::write_file(path, pieces, support::ExistingFile::replaced);
 }
 
 Result<std::shared_ptr<const PackedWeightData>> map_weight(const std::string& path,

@@ -1,4 +1,4 @@
-// Files: private folders, whole reads, maps, atomic writes, remote file systems.
+// Files: private folders, whole reads, maps, remote file systems.
 #include "support/files.h"
 
 #include <algorithm>
@@ -16,34 +16,14 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "support/descriptor.h"
+
 namespace lathe::support {
 namespace {
 
 namespace fs = std::filesystem;
 
 std::string reason(int error) { return std::generic_category().message(error); }
-
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-  /// Closes now and tells how that went: some file systems report a failed write only here.
-  int close() {
-    const int result = ::close(fd_);
-    fd_ = -1;
-    return result;
-  }
-
- private:
-  int fd_;
-};
 
 Result<Descriptor> open_to_read(const fs::path& path, struct stat& info, int flags = 0) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | flags));
@@ -55,17 +35,6 @@ Result<Descriptor> open_to_read(const fs::path& path, struct stat& info, int fla
     return fail(ErrorCode::io_error, "cannot read {}: {}", path.string(), reason(errno));
   }
   return file;
-}
-
-Status write_all(int fd, std::string_view bytes, const fs::path& path) {
-  while (!bytes.empty()) {
-    const ssize_t wrote = ::write(fd, bytes.data(), bytes.size());
-    if (wrote < 0 && errno == EINTR) continue;
-    if (wrote < 0)
-      return fail(ErrorCode::io_error, "cannot write {}: {}", path.string(), reason(errno));
-    bytes.remove_prefix(static_cast<std::size_t>(wrote));
-  }
-  return {};
 }
 
 Result<fs::path> home_directory() {
@@ -155,30 +124,6 @@ Result<std::string> read_file(const fs::path& path, std::int64_t limit_bytes) {
     }
     bytes.append(chunk.data(), static_cast<std::size_t>(got));
   }
-}
-
-Status write_file_atomic(const fs::path& path, std::string_view bytes, unsigned mode) {
-  return write_file_atomic(path, std::span(&bytes, 1), mode);
-}
-
-Status write_file_atomic(const fs::path& path, std::span<const std::string_view> pieces,
-                         unsigned mode) {
-  std::string temporary = path.string() + ".XXXXXX";
-  Descriptor file(::mkostemp(temporary.data(), O_CLOEXEC));
-  if (file.get() < 0) {
-    return fail(ErrorCode::io_error,
-                "cannot create a file beside {}: {}; is the folder there and writable?",
-                path.string(), reason(errno));
-  }
-  Status status;
-  for (const std::string_view piece : pieces)
-    if (status) status = write_all(file.get(), piece, path);
-  if (status && (::fchmod(file.get(), mode) != 0 || ::fsync(file.get()) != 0 || file.close() != 0 ||
-                 ::rename(temporary.c_str(), path.c_str()) != 0)) {
-    status = fail(ErrorCode::io_error, "cannot write {}: {}", path.string(), reason(errno));
-  }
-  if (!status) ::unlink(temporary.c_str());
-  return status;
 }
 
 Result<MappedFile> MappedFile::open(const fs::path& path) {

@@ -1,4 +1,4 @@
-// Files: the cache folder, whole-file reads, maps, atomic writes, and which file systems are
+// Files: the cache folder, whole-file reads, maps, writes, and which file systems are
 // remote.
 #pragma once
 
@@ -24,16 +24,34 @@ Result<std::filesystem::path> make_private_directory(const std::filesystem::path
 Result<std::string> read_file(const std::filesystem::path& path,
                               std::int64_t limit_bytes = std::int64_t{4} << 30);
 
-/// Replaces a file in one step: written beside it, synced, then renamed over it. Readers see the
-/// old bytes or the new ones, never a part.
-Status write_file_atomic(const std::filesystem::path& path, std::string_view bytes,
-                         unsigned mode = 0644);
+/// What becomes of a regular file that write_file finds.
+enum class ExistingFile {
+  kept,      ///< it stays the same one to others where a new one would not: see below
+  replaced,  ///< always by a new one, so that who has it mapped keeps the old bytes
+};
+
+/// Writes an output that a user named. Links are followed and stay; a link that leads nowhere gets
+/// its target.
+/// - A new file gets what the umask leaves of 0666. It appears in one step, once it is whole.
+/// - A regular file is replaced in one step by one of the same mode and group: readers see the old
+///   bytes or the new ones, never a part. One that has other names, another owner or an access list
+///   is `kept`, as is one whose folder admits no new file: it is written in place, once the space
+///   for it is there. A file that may not be written is not replaced either.
+/// - A device or a pipe is written as it stands. A pipe without a reader is waited for, as a
+///   shell's > does, and a warning says so; a signal that is caught ends the wait (interrupted).
+/// - A name of one of this process's own descriptors (/dev/stdout, /dev/fd/3) is written where that
+///   descriptor stands, be it a file.
+/// io_error says why it cannot be: a folder, a socket, no permission, no space, a reader that went
+/// away (without SIGPIPE). A new file and one in place of another then leave nothing behind, and
+/// the old one as it was. Thread-safe.
+Status write_file(const std::filesystem::path& path, std::string_view bytes,
+                  ExistingFile existing = ExistingFile::kept);
 /// The same for bytes that lie in several places, one after the other.
-Status write_file_atomic(const std::filesystem::path& path,
-                         std::span<const std::string_view> pieces, unsigned mode = 0644);
+Status write_file(const std::filesystem::path& path, std::span<const std::string_view> pieces,
+                  ExistingFile existing = ExistingFile::kept);
 
 /// A file's bytes as read-only memory, shared with whoever else maps it; unmapped at the end. The
-/// file may be replaced (write_file_atomic) or removed meanwhile, but not cut short in place.
+/// file may be replaced (ExistingFile::replaced) or removed meanwhile, but not cut short in place.
 class MappedFile {
  public:
   MappedFile() = default;

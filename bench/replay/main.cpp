@@ -225,7 +225,7 @@ Result<int> distill_command(const std::vector<std::string>& files, const std::st
     LATHE_TRY(RecordFile one, load_file(file));
     records.push_back(std::move(one));
   }
-  LATHE_CHECK(support::write_file_atomic(out, distill(records)));
+  LATHE_CHECK(support::write_file(out, distill(records)));
   return 0;
 }
 

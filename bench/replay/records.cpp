@@ -5,6 +5,7 @@
 #include <charconv>
 #include <fstream>
 
+#include "support/files.h"
 #include "tuner/statistics.h"
 
 namespace lathe::bench {
@@ -76,23 +77,20 @@ Result<Records> collect(store::Store& store) {
 }
 
 Status save(const Records& records, const std::filesystem::path& path) {
-  std::ofstream file(path);
-  file << kHeader;
+  std::string text(kHeader);
   for (const auto& [name, kernel] : records) {
     for (const auto& [schedule, recorded] : kernel.schedules) {
       std::string role = schedule == kernel.default_schedule ? "default" : "other";
       if (schedule == kernel.winner) role = role == "default" ? "default winner" : "winner";
-      file << fmt::format("{}\t{}\t{}\t{}\t{}\t{:.6g}\t{}\t{}\t{}\t{}\t", kernel.problem, kernel.at,
+      text += fmt::format("{}\t{}\t{}\t{}\t{}\t{:.6g}\t{}\t{}\t{}\t{}\t", kernel.problem, kernel.at,
                           kernel.cache, kernel.target, kernel.threads, kernel.default_ns, schedule,
                           role, store::to_string(recorded.state), recorded.relative.size());
       for (size_t i = 0; i < recorded.relative.size(); ++i)
-        file << fmt::format("{}{:.4g}", i == 0 ? "" : " ", recorded.relative[i]);
-      file << '\n';
+        text += fmt::format("{}{:.4g}", i == 0 ? "" : " ", recorded.relative[i]);
+      text += '\n';
     }
   }
-  file.close();
-  if (!file) return fail(ErrorCode::io_error, "{}: cannot be written", path.string());
-  return {};
+  return support::write_file(path, text);
 }
 
 Result<Records> load(const std::filesystem::path& path) {

@@ -61,7 +61,8 @@ class PackedWeight {
   bool is_mapped() const;
 
   /// Writes a file for Library::map_weight, in one step: readers see the whole file or the one
-  /// that was there before. io_error where it cannot be written.
+  /// that was there before, which stays as it was for those who have it mapped. Links are followed;
+  /// the umask and an existing file's mode hold. io_error where it cannot be written.
   Status save(const std::string& path) const;
 
  private:

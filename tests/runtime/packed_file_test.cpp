@@ -1,4 +1,5 @@
 // Packed weights in files: round trips, each refusal, and files with anything wrong in them.
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -47,7 +48,7 @@ class PackedFile : public testing::Test {
       const uint64_t hash = support::hash64(std::string_view(bytes).substr(0, kHeader));
       std::memcpy(bytes.data() + kHeaderHash, &hash, 8);
     }
-    ASSERT_TRUE(support::write_file_atomic(path(), bytes).has_value());
+    ASSERT_TRUE(support::write_file(path(), bytes).has_value());
   }
 
   template <typename T>
@@ -90,6 +91,19 @@ TEST_F(PackedFile, ComesBackAsItWas) {
     ASSERT_TRUE((*kernel)({x.data(), {1, 20}}, *mapped, {}, {y.data(), {1, 30}}).has_value());
     EXPECT_EQ(y[29], std::accumulate(weight_.end() - 20, weight_.end(), 0.0F));
   }
+}
+
+TEST_F(PackedFile, AMappedOneStaysAsItWasWhereItsFileIsSavedAgain) {
+  std::filesystem::create_hard_link(path(), folder_ / "other name");
+  const auto mapped = library_->map_weight(path());
+  ASSERT_TRUE(mapped.has_value()) << mapped.error().message;
+  std::reverse(weight_.begin(), weight_.end());
+  const auto reversed = library_->pack_weight({weight_.data(), {30, 20}});
+  ASSERT_TRUE(reversed->save(path()).has_value());
+  EXPECT_NE(*support::read_file(path()), bytes_);
+  EXPECT_EQ(std::memcmp(mapped->parts()[0].data, packed_.parts()[0].data,
+                        static_cast<size_t>(packed_.bytes())),
+            0);
 }
 
 TEST_F(PackedFile, CodesComeBackWithTheirScales) {

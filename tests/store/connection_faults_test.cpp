@@ -183,7 +183,7 @@ TEST_F(StoreFaults, CutShortAtManyLengths) {
   }
   int set_aside = 0;
   for (const std::size_t length : lengths) {
-    ASSERT_TRUE(support::write_file_atomic(path(), bytes.substr(0, length)));
+    ASSERT_TRUE(support::write_file(path(), bytes.substr(0, length)));
     const auto note = open_and_use(path());
     ASSERT_TRUE(note) << "cut to " << length << " of " << bytes.size();
     EXPECT_NE(note->find("set aside as " + path().string() + ".damaged-"), std::string::npos);
@@ -194,7 +194,7 @@ TEST_F(StoreFaults, CutShortAtManyLengths) {
 TEST_F(StoreFaults, CutToNothingIsReported) {
   ASSERT_EQ(open_and_use(path()), std::nullopt);
   for (const char* rest : {"", "S"}) {  // SQLite takes a single byte for an empty file
-    ASSERT_TRUE(support::write_file_atomic(path(), rest));
+    ASSERT_TRUE(support::write_file(path(), rest));
     const auto note = open_and_use(path());
     ASSERT_TRUE(note);
     EXPECT_NE(note->find("emptied"), std::string::npos);
@@ -205,7 +205,7 @@ TEST_F(StoreFaults, FilledWithNoise) {
   std::mt19937 random(7);
   std::string noise(20000, '\0');
   for (char& byte : noise) byte = static_cast<char>(random());
-  ASSERT_TRUE(support::write_file_atomic(path(), noise));
+  ASSERT_TRUE(support::write_file(path(), noise));
   ASSERT_TRUE(open_and_use(path()));
   EXPECT_EQ(count_set_aside(), 1);
   for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
@@ -226,7 +226,7 @@ TEST_F(StoreFaults, NoiseInAnyPlaceNeverGivesAWrongRecord) {
       hit[i] = static_cast<char>(random());
     }
     const TemporaryFolder folder;
-    ASSERT_TRUE(support::write_file_atomic(folder / "lathe.db", hit));
+    ASSERT_TRUE(support::write_file(folder / "lathe.db", hit));
     auto store = Store::open(folder / "lathe.db");
     if (!store) {  // the version field may name a Lathe of the near future
       EXPECT_EQ(store.error().code, ErrorCode::unsupported) << store.error().message;
@@ -253,7 +253,7 @@ TEST_F(StoreFaults, NoiseInAnyPlaceNeverGivesAWrongRecord) {
 }
 
 TEST_F(StoreFaults, ReaderRepairsToo) {
-  ASSERT_TRUE(support::write_file_atomic(path(), std::string(9000, 'z')));
+  ASSERT_TRUE(support::write_file(path(), std::string(9000, 'z')));
   auto store = Store::open(path(), {.mode = OpenMode::read_only});
   ASSERT_TRUE(store) << store.error().message;
   EXPECT_TRUE(store->recovery_note());
@@ -263,7 +263,7 @@ TEST_F(StoreFaults, ReaderRepairsToo) {
 
 TEST_F(StoreFaults, ManyOpenersSetADamagedFileAsideOnce) {
   for (int round = 0; round < 5; ++round) {
-    ASSERT_TRUE(support::write_file_atomic(path(), std::string(9000, 'z')));
+    ASSERT_TRUE(support::write_file(path(), std::string(9000, 'z')));
     std::vector<pid_t> children;
     for (int process = 0; process < 6; ++process) {
       children.push_back(start([&, process] {

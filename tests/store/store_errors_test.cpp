@@ -47,7 +47,7 @@ class StoreErrors : public testing::Test {
     std::string bytes = *support::read_file(path);
     for (std::size_t i = 0; i < 4; ++i)
       bytes[offset + i] = static_cast<char>(value >> (24 - 8 * i));
-    ASSERT_TRUE(support::write_file_atomic(path, bytes));
+    ASSERT_TRUE(support::write_file(path, bytes));
   }
   static constexpr std::size_t kUserVersion = 60;
   static constexpr std::size_t kApplicationIdOffset = 68;
@@ -74,13 +74,13 @@ TEST_F(StoreErrors, ReadingWhatIsNotThere) {
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::not_found);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "missing.db"));
-  ASSERT_TRUE(support::write_file_atomic(folder_ / "empty.db", ""));
+  ASSERT_TRUE(support::write_file(folder_ / "empty.db", ""));
   EXPECT_EQ(Store::open(folder_ / "empty.db", {.mode = OpenMode::read_only}).error().code,
             ErrorCode::not_found);
 }
 
 TEST_F(StoreErrors, AnEmptyFileBecomesAStore) {
-  ASSERT_TRUE(support::write_file_atomic(folder_ / "empty.db", ""));  // as mktemp makes one
+  ASSERT_TRUE(support::write_file(folder_ / "empty.db", ""));  // as mktemp makes one
   const auto store = Store::open(folder_ / "empty.db");
   ASSERT_TRUE(store) << store.error().message;
   EXPECT_EQ(store->recovery_note(), std::nullopt);
@@ -89,7 +89,7 @@ TEST_F(StoreErrors, AnEmptyFileBecomesAStore) {
 TEST_F(StoreErrors, PathsThatCannotBe) {
   EXPECT_EQ(Store::open("").error().code, ErrorCode::invalid_argument);
   EXPECT_EQ(Store::open(folder_.path()).error().code, ErrorCode::io_error);
-  ASSERT_TRUE(support::write_file_atomic(folder_ / "file", "x"));
+  ASSERT_TRUE(support::write_file(folder_ / "file", "x"));
   const auto store = Store::open(folder_ / "file/lathe.db");
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().code, ErrorCode::io_error);
@@ -112,7 +112,7 @@ TEST_F(StoreErrors, AnotherProgramsDatabaseIsLeftAlone) {
       bytes.replace(at, from.size(), to);
     }
   }
-  ASSERT_TRUE(support::write_file_atomic(path, bytes));
+  ASSERT_TRUE(support::write_file(path, bytes));
   patch_header(path, kApplicationIdOffset, 0x12345678);
   expect_refused(path, ErrorCode::invalid_argument, "another program");
 }
@@ -190,7 +190,7 @@ TEST_F(StoreErrors, FolderThatCannotBeWritten) {
 
 TEST_F(StoreErrors, DamageThatCannotBeSetAside) {
   const auto path = folder_ / "noise.db";
-  ASSERT_TRUE(support::write_file_atomic(path, std::string(9000, 'z')));
+  ASSERT_TRUE(support::write_file(path, std::string(9000, 'z')));
   ASSERT_EQ(::chmod(folder_.path().c_str(), 0755), 0);
   const auto outcome = as_nobody([&] {
     const auto store = Store::open(path, {.mode = OpenMode::read_only});

@@ -181,16 +181,16 @@ CrossJob one_call(size_t kernel, std::vector<std::vector<std::byte>> buffers,
 Result<std::vector<std::vector<std::vector<std::byte>>>> cross_run(
     std::span<const CrossKernel> kernels, std::span<const CrossJob> jobs, const CrossTools& tools) {
   const TemporaryFolder folder;
-  LATHE_CHECK(support::write_file_atomic(folder / "harness.c", harness(kernels)));
+  LATHE_CHECK(support::write_file(folder / "harness.c", harness(kernels)));
   std::string link = tools.compiler + " -O1 -static -o " + (folder / "run").string() + " " +
                      (folder / "harness.c").string();
   for (size_t i = 0; i < kernels.size(); ++i) {
     const auto path = folder / ("kernel" + std::to_string(i) + ".o");
-    LATHE_CHECK(support::write_file_atomic(path, chars(kernels[i].object)));
+    LATHE_CHECK(support::write_file(path, chars(kernels[i].object)));
     link += " " + path.string();
   }
   LATHE_CHECK(run_command(link, folder, ErrorCode::io_error, "linking the kernels"));
-  LATHE_CHECK(support::write_file_atomic(folder / "jobs", encode(jobs)));
+  LATHE_CHECK(support::write_file(folder / "jobs", encode(jobs)));
   LATHE_CHECK(run_command(fmt::format("{} {} {} {}", tools.emulator, (folder / "run").string(),
                                       (folder / "jobs").string(), (folder / "results").string()),
                           folder, ErrorCode::mismatch,

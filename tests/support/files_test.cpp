@@ -1,4 +1,4 @@
-// Cache folder, reading, atomic writing.
+// Cache folder, reading.
 #include "support/files.h"
 
 #include <cstdlib>
@@ -90,22 +90,6 @@ TEST(Files, ReadsWholeFiles) {
   const auto limited = read_file(folder / "a", 1000);
   ASSERT_FALSE(limited);
   EXPECT_NE(limited.error().message.find("larger than 1000 bytes"), std::string::npos);
-}
-
-TEST(Files, WritesInOneStep) {
-  const tests::TemporaryFolder folder;
-  ASSERT_TRUE(write_file_atomic(folder / "a", "one", 0640));
-  EXPECT_EQ(mode_of(folder / "a"), 0640u);
-  ASSERT_TRUE(write_file_atomic(folder / "a", "two"));
-  EXPECT_EQ(*read_file(folder / "a"), "two");
-  int files = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) {
-    files += entry.is_regular_file();
-  }
-  EXPECT_EQ(files, 1) << "nothing temporary is left";
-  const auto status = write_file_atomic(folder / "missing/a", "x");
-  ASSERT_FALSE(status);
-  EXPECT_EQ(status.error().code, ErrorCode::io_error);
 }
 
 TEST(Files, NetworkFileSystems) {

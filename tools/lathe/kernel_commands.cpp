@@ -1,7 +1,6 @@
 // emit, bench and catalog: commands on problems.
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
@@ -11,6 +10,7 @@
 #include "runtime/compiled_kernel.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
+#include "support/files.h"
 #include "support/log.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
@@ -159,9 +159,7 @@ Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options
   if (options.as == "object" || !options.out.empty()) {
     if (options.out.empty())
       return fail(ErrorCode::invalid_argument, "--as object: give --out FILE.o");
-    std::ofstream file(options.out, std::ios::binary);
-    file.write(text.data(), static_cast<std::streamsize>(text.size()));
-    if (!file.flush()) return fail(ErrorCode::io_error, "{}: cannot be written", options.out);
+    LATHE_CHECK(support::write_file(options.out, text));
     if (driver.json) {
       print_json({{"problem", problem.line()},
                   {"target", selected.target.name},

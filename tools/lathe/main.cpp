@@ -79,7 +79,7 @@ int run(int argc, char** argv) {
       ->required();
   emit->add_option("--as", emit_options.as, "program, plan, asm, llvm or object")
       ->capture_default_str();
-  emit->add_option("--out", emit_options.out, "the file to write an object to");
+  emit->add_option("--out", emit_options.out, "the file to write it to; an object needs one");
   add_driver_options(emit);
   CLI::App* bench =
       app.add_subcommand("bench", "times a problem's kernel against this machine's roofs");
