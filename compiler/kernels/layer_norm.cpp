@@ -2,8 +2,12 @@
 // …).
 //
 // A mean that is large beside the deviation must not cost accuracy. The statistics are then taken
-// of h - pivot for a pivot near the mean; h - pivot is exact where h is near it.
+// of h - pivot for a pivot near the mean; h - pivot is exact where h is near it. Where that pivot
+// is not near enough (a row of one value, a mean that overflows) or the squares overflow, a last
+// way begins at the row's first value and, as far as needed, shrinks all of them.
 #include <algorithm>
+#include <functional>
+#include <vector>
 
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/norm.h"
@@ -13,9 +17,12 @@ namespace {
 
 enum class Variance : uint8_t { guarded, shifted, two_pass };
 
-// Plain sums of h and h^2 are taken as they are while mean^2 is at most this times the variance:
-// the difference then loses a factor of this plus one, less than three bits.
+// The means of d and d^2 serve while the first's square is at most this times the variance: the
+// difference then loses a factor of this plus one, less than three bits.
 constexpr float kSafeRatio = 4;
+// Added to the variance of shrunken rows, where eps is next to nothing: what is 0 stays so, and no
+// variance that is not is as small.
+constexpr double kLeastEps = 0x1p-120;
 
 // Running sums of h beside `accumulators` of h^2: an addition takes half as long as a multiply-add.
 int64_t sums(int64_t accumulators) { return std::max<int64_t>(accumulators / 2, 1); }
@@ -60,74 +67,107 @@ class LayerNormRow {
         inverse_width_(1.0F / static_cast<float>(norm.width)) {}
 
   void guarded() {
-    const Moments sums = moments(Vec{}, /*first=*/true);
-    const Vec mean = sums.first;
-    const Vec variance = b_.fnma(mean, mean, sums.second);
-    const Vec most = variance * kSafeRatio;
-    ir::program::Instr bits{.op = ir::program::Op::sbits};
-    bits.src[0] = b_.compare(ir::program::Compare::gt, mean * mean, most).reg;
-    Scalar cancels;
-    cancels.reg = b_.emit(bits);
-    cancels.builder = &b_;
-    b_.branch(
-        ir::program::Compare::eq, cancels, 0,
-        [&] {
-          const Vec scale = math::rsqrt(b_, variance + eps_, options_);
-          write(Vec{}, mean, scale);
-        },
-        [&] { about(mean, /*first=*/false); });
+    const Moments sums = moments(first_pass(), Vec{});
+    branch_any(
+        b_, is_safe(sums), [&] { write(Vec{}, sums.first, scale_of(sums)); },
+        [&] { about(sums.first, again()); });
   }
 
   void shifted() {
     const auto lanes = static_cast<float>(std::min<int64_t>(norm_.width, b_.lanes()));
     const Vec first = row_.masked(row_.first_vector(), row_.first(), 0);
-    about(b_.reduce_add(first) * (1.0F / lanes), /*first=*/true);
+    about(b_.reduce_add(first) * (1.0F / lanes), first_pass());
   }
 
   void two_pass() {
     Accumulators sums(b_, row_.accumulators(), 0);
     row_.first_pass(
         0, [&](Vec h, const Span&, int place) { b_.set(sums.of(place), h + sums.of(place)); });
-    about(sums.sum() * inverse_width_, /*first=*/false);
+    about(sums.sum() * inverse_width_, again());
   }
 
  private:
+  /// A pass over h.
+  struct Pass {
+    std::function<void(const NormRow::Visit&)> visit;
+    int64_t accumulators;
+  };
+
   /// The means of h - pivot and of its square.
   struct Moments {
     Vec first, second;
+    Vec variance;  ///< rounding may leave it below 0
   };
 
+  Pass first_pass() {
+    return {[this](const auto& visit) { row_.first_pass(0, visit); }, row_.accumulators()};
+  }
+  Pass again() {
+    return {[this](const auto& visit) { row_.again(visit); }, row_.accumulators()};
+  }
+
   // Without a pivot: of h itself.
-  Moments moments(Vec pivot, bool first) {
-    Accumulators differences(b_, static_cast<int>(sums(row_.accumulators())), 0);
-    Accumulators squares(b_, row_.accumulators(), 0);
-    const auto add = [&](Vec h, const Span& i, int place) {
+  Moments moments(const Pass& pass, Vec pivot) {
+    Accumulators differences(b_, static_cast<int>(sums(pass.accumulators)), 0);
+    Accumulators squares(b_, static_cast<int>(pass.accumulators), 0);
+    pass.visit([&](Vec h, const Span& i, int place) {
       const Vec d = pivot.reg.valid() ? row_.masked(h - pivot, i, 0) : h;
       b_.set(differences.of(place), d + differences.of(place));
       b_.set(squares.of(place), b_.fma(d, d, squares.of(place)));
-    };
-    if (first) {
-      row_.first_pass(0, add);
-    } else {
-      row_.again(add);
-    }
-    const Vec mean = differences.sum() * inverse_width_;
-    return {mean, squares.sum() * inverse_width_};
+    });
+    const Vec first = differences.sum() * inverse_width_;
+    const Vec second = squares.sum() * inverse_width_;
+    return {first, second, b_.fnma(first, first, second)};
   }
 
-  void about(Vec pivot, bool first) {
-    const Moments sums = moments(pivot, first);
-    const Vec raw = b_.fnma(sums.first, sums.first, sums.second);
-    const Vec variance = b_.max(b_.constant(0), raw);  // rounding may leave it below 0
-    write(pivot, sums.first, math::rsqrt(b_, variance + eps_, options_));
+  // Whether the pivot was near enough and nothing overflowed; not where anything is no number.
+  ir::program::Mask is_safe(const Moments& sums) {
+    using ir::program::Compare;
+    const auto near = b_.compare(Compare::le, sums.first * sums.first, sums.variance * kSafeRatio);
+    return b_.both(near, b_.compare(Compare::lt, sums.second, b_.constant(kLargeSquare)));
   }
 
-  // y = (h - pivot - shift) * scale, weighted.
-  void write(Vec pivot, Vec shift, Vec scale) {
+  Vec scale_of(const Moments& sums) { return math::rsqrt(b_, sums.variance + eps_, options_); }
+
+  void about(Vec pivot, const Pass& pass) {
+    const Moments sums = moments(pass, pivot);
+    branch_any(
+        b_, is_safe(sums), [&] { write(pivot, sums.first, scale_of(sums)); },
+        [&] { from_first_value(sums.second); });
+  }
+
+  // `square`: about what the mean of (h - pivot)^2 is, or no number. Of one value for the whole row
+  // all differences are 0, however large it is.
+  void from_first_value(Vec square) {
+    const auto usual = b_.compare(ir::program::Compare::lt, square, b_.constant(kLargeSquare));
+    const Vec factor = b_.select(usual, b_.constant(1), b_.constant(kShrink));
+    const double least = eps_ > 0 ? kLeastEps : 0;
+    const double small = std::max(static_cast<double>(eps_) * kShrink * kShrink, least);
+    const Vec eps = b_.select(usual, b_.constant(eps_), b_.constant(static_cast<float>(small)));
+    const Pass pass{
+        [&](const auto& visit) {
+          row_.again([&](Vec h, const Span& i, int place) { visit(h * factor, i, place); });
+        },
+        std::min<int64_t>(row_.accumulators(), kRareAccumulators)};
+    const std::vector<uint8_t> lowest_lane(static_cast<size_t>(b_.lanes()), 0);
+    const Vec first = b_.permute(row_.first_vector(), lowest_lane) * factor;
+    Accumulators differences(b_, static_cast<int>(pass.accumulators), 0);
+    pass.visit([&](Vec h, const Span& i, int place) {
+      b_.set(differences.of(place), row_.masked(h - first, i, 0) + differences.of(place));
+    });
+    const Vec pivot = b_.fma(differences.sum(), b_.constant(inverse_width_), first);
+    const Moments sums = moments(pass, pivot);
+    const Vec variance = b_.max(b_.constant(0), sums.variance);
+    write(pivot, sums.first, math::rsqrt(b_, variance + eps, options_), factor);
+  }
+
+  // y = (h - pivot - shift) * scale, weighted; of h * factor, if given.
+  void write(Vec pivot, Vec shift, Vec scale, Vec factor = {}) {
     const Vec shifted = shift * scale;
     const Vec offset = b_.sub(b_.constant(0), shifted);
     row_.last_pass([&](Vec h, const Span& i, int) {
-      const Vec d = pivot.reg.valid() ? h - pivot : h;
+      const Vec value = factor.reg.valid() ? h * factor : h;
+      const Vec d = pivot.reg.valid() ? value - pivot : value;
       return row_.weighted(b_.fma(d, scale, offset), i);
     });
   }
@@ -168,7 +208,7 @@ const Family& layer_norm() {
     layer_norm.name = "layer_norm";
     layer_norm.summary = "y = (h - mean) * rsqrt(variance + eps) * weight + bias, h = prologue";
     layer_norm.example = "layer_norm rows=512..2047 width=1152";
-    layer_norm.revision = 2;
+    layer_norm.revision = 3;
     layer_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/true);
     layer_norm.parameters.push_back(eps_parameter(1e-6));
     layer_norm.validate = validate_norm;

@@ -24,10 +24,16 @@ Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
     row.first_pass(0, [&](Vec h, const Span&, int place) {
       b.set(squares.of(place), b.fma(h, h, squares.of(place)));
     });
-    // A NaN norm stays: max() gives its second operand then.
-    const Vec root = b.sqrt(squares.sum());
-    const Vec norm = b.max(b.constant(static_cast<float>(p.number("eps"))), root);
-    const Vec scale = math::reciprocal(b, norm);
+    const double eps = p.number("eps");
+    const auto inverse_norm = [&](Vec sum, double least) {
+      // A NaN norm stays: max() gives its second operand then.
+      return math::reciprocal(b, b.max(b.constant(static_cast<float>(least)), b.sqrt(sum)));
+    };
+    const Vec sum = squares.sum();
+    const Vec scale = b.vector();
+    b.set(scale, inverse_norm(sum, eps));
+    row.where_large(sum,
+                    [&](Vec small) { b.set(scale, inverse_norm(small, eps * kShrink) * kShrink); });
     row.last_pass([&](Vec h, const Span&, int) { return h * scale; });
   });
 }
@@ -46,7 +52,7 @@ const Family& normalize() {
     normalize.name = "normalize";
     normalize.summary = "y = h / max(||h||, eps), h = prologue";
     normalize.example = "normalize rows=512..2047 width=2048";
-    normalize.revision = 2;
+    normalize.revision = 3;
     normalize.parameters = norm_parameters(/*with_weight=*/false, /*with_bias=*/false);
     normalize.parameters.push_back(eps_parameter(1e-12));
     normalize.validate = validate_norm;

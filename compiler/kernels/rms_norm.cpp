@@ -26,9 +26,18 @@ Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
         row.first_pass(0, [&](Vec h, const Span&, int place) {
           b.set(squares.of(place), b.fma(h, h, squares.of(place)));
         });
-        const float eps = static_cast<float>(p.number("eps"));
-        const Vec mean_square = squares.sum() * (1.0F / static_cast<float>(norm.width));
-        const Vec scale = math::rsqrt(b, mean_square + eps, options_of(s));
+        const double eps = p.number("eps");
+        const float inverse_width = 1.0F / static_cast<float>(norm.width);
+        const auto root = [&](Vec mean, double added) {
+          const auto addend = static_cast<float>(added);
+          return math::rsqrt(b, addend > 0 ? mean + addend : mean, options_of(s));
+        };
+        const Vec mean_square = squares.sum() * inverse_width;
+        const Vec scale = b.vector();
+        b.set(scale, root(mean_square, eps));
+        row.where_large(mean_square, [&](Vec sum) {
+          b.set(scale, root(sum * inverse_width, eps * kShrink * kShrink) * kShrink);
+        });
         row.last_pass([&](Vec h, const Span& i, int) { return row.weighted(h * scale, i); });
       });
 }
@@ -48,7 +57,7 @@ const Family& rms_norm() {
     rms_norm.name = "rms_norm";
     rms_norm.summary = "y = h * rsqrt(mean(h^2) + eps) * weight, h = prologue";
     rms_norm.example = "rms_norm rows=512..2047 width=2048 prologue=add(x,r) keep=true";
-    rms_norm.revision = 2;
+    rms_norm.revision = 3;
     rms_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/false);
     rms_norm.parameters.push_back(eps_parameter(1e-6));
     rms_norm.validate = validate_norm;

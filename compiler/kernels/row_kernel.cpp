@@ -218,6 +218,16 @@ Vec Accumulators::combine(Op op) const {
 Vec Accumulators::sum() const { return b_.reduce_add(combine(Op::fadd)); }
 Vec Accumulators::largest() const { return b_.reduce_max(combine(Op::fmax)); }
 
+void branch_any(Builder& b, ir::program::Mask mask, const std::function<void()>& then,
+                const std::function<void()>& otherwise) {
+  ir::program::Instr bits{.op = ir::program::Op::sbits};
+  bits.src[0] = mask.reg;
+  Scalar lanes;
+  lanes.reg = b.emit(bits);
+  lanes.builder = &b;
+  b.branch(ir::program::Compare::ne, lanes, 0, then, otherwise);
+}
+
 void add_unroll(SearchSpace& space, int64_t width, const Target& target, int64_t default_value) {
   // More vectors a trip than the row has would be the same straight-line code.
   std::vector<int64_t> values;

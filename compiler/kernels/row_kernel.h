@@ -109,6 +109,16 @@ class Accumulators {
   std::vector<Vec> values_;
 };
 
+/// A row whose mean square is kLargeSquare or more is taken once more with its values times
+/// kShrink: the squares of no finite values overflow then, nor do their sums.
+inline constexpr float kLargeSquare = 0x1p125F;
+inline constexpr float kShrink = 0x1p-80F;
+inline constexpr int kRareAccumulators = 2;  ///< of such passes
+
+/// Emits `then` for where the mask holds in any lane, and `otherwise` for where it holds in none.
+void branch_any(Builder& b, ir::program::Mask mask, const std::function<void()>& then,
+                const std::function<void()>& otherwise = nullptr);
+
 /// Knobs that every row kernel has.
 void add_unroll(SearchSpace& space, int64_t width, const Target& target, int64_t default_value);
 void add_division(SearchSpace& space);

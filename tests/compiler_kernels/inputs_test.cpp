@@ -1,4 +1,5 @@
-// Adversarial inputs: offsets, large and tiny magnitudes, NaN and infinity, rows of -inf.
+// Adversarial inputs: offsets, large and tiny magnitudes, up to the largest, NaN and infinity,
+// rows of -inf.
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -32,6 +33,29 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Inputs,
                          testing::Values(InputKind::offset, InputKind::large, InputKind::tiny,
                                          InputKind::special, InputKind::masked),
                          [](const auto& info) { return std::string(to_string(info.param)); });
+
+// The same on every target, though one rounds products that another adds up unrounded.
+class HugeInputs : public testing::TestWithParam<const char*> {};
+
+TEST_P(HugeInputs, AreNormalisedLikeOthers) {
+  const ir::Target target = *ir::parse_target(GetParam());
+  for (const char* type : {"f32", "f16", "bf16"}) {
+    for (const int64_t width : {7, 72}) {
+      for (const std::string& line : row_statistics_lines(type, width)) {
+        const auto kernel_case = make_case(line, 30, InputKind::huge);
+        ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
+        const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
+        for (const compiler::Schedule& schedule : every_knob_value(space)) {
+          const Status status = run_case(*kernel_case, schedule, target, interpreted());
+          EXPECT_TRUE(status) << line << " with " << space.print(schedule) << ": "
+                              << status.error().message;
+        }
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, HugeInputs, testing::Values("scalar", "sse", "avx2", "avx512"));
 
 TEST(SoftmaxInputs, ARowOfMinusInfinityIsNaN) {
   const auto kernel_case = make_case("softmax rows=2 width=20", 2, InputKind::masked);

@@ -57,6 +57,12 @@ TEST_P(NativeKernels, AgreeBesideTheLaneCount) {
     if (width > 0) check_width(width);
 }
 
+TEST_P(NativeKernels, NormaliseHugeRows) {
+  for (const int64_t width : {7, 257})
+    for (const std::string& line : row_statistics_lines(GetParam().type, width))
+      check(line, 30, InputKind::huge, width == 7 && !is_llvm());
+}
+
 TEST_P(NativeKernels, AgreeWithEveryKnobValue) {
   for (const std::string& line : problem_lines(GetParam().type, is_llvm() ? 40 : 72))
     check(line, 4, InputKind::normal, true);

@@ -62,9 +62,27 @@ double activation(InputKind kind, int64_t row, Random& random) {
     case InputKind::tiny: return value * 0x1p-126;
     case InputKind::special:
       return row % 2 == 1 && random.below(8) == 0 ? special_value(random) : value;
+    case InputKind::huge: return value;  // see huge_value
     case InputKind::masked: return row % 2 == 1 ? -std::numeric_limits<double>::infinity() : value;
   }
   return value;
+}
+
+// Row by row every kind of row at one magnitude, then at the next. Two of them add up to less than
+// infinity.
+double huge_value(Type type, int64_t row, int64_t column, Random& random) {
+  constexpr double kMagnitudes[] = {1e10, 1e19, 1e20, 1e28, 1.6e38};
+  constexpr int64_t kKinds = 6;
+  const double magnitude =
+      type == Type::f16 ? 65504 : kMagnitudes[row / kKinds % std::ssize(kMagnitudes)];
+  switch (row % kKinds) {
+    case 0: return magnitude;
+    case 1: return magnitude * (2 * random.uniform() - 1);
+    case 2: return magnitude * (1 - 0.0625 * random.uniform());
+    case 3: return column % 2 == 0 ? magnitude : -magnitude;
+    case 4: return column % 3 == 0 ? magnitude * 0x1.fcp-1 : magnitude;
+    default: return column == 5 ? -magnitude : random.normal();
+  }
 }
 
 // A packed weight stays ordinary, and so does the right side of a product: a NaN in it would hide
@@ -113,6 +131,8 @@ Tensor make_input(const ir::graph::Value& input, std::vector<int64_t> shape, Inp
   for (int64_t i = 0; i < tensor.elements(); ++i) {
     if (!ir::info(tensor.type()).is_float) {
       tensor.set(i, static_cast<double>(random.below(kTableEntries)));
+    } else if (kind == InputKind::huge && is_activation(input)) {
+      tensor.set(i, huge_value(tensor.type(), i / width, i % width, random));
     } else {
       tensor.set(i, is_activation(input) ? activation(kind, i / width, random) : random.normal());
     }
@@ -261,7 +281,8 @@ Result<std::vector<int64_t>> bind(const ir::plan::Plan& plan, const KernelCase& 
 }  // namespace
 
 std::string_view to_string(InputKind kind) {
-  constexpr std::string_view kNames[] = {"normal", "offset", "large", "tiny", "special", "masked"};
+  constexpr std::string_view kNames[] = {"normal",  "offset", "large", "tiny",
+                                         "special", "masked", "huge"};
   return kNames[static_cast<size_t>(kind)];
 }
 

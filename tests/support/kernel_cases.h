@@ -24,6 +24,7 @@ enum class InputKind : uint8_t {
   tiny,     ///< around the smallest normal number
   special,  ///< NaN, infinities, signed zeros and denormals strewn into some rows
   masked,   ///< every second row -inf throughout
+  huge,  ///< up to the type's largest value: of one value, of both signs, near one, with outliers
 };
 std::string_view to_string(InputKind kind);
 
@@ -74,6 +75,10 @@ Result<std::vector<ir::Tensor>> outputs_of(const KernelCase& kernel_case,
 /// Problem lines that between them reach every family, parameter and kind of code, of element type
 /// `type` and about `width` wide (rounded up where a family needs a multiple).
 std::vector<std::string> problem_lines(const std::string& type, int64_t width);
+
+/// Those of them whose rows are scaled by statistics of their own, and come to these as finite as
+/// they are (at most added up before): InputKind::huge is for them.
+std::vector<std::string> row_statistics_lines(const std::string& type, int64_t width);
 
 /// Schedules that between them take every value of every knob at least once, the default first.
 std::vector<compiler::Schedule> every_knob_value(const compiler::SearchSpace& space);

@@ -97,6 +97,19 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   return lines;
 }
 
+std::vector<std::string> row_statistics_lines(const std::string& type, int64_t width) {
+  std::vector<std::string> lines = problem_lines(type, width);
+  std::erase_if(lines, [](const std::string& line) {
+    const std::string family = line.substr(0, line.find(' '));
+    const bool has_statistics = family == "rms_norm" || family == "layer_norm" ||
+                                family == "normalize" || family == "softmax" ||
+                                (family == "rope" && line.find("norm=true") != std::string::npos);
+    return !has_statistics || line.find("prologue=mul") != std::string::npos ||
+           line.find("prologue=fma") != std::string::npos;
+  });
+  return lines;
+}
+
 std::vector<compiler::Schedule> every_knob_value(const compiler::SearchSpace& space) {
   const std::vector<compiler::Schedule> points = space.points();
   std::vector<compiler::Schedule> chosen = {points.front()};
