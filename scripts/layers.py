@@ -33,7 +33,7 @@ THIRD_PARTY = {
     "llvm/": ["codegen/llvm"],
     "llvm-c/": ["codegen/llvm"],
     "nvrtc.h": ["codegen/ptx"],
-    "SQLiteCpp/": ["store"],
+    "SQLiteCpp/": ["store", "tests/store"],
     "sqlite3.h": ["store"],
     "cuda.h": ["runtime/cuda"],
     "cuda_runtime": ["runtime/cuda"],

@@ -16,6 +16,7 @@ constexpr uint64_t kSeed = 20240607;
 constexpr int64_t kSmallRows = 5;  // two workers get 3 and 2: both a full and a short share
 constexpr int64_t kSmallTable = 7;
 constexpr int64_t kSampledRows = 8;
+constexpr int64_t kPadding = 3;  // elements or blocks
 constexpr int kInterpretedWorkers = 2;
 
 compiler::Sizes small_sizes(const compiler::Sizes& at) {
@@ -133,6 +134,7 @@ Comparison compare(const std::string& operand, const ir::Tensor& found,
     result.worst = over;
     if (over > 1) {
       result.passed = false;
+      result.row = i / width;
       result.message = fmt::format("{}[{}]: found {:.9g}, expected {:.9g} within {:.3g}", operand,
                                    i, got, want, allowed);
     }
@@ -152,12 +154,16 @@ Result<std::vector<ir::graph::DoubleTensor>> oracle(const compiler::Problem& pro
 }
 
 Status compare_all(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& found,
-                   const std::vector<ir::graph::DoubleTensor>& expected, std::string_view where) {
+                   const std::vector<ir::graph::DoubleTensor>& expected,
+                   const compiler::InputPattern& pattern, std::string_view where) {
   for (size_t i = 0; i < found.size(); ++i) {
     const std::string& name = kernel.operands[static_cast<size_t>(kernel.inputs) + i].name;
     const Comparison comparison =
         compare(name, found[i], expected[i], compiler::limit_of(kernel.problem, found[i].type()));
-    if (!comparison.passed) return fail(ErrorCode::mismatch, "{}, {}", where, comparison.message);
+    if (!comparison.passed) {
+      return fail(ErrorCode::mismatch, "{}, a row of kind {}, {}", where,
+                  to_string(pattern.of(comparison.row)), comparison.message);
+    }
   }
   return {};
 }
@@ -185,11 +191,11 @@ Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& ke
   result.small = &small;
   if (!is_new) return result;
   small.sizes = sizes;
-  std::vector<InputKind> kinds = adversarial_kinds();
-  kinds.insert(kinds.begin(), InputKind::normal);
-  for (InputKind kind : kinds) {
-    Case one{kind, {}, {}};
-    LATHE_TRY(one.inputs, make_inputs(*result.kernel, sizes, kind, kSeed));
+  const auto rows = sizes.find("rows");
+  for (const compiler::InputPattern& pattern :
+       compiler::check_patterns(rows == sizes.end() ? 1 : rows->second)) {
+    Case one{pattern, {}, {}};
+    LATHE_TRY(one.inputs, make_inputs(*result.kernel, sizes, pattern, kSeed));
     LATHE_TRY(one.expected, oracle(problem, one.inputs));
     small.cases.push_back(std::move(one));
   }
@@ -253,7 +259,8 @@ Status Checker::check_interpreted(const runtime::CompiledKernel& kernel,
   const Status interpreted =
       runtime::launch_interpreted(*small.kernel, views_of(inputs, outputs), kInterpretedWorkers);
   if (!interpreted) return fail_with_context("interpreted", interpreted.error());
-  return compare_all(*small.kernel, outputs, small.small->cases.front().expected, "interpreted");
+  const Case& first = small.small->cases.front();
+  return compare_all(*small.kernel, outputs, first.expected, first.pattern, "interpreted");
 }
 
 Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t padding,
@@ -272,8 +279,8 @@ Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t p
   std::vector<ir::Tensor> found;
   for (size_t i = inputs.size(); i < padded.size(); ++i) found.push_back(unpad(padded[i]));
   return compare_all(
-      kernel, found, one.expected,
-      fmt::format("small shape, {} inputs, rows padded by {}", to_string(one.kind), padding));
+      kernel, found, one.expected, one.pattern,
+      fmt::format("small shape, {} inputs, rows padded by {}", one.pattern.print(), padding));
 }
 
 Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
@@ -283,7 +290,7 @@ Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
   std::vector<ir::Tensor> found;
   for (size_t i = 0; i < outputs.size(); ++i)
     found.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));
-  return compare_all(kernel, found, true_expected_, "true size, chosen outputs");
+  return compare_all(kernel, found, true_expected_, {}, "true size, chosen outputs");
 }
 
 Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
@@ -291,21 +298,20 @@ Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
                                           runtime::ThreadPool& pool) {
   LATHE_TRY(const SmallKernel small, small_of(kernel, backend));
   LATHE_CHECK(prepare_true_size(kernel));
-  std::string kinds;
+  int64_t padding = 0;
   for (const Case& one : small.small->cases) {
-    LATHE_CHECK(check_small(small, one, 0, pool));
-    LATHE_CHECK(check_small(small, one, 3, pool));
-    kinds += (kinds.empty() ? "" : ", ") + std::string(to_string(one.kind));
+    LATHE_CHECK(check_small(small, one, padding, pool));
+    padding = padding == 0 ? kPadding : 0;
   }
   LATHE_CHECK(check_true_size(kernel, pool));
   int64_t outputs = 0;
   for (const auto& expected : true_expected_)
     outputs += static_cast<int64_t>(expected.values.size());
   return fmt::format(
-      "interpreted and compared with the oracle at {}{} ({}; padded rows), and at {} on {} outputs "
-      "of {} rows",
+      "interpreted and compared with the oracle at {}{} ({} kinds of rows; padded rows), and at {} "
+      "on {} outputs of {} rows",
       small.owned ? small.kernel->problem.line() + " " : "", compiler::print(small.small->sizes),
-      kinds, compiler::print(at_), outputs, chosen_rows_.size());
+      compiler::all_input_kinds().size(), compiler::print(at_), outputs, chosen_rows_.size());
 }
 
 }  // namespace lathe::tuner

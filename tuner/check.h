@@ -20,6 +20,7 @@ namespace lathe::tuner {
 /// The worst element of a comparison, or none.
 struct Comparison {
   bool passed = true;
+  int64_t row = 0;      ///< of the worst failure
   double worst = 0;     ///< largest difference over what the limit allows there; above 1 fails
   std::string message;  ///< of the worst failure: operand, index, found, expected, allowed
 };
@@ -39,16 +40,16 @@ class Checker {
   /// write disjoint bytes, and compares with the oracle. mismatch or verify_error.
   Status check_interpreted(const runtime::CompiledKernel& kernel, const codegen::Backend& backend);
 
-  /// The native kernel on the small shape in full, contiguous and with padded rows, on ordinary and
-  /// adversarial inputs; and at true size on whole rows: the first, the last and six between, so on
-  /// every block edge of a row, or on the family's sample of them. Returns what was checked, for
-  /// the record. mismatch otherwise.
+  /// The native kernel on the small shape in full, contiguous and with padded rows in turn, on rows
+  /// of every kind (compiler/check_inputs.h); and at true size on whole rows: the first, the last
+  /// and six between, so on every block edge of a row, or on the family's sample of them. Returns
+  /// what was checked, for the record. mismatch otherwise.
   Result<std::string> check_native(const runtime::CompiledKernel& kernel,
                                    const codegen::Backend& backend, runtime::ThreadPool& pool);
 
  private:
   struct Case {
-    InputKind kind = InputKind::normal;
+    compiler::InputPattern pattern;
     std::vector<ir::Tensor> inputs;
     std::vector<ir::graph::DoubleTensor> expected;
   };

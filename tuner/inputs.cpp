@@ -1,125 +1,35 @@
-// Random tensors from a counter-based generator.
+// Tensors for operands, tables, what a call touches.
 #include "tuner/inputs.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <set>
 
 #include "compiler/family.h"
-#include "ir/gguf_blocks.h"
 #include "support/hardware.h"
 
 namespace lathe::tuner {
 namespace {
 
-// SplitMix64 (Steele, Lea, Flood 2014): the same sequence everywhere, unlike <random>'s
-// distributions.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9E3779B97F4A7C15u);
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-    return z ^ (z >> 31);
-  }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  // The sum of four uniforms has a normal's shape where it matters here, without transcendental
-  // functions whose last bits differ between libraries.
-  double normal() { return (uniform() + uniform() + uniform() + uniform() - 2) * std::sqrt(3.0); }
-
- private:
-  uint64_t state_;
-};
-
-double special_value(uint64_t choice) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  const double values[] = {std::nan(""), kInfinity, -kInfinity, 0.0, -0.0};
-  return values[choice % std::size(values)];
-}
-
 constexpr uint64_t kSharedSeed = 20240607;
 
-// Large tensors repeat their first kPeriod elements: a prime, so that no two rows are alike.
-constexpr int64_t kPeriod = 65537;
-
-void repeat_beginning(ir::Tensor& tensor) {
-  const int64_t bytes = tensor.bytes();
-  for (int64_t done = ir::bytes_of(tensor.type(), std::min(kPeriod, tensor.elements()));
-       done < bytes;) {
-    const int64_t part = std::min(done, bytes - done);
-    std::memcpy(tensor.data() + done, tensor.data(), static_cast<size_t>(part));
-    done += part;
+compiler::CheckInput described(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
+                               size_t operand, const std::vector<int64_t>& shape) {
+  const runtime::OperandRule& rule = kernel.operands[operand];
+  std::vector<std::string> symbols;
+  for (const auto& dim : rule.shape) symbols.push_back(dim.symbol);
+  compiler::CheckInput input{.type = rule.type,
+                             .shape = shape,
+                             .operand = static_cast<int>(operand),
+                             .row_axis = compiler::row_axis_of(symbols)};
+  if (rule.index_limit >= 0) {
+    const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
+    input.index_limit = sizes.find(name)->second;
   }
-}
-
-void fill(ir::Tensor& tensor, InputKind kind, bool is_weight, Random& random) {
-  const int64_t row = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
-  const bool whole_rows = tensor.rank() >= 2 && !is_weight;
-  for (int64_t i = 0; i < std::min(tensor.elements(), kPeriod); ++i) {
-    double value = random.normal();
-    switch (kind) {
-      case InputKind::normal: break;
-      case InputKind::large: value = value * 1e4 + 1e4; break;
-      case InputKind::tiny: value *= 0x1p-126; break;
-      case InputKind::special:
-        // Weights and biases stay ordinary: a NaN there would hide every other row's result.
-        if (whole_rows && random.next() % 37 == 0) value = special_value(random.next());
-        break;
-      case InputKind::masked:
-        if (whole_rows && (i / row) % 2 == 1) value = -std::numeric_limits<double>::infinity();
-        break;
-    }
-    tensor.set(i, value);
-  }
-  repeat_beginning(tensor);
-}
-
-// Codes and words of packed weights: any bits, but q8_0's are never -128.
-void draw_codes(ir::Tensor& tensor, Random& random) {
-  const int bits = ir::size_of(tensor.type()) * 8;
-  const bool is_signed = ir::info(tensor.type()).is_signed;
-  const uint64_t values = (uint64_t{1} << std::min(bits, 32)) - (is_signed ? 1 : 0);
-  const double least = is_signed ? -static_cast<double>(values / 2) : 0;
-  for (int64_t i = 0; i < std::min(tensor.elements(), kPeriod); ++i)
-    tensor.set(i, least + static_cast<double>(random.next() % values));
-  repeat_beginning(tensor);
-}
-
-// Whether an operand's shape has no run-time size: it is a constant of the model.
-bool is_weight(const runtime::OperandRule& rule) {
-  return std::all_of(rule.shape.begin(), rule.shape.end(),
-                     [](const auto& dim) { return dim.symbol.empty(); });
-}
-
-void draw_indices(const runtime::CompiledKernel& kernel, const runtime::OperandRule& rule,
-                  const compiler::Sizes& sizes, Random& random, ir::Tensor& tensor) {
-  const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
-  const int64_t limit = sizes.find(name)->second;
-  for (int64_t k = 0; k < tensor.elements(); ++k)
-    tensor.set(k, static_cast<double>(random.next() % static_cast<uint64_t>(limit)));
+  return input;
 }
 
 }  // namespace
-
-const std::vector<InputKind>& adversarial_kinds() {
-  static const std::vector<InputKind> kinds = {InputKind::large, InputKind::tiny,
-                                               InputKind::special, InputKind::masked};
-  return kinds;
-}
-
-std::string_view to_string(InputKind kind) {
-  switch (kind) {
-    case InputKind::normal: return "normal";
-    case InputKind::large: return "large";
-    case InputKind::tiny: return "tiny";
-    case InputKind::special: return "special";
-    case InputKind::masked: return "masked";
-  }
-  return "unknown";
-}
 
 Status check_memory(const compiler::Problem& problem, const compiler::Sizes& sizes) {
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
@@ -165,36 +75,15 @@ Result<std::vector<std::vector<int64_t>>> operand_shapes(
   return shapes;
 }
 
-namespace {
-
-void fill_operand(const runtime::CompiledKernel& kernel, const runtime::OperandRule& rule,
-                  const compiler::Sizes& sizes, InputKind kind, Random& random,
-                  ir::Tensor& tensor) {
-  if (rule.index_limit >= 0) {
-    draw_indices(kernel, rule, sizes, random, tensor);
-  } else if (ir::info(rule.type).block_elements > 1) {
-    ir::Tensor values(ir::Type::f32, tensor.shape());
-    fill(values, kind, is_weight(rule), random);
-    ir::quantize(rule.type, values.as<float>(), tensor.data());
-  } else if (!ir::info(rule.type).is_float) {
-    draw_codes(tensor, random);
-  } else {
-    fill(tensor, kind, is_weight(rule), random);
-  }
-}
-
-}  // namespace
-
 Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kernel,
-                                            const compiler::Sizes& sizes, InputKind kind,
-                                            uint64_t seed) {
+                                            const compiler::Sizes& sizes,
+                                            compiler::InputPattern pattern, uint64_t seed) {
   LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, sizes));
   std::vector<ir::Tensor> inputs;
-  Random random(seed);
-  for (int i = 0; i < kernel.inputs; ++i) {
-    const runtime::OperandRule& rule = kernel.operands[static_cast<size_t>(i)];
-    inputs.emplace_back(rule.type, shapes[static_cast<size_t>(i)]);
-    fill_operand(kernel, rule, sizes, kind, random, inputs.back());
+  compiler::Random random(seed);
+  for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
+    ir::Tensor& tensor = inputs.emplace_back(kernel.operands[i].type, shapes[i]);
+    compiler::fill_input(described(kernel, sizes, i, shapes[i]), pattern, random, tensor);
   }
   return inputs;
 }
@@ -213,7 +102,7 @@ Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& ker
   if (inputs_ && inputs_.use_count() == 1) before = std::move(*inputs_);
   inputs_.reset();
   auto inputs = std::make_shared<std::vector<ir::Tensor>>();
-  Random random(kSharedSeed);
+  compiler::Random random(kSharedSeed);
   for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
     const runtime::OperandRule& rule = kernel.operands[i];
     const auto same = std::find_if(before.begin(), before.end(), [&](const ir::Tensor& tensor) {
@@ -225,8 +114,8 @@ Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& ker
       before.erase(same);
       continue;
     }
-    inputs->emplace_back(rule.type, shapes[i]);
-    fill_operand(kernel, rule, sizes, InputKind::normal, random, inputs->back());
+    ir::Tensor& tensor = inputs->emplace_back(rule.type, shapes[i]);
+    compiler::fill_input(described(kernel, sizes, i, shapes[i]), {}, random, tensor);
   }
   signature_ = std::move(signature);
   inputs_ = std::move(inputs);
@@ -235,10 +124,10 @@ Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& ker
 
 void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
                     uint64_t seed, std::vector<ir::Tensor>& inputs) {
-  Random random(seed);
+  compiler::Random random(seed);
   for (size_t i = 0; i < inputs.size(); ++i)
     if (kernel.operands[i].index_limit >= 0)
-      draw_indices(kernel, kernel.operands[i], sizes, random, inputs[i]);
+      compiler::fill_input(described(kernel, sizes, i, inputs[i].shape()), {}, random, inputs[i]);
 }
 
 std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {

@@ -9,22 +9,12 @@
 
 #include <lathe/tensor_view.h>
 
+#include "compiler/check_inputs.h"
 #include "compiler/problem.h"
 #include "ir/tensor.h"
 #include "runtime/compiled_kernel.h"
 
 namespace lathe::tuner {
-
-enum class InputKind {
-  normal,   ///< standard normal
-  large,    ///< magnitudes up to 1e4 with a common offset, so that cancellation shows
-  tiny,     ///< around and below the smallest normal number
-  special,  ///< normal, with NaN, infinities and signed zeros strewn in; no number whose
-            ///< square or half leaves f32: there kernel and oracle rightly differ
-  masked,   ///< rows that are -inf throughout, between ordinary ones
-};
-const std::vector<InputKind>& adversarial_kinds();
-std::string_view to_string(InputKind kind);
 
 /// resource_exhausted where the problem's operands at these sizes exceed a quarter of the free
 /// memory: what tuning may take.
@@ -34,11 +24,11 @@ Status check_memory(const compiler::Problem& problem, const compiler::Sizes& siz
 Result<std::vector<std::vector<int64_t>>> operand_shapes(
     const std::vector<runtime::OperandRule>& rules, const compiler::Sizes& sizes);
 
-/// One tensor for each input, the same for the same seed on every host. Index operands get indices
-/// in range whatever the kind. Block-quantised inputs are quantised from the values.
+/// One tensor for each input, as compiler::fill_input makes them: the same for the same seed on
+/// every host.
 Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kernel,
-                                            const compiler::Sizes& sizes, InputKind kind,
-                                            uint64_t seed);
+                                            const compiler::Sizes& sizes,
+                                            compiler::InputPattern pattern, uint64_t seed);
 
 /// Draws the elements of the index operands among `inputs` anew.
 void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,

@@ -1,5 +1,5 @@
-// Adversarial inputs: offsets, large and tiny magnitudes, up to the largest, NaN and infinity,
-// rows of -inf.
+// Adversarial inputs: rows of every kind, alone and beside each other.
+#include <algorithm>
 #include <cmath>
 
 #include <gtest/gtest.h>
@@ -9,14 +9,17 @@
 namespace lathe::tests {
 namespace {
 
-class Inputs : public testing::TestWithParam<InputKind> {};
+constexpr int64_t kRows = 6;
+constexpr int64_t kWidth = 75;  // no whole number of vectors
+
+class Inputs : public testing::TestWithParam<InputPattern> {};
 
 TEST_P(Inputs, AgreeWithTheOracle) {
   for (const char* name : {"scalar", "avx2"}) {
     const ir::Target target = *ir::parse_target(name);
     for (const char* type : {"f32", "bf16"}) {
-      for (const std::string& line : problem_lines(type, 72)) {
-        const auto kernel_case = make_case(line, 6, GetParam());
+      for (const std::string& line : problem_lines(type, kWidth)) {
+        const auto kernel_case = make_case(line, kRows, GetParam());
         ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
         const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
         for (const compiler::Schedule& schedule : every_knob_value(space)) {
@@ -29,10 +32,29 @@ TEST_P(Inputs, AgreeWithTheOracle) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Inputs,
-                         testing::Values(InputKind::offset, InputKind::large, InputKind::tiny,
-                                         InputKind::special, InputKind::masked),
-                         [](const auto& info) { return std::string(to_string(info.param)); });
+INSTANTIATE_TEST_SUITE_P(Kernels, Inputs, testing::ValuesIn(adversarial_patterns(kRows)),
+                         [](const auto& info) {
+                           std::string name = info.param.print();
+                           std::replace(name.begin(), name.end(), ' ', '_');
+                           return name;
+                         });
+
+// The maximum of a row that starts too high would go unseen where any value is near 0.
+TEST(SoftmaxInputs, EveryKindOfRowByItself) {
+  const ir::Target target = *ir::parse_target("sse");
+  for (const InputKind kind : compiler::all_input_kinds()) {
+    for (const char* line : {"softmax rows=2 width=20", "softmax rows=2 width=70 type=bf16"}) {
+      const auto kernel_case = make_case(line, 3, kind);
+      ASSERT_TRUE(kernel_case) << kernel_case.error().message;
+      const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
+      for (const compiler::Schedule& schedule : every_knob_value(space)) {
+        const Status status = run_case(*kernel_case, schedule, target, interpreted());
+        EXPECT_TRUE(status) << line << " on " << to_string(kind) << " inputs with "
+                            << space.print(schedule) << ": " << status.error().message;
+      }
+    }
+  }
+}
 
 // The same on every target, though one rounds products that another adds up unrounded.
 class HugeInputs : public testing::TestWithParam<const char*> {};

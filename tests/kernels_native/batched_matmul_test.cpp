@@ -79,9 +79,9 @@ TEST_P(NativeBatchedMatmul, AgreesWithEveryKnobValue) {
 
 TEST_P(NativeBatchedMatmul, AgreesOnAdversarialInputs) {
   each_way([&](const std::string& way) {
-    for (const InputKind kind : {InputKind::offset, InputKind::large, InputKind::tiny,
-                                 InputKind::special, InputKind::masked}) {
-      for (const int64_t rows : {1, 6, 37}) check(way + "n=33 k=20", rows, false, kind);
+    for (const int64_t rows : {1, 6, 37}) {
+      for (const InputPattern& pattern : adversarial_patterns(rows))
+        check(way + "n=33 k=20", rows, false, pattern);
     }
   });
 }

@@ -32,9 +32,9 @@ class NativeKernels : public testing::TestWithParam<Point> {
   bool is_llvm() const { return GetParam().target == "llvm"; }
 
   // The default schedule, or all values of all knobs.
-  void check(const std::string& line, int64_t rows, InputKind kind, bool every_knob,
+  void check(const std::string& line, int64_t rows, const InputPattern& pattern, bool every_knob,
              const CaseOptions& options = {}) {
-    check_native(*executor_, line, rows, kind, every_knob, options);
+    check_native(*executor_, line, rows, pattern, every_knob, options);
   }
 
   void check_width(int64_t width) {
@@ -92,9 +92,7 @@ TEST_P(NativeKernels, AgreeInPlace) {
 
 TEST_P(NativeKernels, AgreeOnAdversarialInputs) {
   for (const std::string& line : problem_lines(GetParam().type, 43))
-    for (const InputKind kind : {InputKind::offset, InputKind::large, InputKind::tiny,
-                                 InputKind::special, InputKind::masked})
-      check(line, 6, kind, false);
+    for (const InputPattern& pattern : adversarial_patterns(6)) check(line, 6, pattern, false);
 }
 
 TEST_P(NativeKernels, AgreeForAnyNumberOfRowsAndThreads) {

@@ -59,9 +59,9 @@ TEST_P(NativeLinearInt8, AgreesWithEveryKnobValue) {
 
 // A row of x with a NaN or an infinity is NaN, and no other.
 TEST_P(NativeLinearInt8, AgreesOnAdversarialInputs) {
-  for (const InputKind kind : {InputKind::offset, InputKind::large, InputKind::tiny,
-                               InputKind::special, InputKind::masked}) {
-    for (const int64_t rows : {1, 6, 37}) check("n=33 k=70 weight=i8", rows, false, kind);
+  for (const int64_t rows : {1, 6, 37}) {
+    for (const InputPattern& pattern : adversarial_patterns(rows))
+      check("n=33 k=70 weight=i8", rows, false, pattern);
   }
 }
 

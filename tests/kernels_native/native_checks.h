@@ -14,10 +14,10 @@ namespace lathe::tests {
 /// Fails the test where the default schedule, or (`every_knob`) any that the target's registers
 /// hold, differs from the oracle. `wanted` is asked before each schedule runs.
 inline void check_native(
-    NativeExecutor& executor, const std::string& line, int64_t rows, InputKind kind,
+    NativeExecutor& executor, const std::string& line, int64_t rows, InputPattern pattern,
     bool every_knob, const CaseOptions& options,
     const std::function<bool()>& wanted = [] { return true; }) {
-  const auto kernel_case = make_case(line, rows, kind);
+  const auto kernel_case = make_case(line, rows, pattern);
   ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
   const ir::Target& target = executor.target();
   const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
@@ -30,7 +30,7 @@ inline void check_native(
     if (!status && status.error().code == ErrorCode::rejected &&
         schedule != space.default_schedule())
       continue;
-    EXPECT_TRUE(status) << line << ", " << rows << " rows, " << to_string(kind) << " inputs, "
+    EXPECT_TRUE(status) << line << ", " << rows << " rows, " << pattern.print() << " inputs, "
                         << space.print(schedule) << ": " << status.error().message;
   }
 }

@@ -42,11 +42,11 @@ class ProductChecks : public testing::TestWithParam<const char*> {
 
   // By the bucket of `rows`, as the library would.
   void check(const std::string& parameters, int64_t rows, bool every_knob = false,
-             InputKind kind = InputKind::normal, const CaseOptions& options = {}) {
+             InputPattern pattern = InputKind::normal, const CaseOptions& options = {}) {
     const auto wanted = [&] { return checks_++ % stride() == 0; };
     // Before the case is made: its oracle takes time, too.
     if (!every_knob && !wanted()) return;
-    check_native(*executor_, fmt::format("{} rows={} {}", family_, rows, parameters), rows, kind,
+    check_native(*executor_, fmt::format("{} rows={} {}", family_, rows, parameters), rows, pattern,
                  every_knob, options, [&] { return !every_knob || wanted(); });
   }
 

@@ -4,11 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <optional>
 
 #include "compiler/limits.h"
-#include "ir/gguf_blocks.h"
 #include "ir/graph/verify.h"
 #include "tests/support/guarded_buffer.h"
 
@@ -23,121 +21,16 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// SplitMix64 (Steele, Lea, Flood 2014): the same numbers everywhere.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t next() {
-    uint64_t z = (state_ += 0x9e3779b97f4a7c15U);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-  }
-  uint64_t below(uint64_t limit) { return next() % limit; }
-  double uniform() { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  double normal() { return (uniform() + uniform() + uniform() + uniform() - 2) * std::sqrt(3.0); }
-
- private:
-  uint64_t state_;
-};
-
-double special_value(Random& random) {
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  constexpr double kValues[] = {std::numeric_limits<double>::quiet_NaN(),
-                                kInfinity,
-                                -kInfinity,
-                                0.0,
-                                -0.0,
-                                0x1p-149,
-                                -0x1p-130};
-  return kValues[random.below(std::size(kValues))];
-}
-
-double activation(InputKind kind, int64_t row, Random& random) {
-  const double value = random.normal();
-  switch (kind) {
-    case InputKind::normal: return value;
-    case InputKind::offset: return value + 1000;
-    case InputKind::large: return value * 1e4;
-    case InputKind::tiny: return value * 0x1p-126;
-    case InputKind::special:
-      return row % 2 == 1 && random.below(8) == 0 ? special_value(random) : value;
-    case InputKind::huge: return value;  // see huge_value
-    case InputKind::masked: return row % 2 == 1 ? -std::numeric_limits<double>::infinity() : value;
-  }
-  return value;
-}
-
-// Row by row every kind of row at one magnitude, then at the next. Two of them add up to less than
-// infinity.
-double huge_value(Type type, int64_t row, int64_t column, Random& random) {
-  constexpr double kMagnitudes[] = {1e10, 1e19, 1e20, 1e28, 1.6e38};
-  constexpr int64_t kKinds = 6;
-  const double magnitude =
-      type == Type::f16 ? 65504 : kMagnitudes[row / kKinds % std::ssize(kMagnitudes)];
-  switch (row % kKinds) {
-    case 0: return magnitude;
-    case 1: return magnitude * (2 * random.uniform() - 1);
-    case 2: return magnitude * (1 - 0.0625 * random.uniform());
-    case 3: return column % 2 == 0 ? magnitude : -magnitude;
-    case 4: return column % 3 == 0 ? magnitude * 0x1.fcp-1 : magnitude;
-    default: return column == 5 ? -magnitude : random.normal();
-  }
-}
-
-// A packed weight stays ordinary, and so does the right side of a product: a NaN in it would hide
-// whole columns.
-bool is_activation(const ir::graph::Value& input) {
-  return input.type.rank() >= 2 && input.name != "cos" && input.name != "sin" &&
-         input.name != "w" && input.name != "w_scales" && input.name != "b" &&
-         input.type.shape.back() != 1;
-}
-
-// Codes and words of packed weights: any bits, but q8_0's are never -128.
-bool fill_codes(Tensor& tensor, Random& random) {
-  const auto each = [&](double low, uint64_t values) {
-    for (int64_t i = 0; i < tensor.elements(); ++i)
-      tensor.set(i, low + static_cast<double>(random.below(values)));
-    return true;
-  };
-  switch (tensor.type()) {
-    case Type::i8: return each(-127, 255);
-    case Type::u8: return each(0, 256);
-    case Type::u32: return each(0, uint64_t{1} << 32);
-    default: return false;
-  }
-}
-
-// Activations as q8_0, some codes replaced by the one that quantisers never write.
-Tensor make_blocks(const std::vector<int64_t>& shape, InputKind kind, Random& random) {
-  Tensor values(Type::f32, shape);
-  for (int64_t i = 0; i < values.elements(); ++i)
-    values.set(i, activation(kind, i / shape.back(), random));
-  Tensor blocks(Type::q8_0, shape);
-  ir::quantize(Type::q8_0, values.as<float>(), blocks.data());
-  const int64_t bytes = ir::info(Type::q8_0).block_bytes;
-  for (int64_t at = 2; at < blocks.bytes(); at += bytes)
-    if (random.below(4) == 0)
-      blocks.data()[at + static_cast<int64_t>(random.below(32))] = std::byte{0x80};
-  return blocks;
-}
-
-Tensor make_input(const ir::graph::Value& input, std::vector<int64_t> shape, InputKind kind,
-                  Random& random) {
-  Tensor tensor(input.type.element, std::move(shape));
-  if (fill_codes(tensor, random)) return tensor;
-  if (tensor.type() == Type::q8_0) return make_blocks(tensor.shape(), kind, random);
-  const int64_t width = tensor.rank() == 0 ? 1 : std::max<int64_t>(tensor.shape().back(), 1);
-  for (int64_t i = 0; i < tensor.elements(); ++i) {
-    if (!ir::info(tensor.type()).is_float) {
-      tensor.set(i, static_cast<double>(random.below(kTableEntries)));
-    } else if (kind == InputKind::huge && is_activation(input)) {
-      tensor.set(i, huge_value(tensor.type(), i / width, i % width, random));
-    } else {
-      tensor.set(i, is_activation(input) ? activation(kind, i / width, random) : random.normal());
-    }
-  }
-  return tensor;
+compiler::CheckInput described(const ir::graph::TensorType& type, std::vector<int64_t> shape,
+                               int operand) {
+  std::vector<std::string> symbols;
+  for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
+  const bool is_index = type.element == Type::i32 || type.element == Type::i64;
+  return {.type = type.element,
+          .shape = std::move(shape),
+          .operand = operand,
+          .row_axis = compiler::row_axis_of(symbols),
+          .index_limit = is_index ? kTableEntries : 0};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -225,7 +118,7 @@ double scale_of(const ir::graph::DoubleTensor& expected, int64_t row, int64_t wi
 
 Status compare(const std::string& name, const Tensor& found,
                const ir::graph::DoubleTensor& expected, const compiler::Limit& limit,
-               bool check_mean) {
+               InputPattern pattern, bool check_mean) {
   const int64_t width = found.rank() == 0 ? 1 : found.shape().back();
   double sum = 0;
   double scale = 1;
@@ -240,8 +133,10 @@ Status compare(const std::string& name, const Tensor& found,
     const double difference = std::fabs(got - want);
     if (!(difference <= limit.allowed(want, scale)) || std::isinf(want)) {
       return fail(ErrorCode::mismatch,
-                  "{}[{}] (row {}, column {}): found {:.9g}, expected {:.9g} within {:.3g}", name,
-                  i, i / width, i % width, got, want, limit.allowed(want, scale));
+                  "{}[{}] (row {} of kind {}, column {}): found {:.9g}, expected {:.9g} within "
+                  "{:.3g}",
+                  name, i, i / width, to_string(pattern.of(i / width)), i % width, got, want,
+                  limit.allowed(want, scale));
     }
     sum += difference;
   }
@@ -280,18 +175,18 @@ Result<std::vector<int64_t>> bind(const ir::plan::Plan& plan, const KernelCase& 
 
 }  // namespace
 
-std::string_view to_string(InputKind kind) {
-  constexpr std::string_view kNames[] = {"normal",  "offset", "large", "tiny",
-                                         "special", "masked", "huge"};
-  return kNames[static_cast<size_t>(kind)];
+std::vector<InputPattern> adversarial_patterns(int64_t rows) {
+  std::vector<InputPattern> patterns = compiler::check_patterns(rows);
+  patterns.emplace_back(InputKind::offset);
+  return patterns;
 }
 
-Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, InputKind kind) {
+Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, InputPattern pattern) {
   LATHE_TRY(compiler::Problem problem, compiler::parse_problem(problem_line));
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
   KernelCase result{.problem = std::move(problem),
                     .sizes = {},
-                    .kind = kind,
+                    .pattern = pattern,
                     .inputs = {},
                     .expected = {},
                     .rounded = {}};
@@ -299,12 +194,15 @@ Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, Inpu
   for (const std::string& name : graph.dim_names())
     bindings[name] = name == "rows" ? rows : name == "batch" ? kBatches : kTableEntries;
   result.sizes.insert(bindings.begin(), bindings.end());
-  Random random(1234 + static_cast<uint64_t>(kind));
+  compiler::Random random(1234 + static_cast<uint64_t>(pattern.of(1)));
   LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));
   for (const ir::graph::ValueId id : bound.inputs) {
-    const ir::graph::Value& input = bound.value(id);
-    LATHE_TRY(auto numbers, ir::graph::numbers(input.type.shape));
-    result.inputs.push_back(make_input(input, std::move(numbers), kind, random));
+    LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
+    const auto operand = static_cast<int>(result.inputs.size());
+    const compiler::CheckInput input =
+        described(graph.type(graph.inputs[result.inputs.size()]), std::move(numbers), operand);
+    Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
+    compiler::fill_input(input, pattern, random, tensor);
   }
   LATHE_TRY(result.expected, ir::graph::evaluate_double(graph, result.inputs));
   LATHE_TRY(result.rounded, ir::graph::evaluate(graph, result.inputs));
@@ -400,10 +298,11 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
     // A product's difference grows with what it adds up: its limit is relative to the row alone.
     // A large mean must cost layer_norm nothing; other results of such inputs are large themselves.
     const bool ordinary =
-        kernel_case.kind == InputKind::normal ||
-        (kernel_case.kind == InputKind::offset && family.name == "layer_norm" && name == "y");
+        kernel_case.pattern.is_normal() ||
+        (!kernel_case.pattern.is_mixed() && kernel_case.pattern.of(0) == InputKind::offset &&
+         family.name == "layer_norm" && name == "y");
     const bool is_product = family.name == "linear" || family.name == "batched_matmul";
-    LATHE_CHECK(compare(name, found, kernel_case.expected[output], limit,
+    LATHE_CHECK(compare(name, found, kernel_case.expected[output], limit, kernel_case.pattern,
                         ordinary && found.type() == Type::f32 && !is_product));
   }
   for (size_t i = 0; i < inputs; ++i) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/check_inputs.h"
 #include "compiler/family.h"
 #include "ir/graph/reference.h"
 #include "ir/plan/interpreter.h"
@@ -16,23 +17,18 @@
 
 namespace lathe::tests {
 
-/// What the activations are; weights, tables and per-row factors stay ordinary.
-enum class InputKind : uint8_t {
-  normal,   ///< mean 0, deviation 1
-  offset,   ///< mean 1000, deviation 1: statistics that cancel
-  large,    ///< magnitudes of 1e4
-  tiny,     ///< around the smallest normal number
-  special,  ///< NaN, infinities, signed zeros and denormals strewn into some rows
-  masked,   ///< every second row -inf throughout
-  huge,  ///< up to the type's largest value: of one value, of both signs, near one, with outliers
-};
-std::string_view to_string(InputKind kind);
+using compiler::InputKind;
+using compiler::InputPattern;
+
+/// What the tuner checks with, and rows that are all offset: their mean must cost layer_norm
+/// nothing.
+std::vector<InputPattern> adversarial_patterns(int64_t rows);
 
 /// A problem with its operands and what the oracle makes of them.
 struct KernelCase {
   compiler::Problem problem;
   compiler::Sizes sizes;
-  InputKind kind = InputKind::normal;
+  InputPattern pattern;
   std::vector<ir::Tensor> inputs;
   std::vector<ir::graph::DoubleTensor> expected;  ///< unrounded
   std::vector<ir::Tensor> rounded;                ///< as the outputs' types hold them
@@ -40,7 +36,7 @@ struct KernelCase {
 
 /// `rows` rows; tables get few entries. The same on every host.
 Result<KernelCase> make_case(const std::string& problem_line, int64_t rows,
-                             InputKind kind = InputKind::normal);
+                             InputPattern pattern = InputKind::normal);
 
 /// How operands lie in memory and how the plan is cut.
 struct CaseOptions {

@@ -1,7 +1,9 @@
 // The checks pass what is right and find what is wrong.
 #include "tuner/check.h"
 
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include <gtest/gtest.h>
 
@@ -103,7 +105,7 @@ TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
 // The oracle sees the entries that are named alone; the result is the same.
 TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
   const auto kernel = compile("embedding rows=40 width=8");
-  auto inputs = make_inputs(*kernel, {{"rows", 40}, {"vocabulary", 100000}}, InputKind::normal, 3);
+  auto inputs = make_inputs(*kernel, {{"rows", 40}, {"vocabulary", 100000}}, {}, 3);
   ASSERT_TRUE(inputs);
   const std::vector<ir::Tensor> whole = std::move(*inputs);
   std::vector<ir::Tensor> part = {ir::Tensor(), whole[1]};
@@ -141,6 +143,52 @@ TEST(Inputs, WhatDoesNotFitAQuarterOfTheMemoryIsRefusedBeforeItIsMade) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
   EXPECT_NE(refused.error().message.find("free memory"), std::string::npos);
+}
+
+// The softmax of two passes whose running maximum starts at -100: right wherever a row has any
+// value above that.
+TEST(Checker, FindsAKernelThatIsWrongOnRowsFarBelowZeroAlone) {
+  static const compiler::Family* const softmax = *compiler::find_family("softmax");
+  static compiler::Family faulty = *softmax;
+  faulty.build = [](const compiler::Problem& problem, const compiler::Schedule& schedule,
+                    const ir::Target& target) -> Result<ir::plan::Plan> {
+    LATHE_TRY(ir::plan::Plan plan, softmax->build(problem, schedule, target));
+    const auto lowest = std::bit_cast<uint32_t>(std::numeric_limits<float>::lowest());
+    int replaced = 0;
+    for (ir::program::Program& program : plan.programs) {
+      for (ir::program::Node& node : program.body) {
+        auto* instr = std::get_if<ir::program::Instr>(&node.value);
+        if (instr == nullptr || instr->op != ir::program::Op::vconst ||
+            static_cast<uint32_t>(instr->imm) != lowest)
+          continue;
+        instr->imm = std::bit_cast<uint32_t>(-100.0F);
+        ++replaced;
+      }
+    }
+    EXPECT_EQ(replaced, 1);
+    return plan;
+  };
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  for (const int64_t rows : {1, 40}) {
+    const std::string line = fmt::format("softmax rows={} width=72", rows);
+    const auto right = compile(line, "hold=reread passes=two");
+    const auto problem = compiler::ProblemBuilder(faulty)
+                             .set_text("rows", fmt::format("{}", rows))
+                             .set_text("width", "72")
+                             .build();
+    ASSERT_TRUE(problem) << problem.error().message;
+    const auto wrong = runtime::compile_kernel(*problem, right->schedule, right->target, backend());
+    ASSERT_TRUE(wrong) << wrong.error().message;
+    SharedInputs inputs;
+    Checker checker(right->problem, {{"rows", rows}}, inputs);
+    const auto passed = checker.check_native(*right, backend(), *pool);
+    EXPECT_TRUE(passed) << passed.error().message;
+    const auto native = checker.check_native(**wrong, backend(), *pool);
+    ASSERT_FALSE(native) << line;
+    EXPECT_NE(native.error().message.find("row of kind negative"), std::string::npos)
+        << native.error().message;
+  }
 }
 
 // A kernel that computes something else under the problem's name.
