@@ -40,7 +40,7 @@ enum class InputKind : uint8_t {
   offset,         ///< mean 1000, deviation 1: statistics that cancel
   large,          ///< magnitudes of 1e4
   tiny,           ///< around and below the smallest normal number of f32
-  special,        ///< NaN, infinities, signed zeros and denormals strewn in, or one of these alone
+  special,        ///< NaN, infinities and signed zeros strewn in, or one of these alone
   masked,         ///< -inf throughout
   negative,       ///< -1000 … -200
   positive,       ///< 200 … 1000
@@ -65,7 +65,9 @@ class InputPattern {
   InputPattern(InputKind kind = InputKind::normal) : first_(kind) {}  // NOLINT: reads as the kind
 
   /// Rows that take one kind after the other, in every operand from another one on. Turns 0, 1, …
-  /// of `rows` rows each continue one another: mixed_turns(rows) of them meet every kind.
+  /// of `rows` rows each continue one another: mixed_turns(rows) of them meet every kind. Operands
+  /// but the first are finite: an infinity times what underflows in f32 but not in the oracle is a
+  /// NaN of the one and an infinity of the other.
   static InputPattern mixed(int turn, int64_t rows);
 
   InputKind of(int64_t row, int operand = 0) const;
@@ -81,7 +83,8 @@ class InputPattern {
 int mixed_turns(int64_t rows);
 
 /// What a kernel is checked with on inputs of `rows` rows: mixed patterns that meet every kind, and
-/// more rows with NaN and infinities where there are several rows.
+/// more rows with NaN and infinities. A single row meets the ten kinds that the others do not stand
+/// for: it is checked as often as it has kinds.
 std::vector<InputPattern> check_patterns(int64_t rows);
 
 /// One input of a kernel's signature.
@@ -93,8 +96,9 @@ struct CheckInput {
   int64_t index_limit = 0;  ///< of an index operand: how many entries there are
 };
 
-/// The row axis of an operand whose dimensions have these names (empty: a number).
-int row_axis_of(std::span<const std::string> symbols);
+/// The row axis of the operand `name` whose dimensions have these names (empty: a number). Tables
+/// of angles have none.
+int row_axis_of(std::string_view name, std::span<const std::string> symbols);
 
 /// Fills `tensor`, of the input's type and shape; the same for the same state of `random` on every
 /// host. Indices are in range, and where the pattern is not normal the first is the last entry and

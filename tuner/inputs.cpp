@@ -21,7 +21,7 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
   compiler::CheckInput input{.type = rule.type,
                              .shape = shape,
                              .operand = static_cast<int>(operand),
-                             .row_axis = compiler::row_axis_of(symbols)};
+                             .row_axis = compiler::row_axis_of(rule.name, symbols)};
   if (rule.index_limit >= 0) {
     const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
     input.index_limit = sizes.find(name)->second;

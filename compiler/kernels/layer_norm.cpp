@@ -44,8 +44,8 @@ SearchSpace space(const Problem& p, const Target& target) {
   SearchSpace space = norm_space(norm, target, is_roomy ? 8 : 4);
   space.choice(
       "variance", {"guarded", "shifted", "two_pass"}, "guarded",
-      "sums of h and h^2, and once more about the mean where that cancels; about the mean of "
-      "the first vector; always about the mean");
+      "sums of h and h^2, and once more about the mean where that cancels; the same of h less the "
+      "mean of the first vector; always about the mean");
   add_division(space);
   const bool converts = (norm.type == Type::f16 || norm.out == Type::f16) && !target.f16c;
   const int64_t left = target.vector_registers - (is_roomy ? 4 : 8) - (converts ? 2 : 0);

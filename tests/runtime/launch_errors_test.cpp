@@ -94,6 +94,25 @@ TEST_F(LaunchErrors, InPlaceAndInterleavedAreAllowed) {
             "");
 }
 
+TEST_F(LaunchErrors, OperandsMayLieSideBySide) {
+  EXPECT_EQ(message([&](Views, Views out) { out[0].data = x_ + 4 * 16; }), "") << "y behind x";
+  EXPECT_EQ(message([&](Views in, Views out) {
+              in[0].data = x_ + 4 * 16;
+              out[0].data = x_;
+            }),
+            "")
+      << "y before x";
+}
+
+// y in columns 24 … 39 of a tensor of 32: the last eight are the next row's first.
+TEST_F(LaunchErrors, RowsThatInterleaveMustNotReachTheNext) {
+  const std::string text = message([&](Views in, Views out) {
+    in[0].strides[0] = out[0].strides[0] = 32;
+    out[0].data = x_ + 24;
+  });
+  EXPECT_NE(text.find("overlaps operand 'x'"), std::string::npos) << text;
+}
+
 TEST_F(LaunchErrors, NoRowsIsNoWork) {
   EXPECT_EQ(message([](Views in, Views out) {
               in[0].shape[0] = out[0].shape[0] = 0;

@@ -21,15 +21,16 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-compiler::CheckInput described(const ir::graph::TensorType& type, std::vector<int64_t> shape,
+compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
                                int operand) {
+  const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
   const bool is_index = type.element == Type::i32 || type.element == Type::i64;
   return {.type = type.element,
           .shape = std::move(shape),
           .operand = operand,
-          .row_axis = compiler::row_axis_of(symbols),
+          .row_axis = compiler::row_axis_of(value.name, symbols),
           .index_limit = is_index ? kTableEntries : 0};
 }
 
@@ -200,7 +201,7 @@ Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, Inpu
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
     const compiler::CheckInput input =
-        described(graph.type(graph.inputs[result.inputs.size()]), std::move(numbers), operand);
+        described(graph.value(graph.inputs[result.inputs.size()]), std::move(numbers), operand);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -108,6 +109,7 @@ class MadeUpRace : public testing::Test {
     options.stand_in = [&](const Racer& racer, int64_t repeats) -> Status {
       const auto i = static_cast<size_t>(&racer - racers_.data());
       const auto round = static_cast<int>(racer.batches_ns.size());
+      first_.try_emplace(round, i);
       now += batch_ns(i, round) * 1e-9 * static_cast<double>(repeats);
       return {};
     };
@@ -117,7 +119,19 @@ class MadeUpRace : public testing::Test {
 
   std::vector<Racer> racers_;
   std::vector<size_t> dropped_;
+  std::map<int, size_t> first_;  ///< which racer began each round
 };
+
+// What a machine does to the first of a round it does to each in turn.
+TEST_F(MadeUpRace, EachRoundBeginsWithAnother) {
+  racers_.resize(3);
+  for (Racer& racer : racers_) racer.keep = true;
+  ASSERT_TRUE(run(7, [](size_t i, int round) {
+    return 100 + static_cast<double>((7 * round + 3 * static_cast<int>(i)) % 5);
+  }));
+  for (int round = 1; round < 4; ++round)
+    EXPECT_EQ(first_.at(round), static_cast<size_t>(round) % 3) << round;
+}
 
 TEST_F(MadeUpRace, TheHopelessGoAfterTheirFirstBatch) {
   racers_.resize(4);
