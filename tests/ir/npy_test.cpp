@@ -51,12 +51,15 @@ TEST(Npy, KeysComeInAnyOrder) {
 }
 
 TEST(Npy, DoublesRoundToF32OrStay) {
-  std::string data(8, '\0');
-  const double third = 1.0 / 3;
-  std::memcpy(data.data(), &third, 8);
-  const std::string bytes = npy(header("<f8", "(1,)"), data);
-  EXPECT_EQ(parse_npy(bytes).value().at(0), static_cast<double>(1.0F / 3));
-  EXPECT_EQ(parse_npy_doubles(bytes).value().values, std::vector<double>{third});
+  const std::vector<double> values = {1.0 / 3, -2.5, 1e30};
+  std::string data(8 * values.size(), '\0');
+  std::memcpy(data.data(), values.data(), data.size());
+  const std::string bytes = npy(header("<f8", "(3,)"), data);
+  const Tensor rounded = parse_npy(bytes).value();
+  for (size_t i = 0; i < values.size(); ++i)
+    EXPECT_EQ(rounded.at(static_cast<int64_t>(i)),
+              static_cast<double>(static_cast<float>(values[i])));
+  EXPECT_EQ(parse_npy_doubles(bytes).value().values, values);
   EXPECT_EQ(parse_npy_doubles(npy(header("|i1", "(1,)"), "\xfe")).value().values,
             std::vector<double>{-2});
 }
