@@ -53,7 +53,53 @@ Result<fs::path> home_directory() {
               geteuid());
 }
 
+Result<fs::path> cache_directory_name() {
+  // The XDG base directory specification: a relative path must be ignored.
+  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base == '/')
+    return fs::path(base) / "lathe";
+  LATHE_TRY(const fs::path home, home_directory());
+  return home / ".cache" / "lathe";
+}
+
+/// Root's files are trusted: an administrator may install a folder for everybody to read.
+bool is_trusted(const struct stat& info) { return info.st_uid == geteuid() || info.st_uid == 0; }
+
 }  // namespace
+
+Status check_private_directory(const fs::path& path) {
+  struct stat info = {};
+  if (::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && !is_trusted(info)) {
+    return fail(
+        ErrorCode::io_error,
+        "{} is a link that belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder "
+        "of your own",
+        path.string(), info.st_uid, geteuid());
+  }
+  if (::stat(path.c_str(), &info) != 0) {
+    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error,
+                "cannot read the folder {}: {}; set XDG_CACHE_HOME to another place", path.string(),
+                reason(errno));
+  }
+  if (!S_ISDIR(info.st_mode)) {
+    return fail(ErrorCode::io_error,
+                "{} is not a folder; remove it, or set XDG_CACHE_HOME to another place",
+                path.string());
+  }
+  if (!is_trusted(info)) {
+    return fail(ErrorCode::io_error,
+                "the folder {} belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder of "
+                "your own",
+                path.string(), info.st_uid, geteuid());
+  }
+  if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return fail(ErrorCode::io_error,
+                "other users may write to the folder {} (mode {:o}), so that what lies there could "
+                "be anybody's; take that permission away (chmod go-w), or set XDG_CACHE_HOME to a "
+                "folder of your own",
+                path.string(), info.st_mode & 07777);
+  }
+  return {};
+}
 
 Result<fs::path> make_private_directory(const fs::path& path) {
   std::error_code error;
@@ -70,21 +116,7 @@ Result<fs::path> make_private_directory(const fs::path& path) {
         "that is",
         path.string(), error.message());
   }
-  struct stat info = {};
-  if (::stat(path.c_str(), &info) != 0) {
-    return fail(ErrorCode::io_error, "cannot read the folder {}: {}", path.string(), reason(errno));
-  }
-  if (!S_ISDIR(info.st_mode)) {
-    return fail(ErrorCode::io_error,
-                "{} is not a folder; remove it, or set XDG_CACHE_HOME to another place",
-                path.string());
-  }
-  if (info.st_uid != geteuid()) {
-    return fail(ErrorCode::io_error,
-                "the folder {} belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder of "
-                "your own",
-                path.string(), info.st_uid, geteuid());
-  }
+  LATHE_CHECK(check_private_directory(path));
   if (::access(path.c_str(), W_OK | X_OK) != 0) {
     return fail(ErrorCode::io_error,
                 "cannot write to the folder {}: {}; make it writable, or set XDG_CACHE_HOME to a "
@@ -95,12 +127,14 @@ Result<fs::path> make_private_directory(const fs::path& path) {
 }
 
 Result<fs::path> cache_directory() {
-  // The XDG base directory specification: a relative path must be ignored.
-  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base == '/') {
-    return make_private_directory(fs::path(base) / "lathe");
-  }
-  LATHE_TRY(const fs::path home, home_directory());
-  return make_private_directory(home / ".cache" / "lathe");
+  LATHE_TRY(const fs::path path, cache_directory_name());
+  return make_private_directory(path);
+}
+
+Result<fs::path> find_cache_directory() {
+  LATHE_TRY(const fs::path path, cache_directory_name());
+  LATHE_CHECK(check_private_directory(path));
+  return path;
 }
 
 Result<std::string> read_file(const fs::path& path, std::int64_t limit_bytes) {

@@ -14,11 +14,21 @@
 namespace lathe::support {
 
 /// $XDG_CACHE_HOME/lathe, else ~/.cache/lathe; created with mode 0700 where missing. io_error names
-/// the folder and what to set when it cannot be created, is not ours or cannot be written.
+/// the folder and what to do when it cannot be created, is not ours alone to write (see
+/// check_private_directory) or cannot be written.
 Result<std::filesystem::path> cache_directory();
 
-/// The same for an explicit base folder, for callers that know better than the environment.
+/// The same folder for those who only read: nothing is made, and it need not be writable. not_found
+/// where there is none.
+Result<std::filesystem::path> find_cache_directory();
+
+/// cache_directory() for an explicit folder, for callers that know better than the environment.
 Result<std::filesystem::path> make_private_directory(const std::filesystem::path& path);
+
+/// Whether only we and root can change what lies in an existing folder: io_error where it, or a
+/// link that stands for it, belongs to somebody else, or its mode lets others write. not_found
+/// where there is none.
+Status check_private_directory(const std::filesystem::path& path);
 
 /// A file's bytes. not_found, or io_error (a folder, no permission, larger than `limit_bytes`).
 Result<std::string> read_file(const std::filesystem::path& path,

@@ -80,6 +80,33 @@ TEST(Files, AFileInPlaceOfTheFolder) {
   EXPECT_NE(path.error().message.find("is not a folder"), std::string::npos);
 }
 
+TEST(Files, AFolderThatOthersMayWriteTo) {
+  const tests::TemporaryFolder folder;
+  const auto path = folder / "lathe";
+  ASSERT_TRUE(make_private_directory(path));
+  for (const mode_t mode : {0777, 0770, 0702}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    const auto refused = make_private_directory(path);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message.find("chmod go-w"), std::string::npos)
+        << refused.error().message;
+    EXPECT_EQ(mode_of(path), mode) << "left as it is";
+  }
+  ASSERT_EQ(::chmod(path.c_str(), 0755), 0);
+  EXPECT_TRUE(make_private_directory(path));
+}
+
+TEST(Files, ReadersMakeNoCacheDirectory) {
+  const tests::TemporaryFolder folder;
+  const Environment cache("XDG_CACHE_HOME", folder.path().string());
+  EXPECT_EQ(find_cache_directory().error().code, ErrorCode::not_found);
+  EXPECT_FALSE(std::filesystem::exists(folder / "lathe"));
+  ASSERT_TRUE(cache_directory());
+  const auto found = find_cache_directory();
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(*found, folder / "lathe");
+}
+
 TEST(Files, ReadsWholeFiles) {
   const tests::TemporaryFolder folder;
   const std::string bytes = std::string(100000, 'a') + std::string("\0\xff", 2);
