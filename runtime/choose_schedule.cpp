@@ -180,7 +180,8 @@ Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& prob
                                                              ScheduleChoice& choice) {
   std::shared_ptr<const CompiledKernel> kernel;
   const auto compile = [&](const Schedule& schedule) -> Status {
-    LATHE_TRY(kernel, compile_kernel(problem, schedule, selected.target, *selected.backend));
+    LATHE_TRY(kernel, compile_kernel(problem, schedule, selected.target, *selected.backend,
+                                     selected.execution));
     return {};
   };
   if (choice.match != Match::default_) {

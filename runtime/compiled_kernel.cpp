@@ -75,11 +75,13 @@ Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
 Result<std::shared_ptr<const CompiledKernel>> compile_kernel(const compiler::Problem& problem,
                                                              const compiler::Schedule& schedule,
                                                              const ir::Target& target,
-                                                             const codegen::Backend& backend) {
+                                                             const codegen::Backend& backend,
+                                                             Execution execution) {
   auto kernel = std::make_shared<CompiledKernel>();
   kernel->problem = problem;
   kernel->schedule = schedule;
   kernel->target = target;
+  kernel->execution = execution;
   LATHE_TRY(kernel->plan, problem.family().build(problem, schedule, target));
   LATHE_CHECK(ir::plan::verify(kernel->plan));
   LATHE_TRY(kernel->operands, operand_rules(problem, kernel->plan));
@@ -87,6 +89,7 @@ Result<std::shared_ptr<const CompiledKernel>> compile_kernel(const compiler::Pro
   kernel->threads_variable = kernel->plan.find("threads");
   for (const ir::program::Program& program : kernel->plan.programs) {
     LATHE_TRY(codegen::KernelImage image, backend.compile(program));
+    if (execution == Execution::interpreted) continue;
     LATHE_TRY(std::unique_ptr<codegen::LoadedKernel> loaded, load_image(image, backend));
     kernel->functions.push_back(loaded->function());
     kernel->programs.push_back(std::move(loaded));

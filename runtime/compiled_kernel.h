@@ -30,6 +30,10 @@ struct OperandRule {
       stride_variables;  ///< of every dimension but the last; -1 where the plan has none
 };
 
+/// How kernels run: as machine code, or by the plan interpreter, which checks every access and
+/// needs no executable memory.
+enum class Execution { native, interpreted };
+
 /// Immutable once made; safe to run from any thread.
 struct CompiledKernel {
   compiler::Problem problem;
@@ -39,17 +43,18 @@ struct CompiledKernel {
   std::vector<OperandRule> operands;  ///< inputs, then outputs
   int inputs = 0;                     ///< how many of them are inputs
   int threads_variable = -1;
+  Execution execution = Execution::native;
+  // Of native ones:
   std::vector<std::unique_ptr<codegen::LoadedKernel>> programs;  ///< as plan.programs
   std::vector<ir::program::KernelFunction> functions;            ///< their entries
 };
 
-/// Builds the family's plan, emits and maps its programs. Errors: rejected (constraints,
-/// registers), unsupported (the host lacks an instruction that was emitted: nothing is mapped
-/// then).
-Result<std::shared_ptr<const CompiledKernel>> compile_kernel(const compiler::Problem& problem,
-                                                             const compiler::Schedule& schedule,
-                                                             const ir::Target& target,
-                                                             const codegen::Backend& backend);
+/// Builds the family's plan, emits and maps its programs; where they are to be interpreted, they
+/// are not mapped. Errors: rejected (constraints, registers), unsupported (the host lacks an
+/// instruction that was emitted: nothing is mapped then; or lets no memory become executable).
+Result<std::shared_ptr<const CompiledKernel>> compile_kernel(
+    const compiler::Problem& problem, const compiler::Schedule& schedule, const ir::Target& target,
+    const codegen::Backend& backend, Execution execution = Execution::native);
 
 /// The signature of a plan: from the problem's reference graph and the plan's variables.
 Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,

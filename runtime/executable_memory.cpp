@@ -63,7 +63,8 @@ Result<ExecutableMemory> ExecutableMemory::map(std::span<const std::byte> code) 
         ErrorCode::unsupported,
         "this system does not let the process make memory executable: {}; allow it (SELinux: "
         "setsebool -P allow_execmem 1; systemd: MemoryDenyWriteExecute=no; PaX: paxctl -m), "
-        "or run a graph without machine code: lathe run --target interpret",
+        "or do without machine code, much slower: LATHE_TARGET=interpret for libraries "
+        "and lathe run, or lathe run --target interpret",
         reason(error));
   }
   // Needed where instruction caches do not watch stores (aarch64); nothing on x86.

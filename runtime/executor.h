@@ -37,14 +37,11 @@ struct ExecutionStep {
   std::optional<InterpretedNode> interpreted{};  ///< of a step without kernel
 };
 
-/// How kernels run: as machine code, or by the plan interpreter, which checks every access.
-enum class Execution { native, interpreted };
-
 /// A graph made ready for any sizes of its named dimensions. Thread-safe; runs of the same sizes
 /// share their lowering, each run has its own arena.
 class Executor {
  public:
-  /// verify_error for a graph that breaks a rule.
+  /// verify_error for a graph that breaks a rule. `interpreted`: whatever the library does.
   static Result<std::unique_ptr<Executor>> create(ir::graph::Graph graph,
                                                   std::shared_ptr<KernelLibrary> library,
                                                   Execution execution = Execution::native);

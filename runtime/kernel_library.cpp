@@ -13,7 +13,7 @@ Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions&
     return fail(ErrorCode::invalid_argument, "unknown device '{}'; expected cpu", options.device);
   }
   auto library = std::make_shared<KernelLibrary>();
-  LATHE_TRY(library->selected_, select_target(options.backends, options.target));
+  LATHE_TRY(library->selected_, select_library_target(options.backends, options.target));
   int threads = options.threads;
   if (threads == 0) {
     LATHE_TRY(threads, default_threads());

@@ -161,6 +161,8 @@ Status run_call(const CompiledKernel& kernel, const BoundCall& call, ThreadPool&
 
 Status launch(const CompiledKernel& kernel, std::span<const TensorView> operands,
               ThreadPool& pool) {
+  if (kernel.execution == Execution::interpreted)
+    return launch_interpreted(kernel, operands, pool.threads());
   auto call = bind_call(kernel, operands, pool.threads());
   if (!call) return tl::unexpected(std::move(call).error());
   return run_call(kernel, *call, pool);

@@ -30,11 +30,11 @@ struct BoundCall {
 Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
                             int threads);
 
-/// Runs a bound call, in the default floating-point environment. resource_exhausted when working
-/// memory cannot be had: nothing was written then.
+/// Runs a bound call of a native kernel, in the default floating-point environment.
+/// resource_exhausted when working memory cannot be had: nothing was written then.
 Status run_call(const CompiledKernel& kernel, const BoundCall& call, ThreadPool& pool);
 
-/// Both.
+/// Both, or launch_interpreted() where the kernel was made for it.
 Status launch(const CompiledKernel& kernel, std::span<const TensorView> operands, ThreadPool& pool);
 
 /// The same by the plan interpreter, which checks every access and that `threads` workers write

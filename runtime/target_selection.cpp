@@ -10,6 +10,14 @@ namespace {
 using support::Isa;
 using support::IsaMask;
 
+constexpr std::string_view kInterpret = "interpret";
+
+/// LATHE_TARGET, or "".
+std::string_view forced_target() {
+  const char* const forced = std::getenv("LATHE_TARGET");
+  return forced == nullptr ? std::string_view() : std::string_view(forced);
+}
+
 // The backend that makes the target of this name, or null.
 Result<SelectedTarget> find_target(const Backends& backends, std::string_view name) {
   for (const auto& backend : backends) {
@@ -48,11 +56,16 @@ IsaMask required_isa(const ir::Target& target) {
 Result<SelectedTarget> select_target(const Backends& backends, std::string_view name,
                                      const support::Hardware& hardware) {
   std::string_view origin = "asked for";
-  if (name.empty()) {
-    if (const char* forced = std::getenv("LATHE_TARGET"); forced != nullptr && *forced != '\0') {
-      name = forced;
-      origin = "forced by LATHE_TARGET";
-    }
+  if (name.empty() && !forced_target().empty()) {
+    name = forced_target();
+    origin = "forced by LATHE_TARGET";
+  }
+  if (name == kInterpret) {
+    return fail(
+        ErrorCode::unsupported,
+        "target '{}' ({}) makes no machine code: it is for running graphs and for libraries; "
+        "choose another target here",
+        name, origin);
   }
   if (name.empty()) {
     auto targets = runnable_targets(backends, hardware);
@@ -72,6 +85,24 @@ Result<SelectedTarget> select_target(const Backends& backends, std::string_view 
         "target '{}' ({}) needs {}, which this CPU ({}) does not have; choose another target", name,
         origin, support::to_string(missing), hardware.name);
   }
+  return selected;
+}
+
+Result<SelectedTarget> select_library_target(const Backends& backends, std::string_view name,
+                                             const support::Hardware& hardware) {
+  const std::string_view forced = forced_target();
+  if (name != kInterpret && !(name.empty() && forced == kInterpret))
+    return select_target(backends, name, hardware);
+  Result<SelectedTarget> selected = fail(ErrorCode::unsupported, "no code generator is linked");
+  if (!forced.empty() && forced != kInterpret) {
+    selected = select_target(backends, forced, hardware);
+  } else if (auto runnable = runnable_targets(backends, hardware); !runnable.empty()) {
+    selected = std::move(runnable.front());
+  } else {
+    for (const std::string& any : ir::target_names())
+      if (!selected) selected = find_target(backends, any);
+  }
+  if (selected) selected->execution = Execution::interpreted;
   return selected;
 }
 

@@ -8,6 +8,7 @@
 
 #include "codegen/backend.h"
 #include "ir/target.h"
+#include "runtime/compiled_kernel.h"
 #include "support/hardware.h"
 
 namespace lathe::runtime {
@@ -18,6 +19,7 @@ using Backends = std::vector<std::shared_ptr<const codegen::Backend>>;
 struct SelectedTarget {
   ir::Target target;
   std::shared_ptr<const codegen::Backend> backend;
+  Execution execution = Execution::native;
 };
 
 /// Extensions that code for the x86 target may use; empty for `generic`.
@@ -29,6 +31,12 @@ support::IsaMask required_isa(const ir::Target& target);
 /// that cannot run.
 Result<SelectedTarget> select_target(const Backends& backends, std::string_view name,
                                      const support::Hardware& hardware = support::host());
+
+/// The same for those who run kernels through a library, who may also name "interpret", or have
+/// LATHE_TARGET name it: kernels as for the target that would otherwise be taken, run by the
+/// interpreter, on a CPU that need not have its instructions.
+Result<SelectedTarget> select_library_target(const Backends& backends, std::string_view name,
+                                             const support::Hardware& hardware = support::host());
 
 /// Every target that runs on `hardware`, widest first.
 std::vector<SelectedTarget> runnable_targets(const Backends& backends,

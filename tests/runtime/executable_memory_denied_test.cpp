@@ -1,6 +1,10 @@
-// A system that forbids executable pages, as a seccomp filter makes it, gives a named error.
+// A system that forbids executable pages, as a seccomp filter makes it, gives a named error, and
+// what that advises works.
+#include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstddef>
+#include <cstdlib>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -12,6 +16,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <lathe/lathe.h>
 
 #include "runtime/executable_memory.h"
 
@@ -43,8 +49,39 @@ TEST(ExecutableMemoryDenied, NamesWhatToDo) {
     const auto memory = ExecutableMemory::map({&ret, 1});
     const bool named = !memory && memory.error().code == ErrorCode::unsupported &&
                        memory.error().message.find("Permission denied") != std::string::npos &&
+                       memory.error().message.find("LATHE_TARGET=interpret") != std::string::npos &&
                        memory.error().message.find("--target interpret") != std::string::npos;
     ::_exit(named ? kNamed : kWrong);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
+  ASSERT_TRUE(WIFEXITED(status)) << status;
+  if (WEXITSTATUS(status) == kNoFilter)
+    GTEST_SKIP() << "this system lets us install no seccomp filter";
+  EXPECT_EQ(WEXITSTATUS(status), kNamed);
+}
+
+TEST(ExecutableMemoryDenied, KernelsCanBeInterpreted) {
+  const pid_t pid = ::fork();
+  if (pid == 0) {
+    if (!forbid_executable_pages()) ::_exit(kNoFilter);
+    const auto computes = [](const char* target) {
+      auto library = Library::open({.target = target, .threads = 2, .store = "none"});
+      if (!library) return std::string("cannot open: ") + library.error().message;
+      const auto kernel = library->fetch(Silu{.width = 4});
+      if (!kernel) return kernel.error().message;
+      std::array<float, 4> x = {-1, 0, 1, 2}, y = {};
+      const Status status =
+          (*kernel)({TensorView(x.data(), {1, 4})}, {TensorView(y.data(), {1, 4})});
+      if (!status) return status.error().message;
+      return std::string(std::fabs(y[2] - 0.731059F) < 1e-5F ? "yes" : "something else");
+    };
+    ::unsetenv("LATHE_TARGET");
+    const bool native_is_refused = computes("").find("LATHE_TARGET=interpret") != std::string::npos;
+    const bool as_asked = computes("interpret") == "yes";
+    ::setenv("LATHE_TARGET", "interpret", 1);
+    const bool as_forced = computes("") == "yes";
+    ::_exit(native_is_refused && as_asked && as_forced ? kNamed : kWrong);
   }
   int status = 0;
   ASSERT_EQ(::waitpid(pid, &status, 0), pid);

@@ -108,15 +108,12 @@ Result<RunRecord> execute(const DriverOptions& driver, bool strict, graph_ir::Gr
   }
   LibraryOptions options;
   options.backends = backends;
-  const bool interpreted = driver.target == "interpret";
-  options.target = interpreted ? "" : driver.target;
+  options.target = driver.target;
   options.threads = driver.threads;
   options.store = driver.db;
   options.device = driver.device;
   LATHE_TRY(auto library, runtime::KernelLibrary::open(options));
-  LATHE_TRY(auto executor, runtime::Executor::create(std::move(graph), library,
-                                                     interpreted ? runtime::Execution::interpreted
-                                                                 : runtime::Execution::native));
+  LATHE_TRY(auto executor, runtime::Executor::create(std::move(graph), library));
   RunRecord record;
   LATHE_TRY(record.steps, executor->steps(inputs));
   for (const runtime::ExecutionStep& step : record.steps)
