@@ -59,7 +59,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=1.0, help="for each case")
     parser.add_argument("--isa", default="avx2", choices=["avx2", "native"],
                         help="avx2: every side is held to AVX2; native: the widest each has")
-    parser.add_argument("--store", default="", help="a store of tuned schedules (default: the user's)")
+    parser.add_argument("--store", default="", help="a store of tuned schedules, or none (default: the user's)")
     parser.add_argument("--weights", default="f32,bf16,f16,i8,q8_0,q4_0,q4_K",
                         help="Lathe's weight types")
     parser.add_argument("--json", default="", help="add the figures to this file")

@@ -36,7 +36,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=0.4, help="for each case")
     parser.add_argument("--isa", default="avx2", choices=["avx2", "native"],
                         help="avx2: both sides are held to AVX2; native: the widest each has")
-    parser.add_argument("--store", default="", help="a store of tuned schedules (default: the user's)")
+    parser.add_argument("--store", default="", help="a store of tuned schedules, or none (default: the user's)")
     parser.add_argument("--only", default="", help="case names that contain this")
     parser.add_argument("--json", default="", help="write the figures to this file")
     parser.add_argument("--svg", default="", help="draw the gains at the largest row count")

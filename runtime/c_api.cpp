@@ -140,6 +140,16 @@ lathe_status lathe_library_open(const char* target, int32_t threads, const char*
 
 void lathe_library_close(lathe_library* library) { delete library; }
 
+size_t lathe_library_store_note(const lathe_library* library, char* buffer, size_t size) {
+  const std::string_view note = library == nullptr ? "" : library->library.store_note();
+  if (buffer != nullptr && size > 0) {
+    const size_t count = std::min(note.size(), size - 1);
+    std::memcpy(buffer, note.data(), count);
+    buffer[count] = 0;
+  }
+  return note.size();
+}
+
 lathe_status lathe_library_fetch(lathe_library* library, const char* problem,
                                  lathe_kernel** kernel) {
   if (kernel == nullptr) return invalid("lathe_library_fetch: kernel is null");

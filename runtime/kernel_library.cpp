@@ -5,6 +5,7 @@
 
 #include "runtime/float_environment.h"
 #include "runtime/layout_record.h"
+#include "support/log.h"
 
 namespace lathe::runtime {
 
@@ -21,21 +22,17 @@ Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions&
   LATHE_TRY(ThreadPool pool, ThreadPool::create(threads));
   library->pool_ = std::make_shared<ThreadPool>(std::move(pool));
   if (options.store != "none") {
-    std::filesystem::path path = options.store;
-    if (path.empty()) {
-      auto found = store::default_path();
-      if (!found) {
-        library->store_note_ = found.error().message;
-        return library;
-      }
-      path = std::move(*found);
-    }
-    auto opened = store::Store::open(path, {.mode = store::OpenMode::read_only});
+    constexpr store::StoreOptions kReading{.mode = store::OpenMode::read_only};
+    auto opened = options.store.empty() ? store::Store::open_default(kReading)
+                                        : store::Store::open(options.store, kReading);
+    // Before anything was tuned there is none in the cache folder: nobody has to hear of it.
+    const bool is_expected =
+        !opened && options.store.empty() && opened.error().code == ErrorCode::not_found;
     if (opened) {
-      library->store_note_ = opened->recovery_note().value_or("");
       library->store_.emplace(std::move(*opened));
-    } else if (opened.error().code != ErrorCode::not_found) {
+    } else if (!is_expected) {
       library->store_note_ = opened.error().message;
+      support::log_warn("{}; kernels have their default schedules", library->store_note_);
     }
   }
   return library;

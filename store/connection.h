@@ -1,4 +1,5 @@
-// One open SQLite file: made, checked, retried, and repaired when it turns out damaged.
+// One open SQLite file: made, checked, retried, and in the cache folder made anew when it is
+// damaged.
 #pragma once
 
 #include <memory>
@@ -10,26 +11,33 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include "store/failure.h"
 #include "store/file_guard.h"
+#include "store/reading.h"
 #include "store/store.h"
+#include "store/verdict.h"
 
 namespace lathe::store {
 
 /// Runs transactions on a store's file. Failures that pass (another process's lock) are retried for
-/// a bounded time; damage is set aside and the transaction runs once more, on the new file. Every
-/// SQLite exception ends here. Thread-safe: one transaction at a time.
+/// a bounded time; a damaged store of the cache folder is set aside by a writer, and the
+/// transaction runs once more, on the new file. Every SQLite exception ends here. Thread-safe: one
+/// transaction at a time.
 class Connection {
  public:
   /// As Store::open.
-  static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& path,
+  static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& path, Place place,
                                                   const StoreOptions& options);
 
   /// Runs transaction(SQLite::Database&), which returns a Result, on one snapshot of the file.
   template <typename Transaction>
   auto read(Transaction&& transaction) -> std::invoke_result_t<Transaction&, SQLite::Database&> {
     return attempt([&]() -> std::invoke_result_t<Transaction&, SQLite::Database&> {
-      SQLite::Transaction snapshot(*database_);
-      return transaction(*database_);  // nothing to commit: the end of the scope lets go
+      SQLite::Database& database = this->database();
+      SQLite::Transaction snapshot(database);
+      auto outcome = transaction(database);  // nothing to commit: the end of the scope lets go
+      if (!reading_.is_current()) throw Moved{};
+      return outcome;
     });
   }
 
@@ -43,8 +51,8 @@ class Connection {
                   path_.string());
     }
     return attempt([&]() -> Outcome {
-      SQLite::Transaction commit(*database_, SQLite::TransactionBehavior::IMMEDIATE);
-      Outcome outcome = transaction(*database_);
+      SQLite::Transaction commit(database(), SQLite::TransactionBehavior::IMMEDIATE);
+      Outcome outcome = transaction(database());
       if (!outcome) return outcome;
       commit.commit();
       // The file was set aside or removed by another process meanwhile: then nobody will find what
@@ -58,6 +66,8 @@ class Connection {
   Status execute(const char* sql);
 
   const std::filesystem::path& path() const { return path_; }
+  /// Of the file as it is: readers leave an older one as it is. To be called in a transaction.
+  int schema() const { return reading_.schema; }
   std::optional<std::string> recovery_note() const;
 
  private:
@@ -68,8 +78,10 @@ class Connection {
     int damaged = 0;
   };
 
-  Connection(std::filesystem::path path, const StoreOptions& options)
-      : path_(std::move(path)), options_(options) {}
+  Connection(std::filesystem::path path, Place place, const StoreOptions& options)
+      : path_(std::move(path)), place_(place), options_(options) {}
+
+  SQLite::Database& database() { return *reading_.database; }
 
   template <typename Body>
   auto attempt(Body&& body) -> std::invoke_result_t<Body&> {
@@ -77,7 +89,7 @@ class Connection {
     Attempts attempts;
     while (true) {
       if (Status status = follow_file(attempts); !status) {
-        return tl::unexpected(std::move(status).error());
+        return tl::unexpected(complain(std::move(status).error()));
       }
       std::optional<Error> error;
       try {
@@ -89,9 +101,13 @@ class Connection {
       } catch (const std::exception& exception) {
         error = Error{ErrorCode::io_error, path_.string() + ": " + exception.what()};
       }
-      if (error) return tl::unexpected(std::move(*error));
+      if (error) return tl::unexpected(complain(std::move(*error)));
     }
   }
+
+  /// Says once that a store which was opened for reading is no longer of use: those who look up go
+  /// on with defaults.
+  Error complain(Error error);
 
   /// Connects again when there is no connection, or when the path names another file by now.
   Status follow_file(Attempts& attempts);
@@ -100,25 +116,23 @@ class Connection {
 
   /// `suspect`: something looked damaged, so every page is checked (writers always check).
   Status connect(bool suspect);
-  Status connect_for_writing();
   Status connect_for_reading(bool suspect);
+  Status connect_for_writing();
+  /// Before anything is made or altered for a writer: an error where a named file is no store.
+  Status inspect();
+  /// Opens, judges and migrates. `leave_log`: turns the write-ahead log into a rollback journal
+  /// first, which needs no shared memory. Throws SQLite::Exception.
+  Result<Verdict> open_to_write(bool leave_log);
 
   const std::filesystem::path path_;
+  const Place place_;
   const StoreOptions options_;
   mutable std::mutex mutex_;
-  std::unique_ptr<SQLite::Database> database_;
+  Reading reading_;  ///< a writer's too, without a stamp
+  bool shares_memory_ = true;
+  bool complained_ = false;
   std::optional<FileId> file_;
   std::optional<std::string> note_;
 };
-
-/// Opens any store for reading, without changing it or its folder where that is possible: used for
-/// read-only stores and for the other file of a merge. Errors as Store::open; `corrupt` for damage,
-/// for which every page is checked when `thorough`.
-Result<std::unique_ptr<SQLite::Database>> open_for_reading(const std::filesystem::path& path,
-                                                           int busy_timeout_ms, bool thorough);
-
-/// How a SQLite failure is to be treated.
-enum class Failure { busy, damaged, moved, other };
-Failure classify(const SQLite::Exception& exception);
 
 }  // namespace lathe::store

@@ -1,12 +1,9 @@
 // The store as a whole: merging, exporting, summing up, pruning, checking.
-#include <chrono>
-#include <thread>
+#include <exception>
 #include <tuple>
 
-#include <SQLiteCpp/Backup.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <sqlite3.h>
 
 #include "store/rows.h"
 #include "store/schema.h"
@@ -46,86 +43,96 @@ bool better(const Winner& a, const Winner& b) {
   return a.schedule < b.schedule;
 }
 
-/// The other store's content, brought to our schema in memory: its file is only read.
-Result<std::unique_ptr<SQLite::Database>> copy_to_memory(const std::filesystem::path& path) {
-  LATHE_TRY(const std::unique_ptr<SQLite::Database> file,
-            open_for_reading(path, StoreOptions{}.busy_timeout_ms, /*thorough=*/true));
-  try {
-    auto memory = std::make_unique<SQLite::Database>(":memory:",
-                                                     SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE);
-    SQLite::Backup backup(*memory, *file);
-    // One step for all pages; a writer that uses a rollback journal may be in the way for a moment.
-    for (int waits = 0; backup.executeStep() != SQLITE_DONE; ++waits) {
-      if (waits == 100)
-        return fail(ErrorCode::io_error, "the store {} stays locked", path.string());
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-    migrate(*memory, migrations());
-    return memory;
-  } catch (const std::exception& exception) {
-    return fail(ErrorCode::io_error, "cannot read the store {}: {}", path.string(),
-                exception.what());
+/// A list of a JSON document that is written as it is read: what json.dump(2) prints.
+class JsonList {
+ public:
+  JsonList(std::string& text, const char* name) : text_(text) {
+    text_ += fmt::format(",\n  \"{}\": [", name);
   }
-}
+  ~JsonList() { text_ += is_empty_ ? "]" : "\n  ]"; }
+  JsonList(const JsonList&) = delete;
+  JsonList& operator=(const JsonList&) = delete;
 
-struct NamedTrial {
-  KeyedTrial trial;
-  std::string uid;
+  void add(const Json& json) {
+    text_ += is_empty_ ? "\n    " : ",\n    ";
+    is_empty_ = false;
+    // Text that is not UTF-8 must not make the export fail.
+    for (const char c : json.dump(2, ' ', false, Json::error_handler_t::replace)) {
+      text_ += c;
+      if (c == '\n') text_ += "    ";
+    }
+  }
+
+ private:
+  std::string& text_;
+  bool is_empty_ = true;
 };
 
-/// A whole store as records.
-struct Content {
-  std::vector<Host> hosts;
-  std::vector<NamedTrial> trials;
-  std::vector<KeyedWinner> winners;
+template <typename Record>
+Json to_json(const Row<Record>& row) {
+  Json json{{"key", to_json(row.key)}};
+  json.update(to_json(row.record));
+  return json;
+}
+
+constexpr const char* kTrialOrder = "ORDER BY r.recorded_us, r.uid";
+constexpr const char* kWinnerOrder = "ORDER BY k.host, k.problem, k.key_id";
+
+/// Calls visit for every sound trial, then every sound winner, and counts the others.
+template <typename VisitTrial, typename VisitWinner>
+std::int64_t for_each_sound(SQLite::Database& database, VisitTrial&& visit_trial,
+                            VisitWinner&& visit_winner) {
   std::int64_t damaged = 0;
-};
-
-Content read_content(SQLite::Database& database) {
-  Content content;
-  content.hosts = all_hosts(database);
-  for_each_row<Trial>(
-      database, "ORDER BY r.recorded_us, r.uid", kNoBinding, [&](Row<Trial>&& row, Reader& reader) {
-        if (!row.sound) {
-          ++content.damaged;
-          return;
-        }
-        content.trials.push_back(
-            {{std::move(row.key), std::move(row.record)}, reader.next().getString()});
-      });
-  for_each_row<Winner>(database, "ORDER BY k.host, k.problem, k.key_id", kNoBinding,
-                       [&](Row<Winner>&& row, Reader&) {
-                         if (!row.sound) {
-                           ++content.damaged;
-                           return;
-                         }
-                         content.winners.push_back({std::move(row.key), std::move(row.record)});
-                       });
-  return content;
+  for_each_row<Trial>(database, kTrialOrder, kNoBinding, [&](Row<Trial>&& row, Reader& reader) {
+    row.sound ? visit_trial(row, reader) : void(++damaged);
+  });
+  for_each_row<Winner>(database, kWinnerOrder, kNoBinding, [&](Row<Winner>&& row, Reader&) {
+    row.sound ? visit_winner(row) : void(++damaged);
+  });
+  return damaged;
 }
 
-MergeCounts take_over(SQLite::Database& database, const Content& theirs) {
+/// A failure of our own file while another is read: the two must not be taken for each other.
+struct OurFailure {
+  std::exception_ptr exception;
+};
+
+template <typename Body>
+auto on_ours(Body&& body) {
+  try {
+    return body();
+  } catch (const std::exception&) {
+    throw OurFailure{std::current_exception()};
+  }
+}
+
+MergeCounts take_over(SQLite::Database& database, SQLite::Database& theirs) {
   MergeCounts counts;
-  counts.damaged = theirs.damaged;
-  for (const Host& host : theirs.hosts) {
-    if (has_host(database, host.id)) continue;
-    put_host(database, host);
-    ++counts.hosts;
+  for (const Host& host : all_hosts(theirs)) {
+    on_ours([&] {
+      if (has_host(database, host.id)) return;
+      put_host(database, host);
+      ++counts.hosts;
+    });
   }
-  for (const auto& [keyed, uid] : theirs.trials) {
-    ++(add_trial(database, keyed.key, keyed.trial, uid) ? counts.trials_added
-                                                        : counts.trials_known);
-  }
-  for (const auto& [key, winner] : theirs.winners) {
-    bool damaged = false;  // a damaged one of ours gives way
-    const std::optional<Winner> ours = get_winner(database, key, &damaged);
-    if (ours && !better(winner, *ours)) {
-      ++counts.winners_kept;
-      continue;
-    }
-    put_winner(database, key, winner);
-    ++(ours ? counts.winners_replaced : counts.winners_added);
-  }
+  const auto take_trial = [&](const Row<Trial>& row, Reader& reader) {
+    const std::string uid = reader.next().getString();
+    const bool is_new = on_ours([&] { return add_trial(database, row.key, row.record, uid); });
+    ++(is_new ? counts.trials_added : counts.trials_known);
+  };
+  const auto take_winner = [&](const Row<Winner>& row) {
+    on_ours([&] {
+      bool damaged = false;  // a damaged one of ours gives way
+      const std::optional<Winner> ours = get_winner(database, row.key, &damaged);
+      if (ours && !better(row.record, *ours)) {
+        ++counts.winners_kept;
+        return;
+      }
+      put_winner(database, row.key, row.record);
+      ++(ours ? counts.winners_replaced : counts.winners_added);
+    });
+  };
+  counts.damaged = for_each_sound(theirs, take_trial, take_winner);
   return counts;
 }
 
@@ -137,40 +144,52 @@ Result<MergeCounts> Store::merge(const std::filesystem::path& other) {
     return fail(ErrorCode::invalid_argument, "cannot merge the store {} with itself",
                 path().string());
   }
-  LATHE_TRY(const std::unique_ptr<SQLite::Database> memory, copy_to_memory(other));
-  Content theirs;
-  try {
-    theirs = read_content(*memory);
-  } catch (const std::exception& exception) {
-    return fail(ErrorCode::corrupt, "the store {} cannot be read: {}", other.string(),
-                exception.what());
+  constexpr int kAttempts = 5;
+  for (int attempt = 1;; ++attempt) {
+    LATHE_TRY(const Reading theirs,
+              open_for_reading(other, {.place = Place::other, .thorough = true}));
+    bool has_changed = false;
+    auto counts = state_->connection->write([&](SQLite::Database& database) -> Result<MergeCounts> {
+      try {
+        SQLite::Transaction snapshot(*theirs.database);
+        const MergeCounts found = take_over(database, *theirs.database);
+        has_changed = !theirs.is_current();
+        if (!has_changed) return found;
+      } catch (const OurFailure& failure) {
+        std::rethrow_exception(failure.exception);
+      } catch (const SQLite::Exception& exception) {
+        has_changed = !theirs.is_current();
+        if (classify(exception) != Failure::damaged)
+          return tl::unexpected(describe(other, exception));
+        return tl::unexpected(damaged_error(other, exception.what()));
+      }
+      return fail(ErrorCode::io_error, "the store {} is being written to again and again",
+                  other.string());
+    });
+    if (counts || !has_changed || attempt == kAttempts) return counts;
   }
-  return state_->connection->write([&](SQLite::Database& database) -> Result<MergeCounts> {
-    return take_over(database, theirs);
-  });
 }
 
 Result<std::string> Store::export_json() {
   return state_->connection->read([&](SQLite::Database& database) -> Result<std::string> {
-    const Content content = read_content(database);
-    Json document;
-    document["schema"] = schema_version();
-    document["hosts"] = Json::array();
-    for (const Host& host : content.hosts) document["hosts"].push_back(to_json(host));
-    document["winners"] = Json::array();
-    for (const auto& [key, winner] : content.winners) {
-      Json json{{"key", to_json(key)}};
-      json.update(to_json(winner));
-      document["winners"].push_back(std::move(json));
+    std::string text = fmt::format("{{\n  \"schema\": {}", schema_version());
+    {
+      JsonList hosts(text, "hosts");
+      for (const Host& host : all_hosts(database)) hosts.add(to_json(host));
     }
-    document["trials"] = Json::array();
-    for (const auto& [keyed, uid] : content.trials) {
-      Json json{{"key", to_json(keyed.key)}};
-      json.update(to_json(keyed.trial));
-      document["trials"].push_back(std::move(json));
+    {
+      JsonList winners(text, "winners");
+      for_each_row<Winner>(database, kWinnerOrder, kNoBinding, [&](Row<Winner>&& row, Reader&) {
+        if (row.sound) winners.add(to_json(row));
+      });
     }
-    // Text that is not UTF-8 must not make the export fail.
-    return document.dump(2, ' ', false, Json::error_handler_t::replace);
+    {
+      JsonList trials(text, "trials");
+      for_each_row<Trial>(database, kTrialOrder, kNoBinding, [&](Row<Trial>&& row, Reader&) {
+        if (row.sound) trials.add(to_json(row));
+      });
+    }
+    return text + "\n}";
   });
 }
 
@@ -181,8 +200,11 @@ Result<Summary> Store::summary() {
     std::error_code error;
     const auto bytes = std::filesystem::file_size(path(), error);
     summary.file_bytes = error ? 0 : static_cast<std::int64_t>(bytes);
-    summary.schema_version = database.execAndGet("PRAGMA user_version").getInt();
-    summary.journal_mode = database.execAndGet("PRAGMA journal_mode").getString();
+    summary.schema_version = state_->connection->schema();
+    // A reader that needs no journal takes part in none.
+    summary.journal_mode = header_of(database).is_wal()
+                               ? "wal"
+                               : database.execAndGet("PRAGMA journal_mode").getString();
     for (Host& host : all_hosts(database)) {
       HostSummary of_host{std::move(host), {}};
       SQLite::Statement query(database,
@@ -243,7 +265,9 @@ Result<std::string> Store::check() {
   return state_->connection->read([&](SQLite::Database& database) -> Result<std::string> {
     std::string verdict = database.execAndGet("PRAGMA integrity_check(1)").getString();
     if (verdict != "ok") return verdict;
-    if (const std::int64_t damaged = read_content(database).damaged; damaged > 0) {
+    const std::int64_t damaged =
+        for_each_sound(database, [](const Row<Trial>&, Reader&) {}, [](const Row<Winner>&) {});
+    if (damaged > 0) {
       return fmt::format("{} records fail their checksum", damaged);
     }
     return verdict;

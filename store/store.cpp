@@ -142,11 +142,6 @@ Miss explain_miss(SQLite::Database& database, const Key& key) {
 
 }  // namespace
 
-Result<std::filesystem::path> default_path() {
-  LATHE_TRY(const std::filesystem::path folder, support::cache_directory());
-  return folder / "lathe.db";
-}
-
 Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::Store(Store&&) noexcept = default;
 Store& Store::operator=(Store&&) noexcept = default;
@@ -154,7 +149,24 @@ Store::~Store() = default;
 
 Result<Store> Store::open(const std::filesystem::path& path, const StoreOptions& options) {
   auto state = std::make_unique<State>();
-  LATHE_TRY(state->connection, Connection::open(path, options));
+  LATHE_TRY(state->connection, Connection::open(path, Place::named, options));
+  return Store(std::move(state));
+}
+
+Result<Store> Store::open_default(const StoreOptions& options) {
+  const bool reads = options.mode == OpenMode::read_only;
+  auto folder = reads ? support::find_cache_directory() : support::cache_directory();
+  if (!folder && folder.error().code == ErrorCode::not_found) {
+    return fail(ErrorCode::not_found, "there is no store yet: {}; qwen3vl-tune makes both",
+                folder.error().message);
+  }
+  LATHE_CHECK(folder);
+  // Whoever made the folder a link did so outside of it; within, no link is followed.
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(*folder, error);
+  auto state = std::make_unique<State>();
+  LATHE_TRY(state->connection,
+            Connection::open((error ? *folder : real) / "lathe.db", Place::cache_folder, options));
   return Store(std::move(state));
 }
 

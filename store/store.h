@@ -19,12 +19,15 @@ namespace lathe::store {
 
 enum class OpenMode {
   read_write,  ///< created when missing, migrated when older
-  read_only,   ///< not_found when missing; works in a folder that cannot be written
+  /// Makes, changes, renames and removes nothing, in the store's folder or elsewhere; works where
+  /// nothing can be written and where files cannot be locked. not_found when missing or empty. A
+  /// process that also writes to the same store opens it for writing first.
+  read_only,
 };
 
 /// How commits become durable. `automatic`: WAL on a local file system, so that readers and the
 /// writer do not block each other; a rollback journal on a network one, where WAL's shared memory
-/// does not work.
+/// does not work, and wherever else memory cannot be shared, whatever is asked for.
 enum class Journal { automatic, wal, rollback };
 
 struct StoreOptions {
@@ -72,24 +75,30 @@ struct Summary {
 /// for writing; newer ones are refused and left alone.
 int schema_version();
 
-/// `lathe.db` in the cache folder, which is created with mode 0700 where missing.
-Result<std::filesystem::path> default_path();
-
 /// An open store. Every call is one transaction, committed before it returns; every call may be
 /// made from any thread. A killed process loses only what had not returned yet.
 ///
-/// A damaged file (not a database, cut short, overwritten) is renamed to
-/// `<name>.damaged-<time>`, with its journal files, and an empty store takes its place; the caller
-/// finds that in recovery_note() and goes on. This happens when the damage is met: at open or in
-/// any later call. A file that is a sound database of some other program, or of a newer Lathe, is
-/// refused with an error and not touched.
+/// A file that the caller names is never put aside or overwritten: one that does not begin as an
+/// SQLite database, or is a damaged store (cut short, overwritten, with anything in its schema that
+/// no store has), is refused, and so is another program's database and a newer Lathe's store,
+/// wherever it lies. An empty file may become a store.
 ///
-/// Errors: io_error (cannot be read, written, locked, or belongs to another user), unsupported
-/// (newer schema), invalid_argument (some other program's database), not_found (read_only,
-/// missing), corrupt (damaged, and the folder does not let us set it aside).
+/// A damaged store in the cache folder, where it is in nobody's way but ours, is renamed by a
+/// writer to `<name>.damaged-<time>`, with its journal files, and an empty store takes its place;
+/// the caller finds that in recovery_note() and goes on. This happens when the damage is met: at
+/// open or in any later call. Links in the cache folder are not followed, and a cache folder that
+/// others may write to is refused.
+///
+/// Errors: io_error (cannot be read, written or locked, belongs to another user, or lies where
+/// others may write), unsupported (newer schema), invalid_argument (some other program's database,
+/// too long a name), not_found (read_only, missing or empty), corrupt (damaged, or no database at
+/// all, and not set aside).
 class Store {
  public:
+  /// The store that the caller names.
   static Result<Store> open(const std::filesystem::path& path, const StoreOptions& options = {});
+  /// `lathe.db` in the cache folder, which a writer makes with mode 0700 where it is missing.
+  static Result<Store> open_default(const StoreOptions& options = {});
 
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
@@ -97,7 +106,8 @@ class Store {
 
   const std::filesystem::path& path() const;
 
-  /// What was set aside and why, since this store was opened; nullopt when all was well.
+  /// What was set aside and why, since this store was opened; nullopt when all was well, and for
+  /// readers, which set nothing aside.
   std::optional<std::string> recovery_note() const;
 
   // Writing.
@@ -131,10 +141,12 @@ class Store {
   // The file as a whole.
 
   Result<Summary> summary();
-  /// One JSON document: {"schema", "hosts": […], "winners": […], "trials": […]}.
+  /// One JSON document: {"schema", "hosts": […], "winners": […], "trials": […]}. Takes as much
+  /// memory as the document is long.
   Result<std::string> export_json();
-  /// Takes over another store's records; that file is only read, and may have an older schema.
-  /// Trials are united. For a winner that both have, the better record stays: checked before
+  /// Takes over another store's records, whoever owns it; that file is only read, a record at a
+  /// time, and may have an older schema. Errors, beyond those of open(): corrupt, naming the other
+  /// file. Trials are united. For a winner that both have, the better record stays: checked before
   /// unchecked, then the greater confidence, then the newer, then (to be the same in either
   /// direction) the smaller schedule text.
   Result<MergeCounts> merge(const std::filesystem::path& other);

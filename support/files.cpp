@@ -47,7 +47,7 @@ Result<fs::path> home_directory() {
       found != nullptr && entry.pw_dir != nullptr && *entry.pw_dir == '/') {
     return fs::path(entry.pw_dir);
   }
-  return fail(ErrorCode::not_found,
+  return fail(ErrorCode::io_error,
               "no home folder: HOME is not an absolute path and user {} has none; set "
               "XDG_CACHE_HOME to a folder for Lathe's cache",
               geteuid());
@@ -68,7 +68,8 @@ bool is_trusted(const struct stat& info) { return info.st_uid == geteuid() || in
 
 Status check_private_directory(const fs::path& path) {
   struct stat info = {};
-  if (::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode) && !is_trusted(info)) {
+  const bool is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
+  if (is_link && !is_trusted(info)) {
     return fail(
         ErrorCode::io_error,
         "{} is a link that belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder "
@@ -76,7 +77,9 @@ Status check_private_directory(const fs::path& path) {
         path.string(), info.st_uid, geteuid());
   }
   if (::stat(path.c_str(), &info) != 0) {
-    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::io_error,
+    if (errno == ENOENT && !is_link)
+      return fail(ErrorCode::not_found, "there is no folder {}", path.string());
+    return fail(ErrorCode::io_error,
                 "cannot read the folder {}: {}; set XDG_CACHE_HOME to another place", path.string(),
                 reason(errno));
   }

@@ -70,12 +70,22 @@ typedef struct lathe_weight lathe_weight;
 /* Every function is safe to call from several threads at once. On failure the calling thread's
    lathe_last_error() says what was found, what was expected and what to do. */
 
-/* Opens the library. target: NULL or "" for the widest this CPU runs; threads: 0 for the physical
-   cores; store: NULL or "" for the user's cache folder, "none" for no store. */
+/* Opens the library. target: NULL or "" for LATHE_TARGET or the widest this CPU runs, "interpret"
+   to do without machine code; threads: 0 for the physical cores; store: NULL or "" for the user's
+   cache folder, "none" for no store. A store that cannot be used is no failure: kernels have their
+   default schedules then, and lathe_library_store_note says why. */
 lathe_status lathe_library_open(const char* target, int32_t threads, const char* store,
                                 lathe_library** library);
 /* Kernels fetched from it stay valid. NULL is allowed. */
 void lathe_library_close(lathe_library* library);
+
+/* Why the store is not used, and what to do: copies the text, ended by a 0 and cut to `size` bytes
+   with it, to `buffer` (NULL is allowed where size is 0), and returns the length of the whole
+   without the 0, as snprintf does: one that is `size` or more did not fit. "" and 0 where the store
+   is used, where none was asked for, where the cache folder has none yet, and for a library that is
+   NULL. The text stays the same as long as the library is open, so it may be asked for from any
+   thread. */
+size_t lathe_library_store_note(const lathe_library* library, char* buffer, size_t size);
 
 /* The kernel of a problem line such as "rms_norm rows=512 width=2048" (docs/kernels.md lists them).
  */

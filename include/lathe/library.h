@@ -26,10 +26,13 @@ std::string_view to_string(Match match);
 
 struct LibraryOptions {
   std::string device = "cpu";
-  /// Empty: LATHE_TARGET, else the widest this CPU runs; or scalar, sse, avx2, avx512, llvm.
+  /// Empty: LATHE_TARGET, else the widest this CPU runs; or scalar, sse, avx2, avx512, llvm; or
+  /// interpret, which runs kernels without machine code, much slower, where a system
+  /// lets no memory become executable.
   std::string target = {};
   int threads = 0;  ///< 0: LATHE_THREADS, else the physical cores
-  /// Empty: the user's cache folder; "none": no store, default schedules.
+  /// Empty: the user's cache folder; "none": no store, default schedules. It is only read: nothing
+  /// is made or changed there, and it need not be writable.
   std::string store = {};
   std::vector<std::shared_ptr<const codegen::Backend>> backends = default_backends();
 };
@@ -75,9 +78,10 @@ class Kernel {
 /// Thread-safe. Copies share one library.
 class Library {
  public:
-  /// Detects the machine and opens the store (a missing or damaged store is never fatal: default
-  /// schedules serve). invalid_argument for an unknown device, target or thread count, unsupported
-  /// for a target this CPU cannot run.
+  /// Detects the machine and opens the store. One that cannot be used is never fatal: default
+  /// schedules serve, store_note() says why, and so does a warning on standard error
+  /// (LATHE_LOG=error silences it). invalid_argument for an unknown device, target or thread count,
+  /// unsupported for a target this CPU cannot run.
   static Result<Library> open(const LibraryOptions& options = {});
 
   /// A warm fetch is a hash look-up; the first fetch of a problem compiles it, once, however many
@@ -111,7 +115,9 @@ class Library {
 
   std::string_view target() const;
   int threads() const;
-  /// What was wrong with the store when it was opened, or empty.
+  /// Why the store is not used: what was wrong when the library was opened, and what to do. Empty
+  /// where it is used, where "none" was asked for, and where the cache folder has none yet. Lives
+  /// as long as the library and its copies.
   std::string_view store_note() const;
 
  private:

@@ -84,7 +84,32 @@ static void packed_weights(lathe_library* library) {
   lathe_weight_release(NULL);
 }
 
-int c_api_failures(void) {
+static void store_notes(const char* folder) {
+  char missing[512], note[1024], cut[8];
+  snprintf(missing, sizeof missing, "%s/missing.db", folder);
+  lathe_library* library = NULL;
+  expect(lathe_library_open(NULL, 1, missing, &library) == LATHE_OK,
+         "a missing store is no failure");
+  memset(note, 'x', sizeof note);
+  const size_t length = lathe_library_store_note(library, note, sizeof note);
+  expect(length == strlen(note) && strstr(note, missing) != NULL, "the note names the store");
+  memset(cut, 'x', sizeof cut);
+  expect(lathe_library_store_note(library, cut, 7) == length, "the length of the whole");
+  expect(strlen(cut) == 6 && strncmp(cut, note, 6) == 0 && cut[7] == 'x',
+         "cut to the buffer's size");
+  expect(lathe_library_store_note(library, cut, 0) == length && cut[0] == note[0],
+         "no room at all");
+  expect(lathe_library_store_note(library, NULL, 0) == length, "no buffer");
+  lathe_library_close(library);
+  expect(lathe_library_open(NULL, 1, "none", &library) == LATHE_OK, "no store");
+  expect(lathe_library_store_note(library, note, sizeof note) == 0 && note[0] == 0,
+         "nothing to say");
+  lathe_library_close(library);
+  expect(lathe_library_store_note(NULL, note, sizeof note) == 0 && note[0] == 0, "of no library");
+}
+
+int c_api_failures(const char* folder) {
+  store_notes(folder);
   lathe_library* library = NULL;
   expect(lathe_library_open(NULL, 1, "none", &library) == LATHE_OK && library != NULL, "open");
   expect(lathe_library_open(NULL, 1, "none", NULL) == LATHE_INVALID_ARGUMENT, "open into null");

@@ -1,6 +1,11 @@
 // Runs the checks that are written in C.
 #include <gtest/gtest.h>
 
-extern "C" int c_api_failures(void);
+#include "tests/temporary_folder.h"
 
-TEST(CInterface, FromC) { EXPECT_EQ(c_api_failures(), 0); }
+extern "C" int c_api_failures(const char* folder);
+
+TEST(CInterface, FromC) {
+  const lathe::tests::TemporaryFolder folder;
+  EXPECT_EQ(c_api_failures(folder.path().c_str()), 0);
+}

@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <thread>
 #include <vector>
 
@@ -296,17 +297,24 @@ TEST(Library, MatchesRecords) {
   EXPECT_EQ(none->match(), Match::default_);
 }
 
-TEST(Library, ADamagedStoreIsNotFatal) {
+// A library only reads: what it opens stays as it is, and so does the folder.
+TEST(Library, AStoreThatCannotBeUsedIsNotFatal) {
   const tests::TemporaryFolder folder;
-  const std::string path = (folder / "lathe.db").string();
+  const std::string path = (folder / "config.json").string();
+  EXPECT_NE(open(path).store_note().find("no store at " + path), std::string::npos);
+  EXPECT_FALSE(std::filesystem::exists(path));
   std::FILE* file = std::fopen(path.c_str(), "wb");
   ASSERT_NE(file, nullptr);
   std::fputs("this is no database at all, only a line of text that is long enough to be read",
              file);
   std::fclose(file);
   const Library library = open(path);
-  EXPECT_FALSE(library.store_note().empty());
+  EXPECT_NE(library.store_note().find("is no store"), std::string::npos) << library.store_note();
   EXPECT_TRUE(library.fetch(Silu{.width = 64}).has_value());
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    files += entry.is_regular_file();
+  EXPECT_EQ(files, 1);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "store/store.h"
 #include "support/files.h"
 #include "support/log.h"
+#include "tests/store/places.h"
 #include "tests/store/sample.h"
 #include "tests/temporary_folder.h"
 
@@ -31,12 +32,12 @@ using tests::sample_winner;
 class StoreFaults : public testing::Test {
  protected:
   StoreFaults() { support::set_log_level(support::LogLevel::error); }  // setting aside is expected
-  std::filesystem::path path() const { return folder_ / "lathe.db"; }
+  std::filesystem::path path() const { return cache_.store(); }
 
   /// Files that were set aside, without their journals.
   int count_set_aside() const {
     int count = 0;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    for (const auto& entry : std::filesystem::directory_iterator(cache_.folder())) {
       const std::string name = entry.path().filename().string();
       const bool journal =
           name.ends_with("-wal") || name.ends_with("-shm") || name.ends_with("-journal");
@@ -45,7 +46,7 @@ class StoreFaults : public testing::Test {
     return count;
   }
 
-  TemporaryFolder folder_;
+  tests::CacheFolder cache_;
 };
 
 /// Starts a child process that runs a function and exits with its result.
@@ -63,7 +64,7 @@ int exit_status(pid_t pid) {
 
 TEST_F(StoreFaults, TwoProcessesLoseNothing) {
   for (const Journal journal : {Journal::wal, Journal::rollback}) {
-    const auto file = folder_ / (journal == Journal::wal ? "wal.db" : "rollback.db");
+    const auto file = cache_.home() / (journal == Journal::wal ? "wal.db" : "rollback.db");
     const int trials = journal == Journal::wal ? 150 : 30;  // the latter syncs every commit
     std::vector<pid_t> children;
     for (int process = 0; process < 2; ++process) {
@@ -163,9 +164,10 @@ std::string sound_bytes() {
   return *support::read_file(folder / "a.db");
 }
 
-/// Opens a store whose file was damaged and makes sure that it can be used. Its recovery note.
-std::optional<std::string> open_and_use(const std::filesystem::path& path) {
-  auto store = Store::open(path);
+/// Opens the cache folder's store, whose file was damaged, and makes sure that it can be used. Its
+/// recovery note.
+std::optional<std::string> open_and_use() {
+  auto store = Store::open_default();
   EXPECT_TRUE(store) << store.error().message;
   if (!store) return std::nullopt;
   const std::string host = sample_host(*store);
@@ -184,7 +186,7 @@ TEST_F(StoreFaults, CutShortAtManyLengths) {
   int set_aside = 0;
   for (const std::size_t length : lengths) {
     ASSERT_TRUE(support::write_file(path(), bytes.substr(0, length)));
-    const auto note = open_and_use(path());
+    const auto note = open_and_use();
     ASSERT_TRUE(note) << "cut to " << length << " of " << bytes.size();
     EXPECT_NE(note->find("set aside as " + path().string() + ".damaged-"), std::string::npos);
     EXPECT_EQ(count_set_aside(), ++set_aside);
@@ -192,12 +194,12 @@ TEST_F(StoreFaults, CutShortAtManyLengths) {
 }
 
 TEST_F(StoreFaults, CutToNothingIsReported) {
-  ASSERT_EQ(open_and_use(path()), std::nullopt);
+  ASSERT_EQ(open_and_use(), std::nullopt);
   for (const char* rest : {"", "S"}) {  // SQLite takes a single byte for an empty file
     ASSERT_TRUE(support::write_file(path(), rest));
-    const auto note = open_and_use(path());
+    const auto note = open_and_use();
     ASSERT_TRUE(note);
-    EXPECT_NE(note->find("emptied"), std::string::npos);
+    EXPECT_NE(note->find(*rest == '\0' ? "emptied" : "set aside"), std::string::npos) << *note;
   }
 }
 
@@ -206,9 +208,9 @@ TEST_F(StoreFaults, FilledWithNoise) {
   std::string noise(20000, '\0');
   for (char& byte : noise) byte = static_cast<char>(random());
   ASSERT_TRUE(support::write_file(path(), noise));
-  ASSERT_TRUE(open_and_use(path()));
+  ASSERT_TRUE(open_and_use());
   EXPECT_EQ(count_set_aside(), 1);
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+  for (const auto& entry : std::filesystem::directory_iterator(cache_.folder())) {
     if (entry.path().filename().string().find("damaged") == std::string::npos) continue;
     EXPECT_EQ(*support::read_file(entry.path()), noise) << "kept for whoever wants to look";
   }
@@ -225,9 +227,9 @@ TEST_F(StoreFaults, NoiseInAnyPlaceNeverGivesAWrongRecord) {
     for (std::size_t i = at; i < std::min(hit.size(), at + length); ++i) {
       hit[i] = static_cast<char>(random());
     }
-    const TemporaryFolder folder;
-    ASSERT_TRUE(support::write_file(folder / "lathe.db", hit));
-    auto store = Store::open(folder / "lathe.db");
+    const tests::CacheFolder folder;
+    ASSERT_TRUE(support::write_file(folder.store(), hit));
+    auto store = Store::open_default();
     if (!store) {  // the version field may name a Lathe of the near future
       EXPECT_EQ(store.error().code, ErrorCode::unsupported) << store.error().message;
       continue;
@@ -252,13 +254,13 @@ TEST_F(StoreFaults, NoiseInAnyPlaceNeverGivesAWrongRecord) {
   EXPECT_GT(reported, 20);
 }
 
-TEST_F(StoreFaults, ReaderRepairsToo) {
+TEST_F(StoreFaults, ReadersRepairNothing) {
   ASSERT_TRUE(support::write_file(path(), std::string(9000, 'z')));
-  auto store = Store::open(path(), {.mode = OpenMode::read_only});
-  ASSERT_TRUE(store) << store.error().message;
-  EXPECT_TRUE(store->recovery_note());
-  EXPECT_FALSE(store->find(sample_key("0123456789abcdef"))->winner);
-  EXPECT_EQ(count_set_aside(), 1);
+  const auto before = tests::look_of(cache_.folder());
+  const auto store = Store::open_default({.mode = OpenMode::read_only});
+  ASSERT_FALSE(store);
+  EXPECT_EQ(store.error().code, ErrorCode::corrupt) << store.error().message;
+  EXPECT_EQ(tests::look_of(cache_.folder()), before);
 }
 
 TEST_F(StoreFaults, ManyOpenersSetADamagedFileAsideOnce) {
@@ -267,7 +269,7 @@ TEST_F(StoreFaults, ManyOpenersSetADamagedFileAsideOnce) {
     std::vector<pid_t> children;
     for (int process = 0; process < 6; ++process) {
       children.push_back(start([&, process] {
-        auto store = Store::open(path());
+        auto store = Store::open_default();
         if (!store) return 1;
         const std::string host = sample_host(*store);
         return store->record_trial(sample_key(host, round), sample_trial(process)) ? 0 : 2;
@@ -275,7 +277,7 @@ TEST_F(StoreFaults, ManyOpenersSetADamagedFileAsideOnce) {
     }
     for (const pid_t child : children) EXPECT_EQ(exit_status(child), 0);
     EXPECT_EQ(count_set_aside(), round + 1);
-    auto store = Store::open(path());
+    auto store = Store::open_default();
     ASSERT_TRUE(store);
     EXPECT_EQ(store->recovery_note(), std::nullopt);
     EXPECT_EQ(store->trials(sample_key(sample_host(*store), round))->size(), 6u);
@@ -283,7 +285,7 @@ TEST_F(StoreFaults, ManyOpenersSetADamagedFileAsideOnce) {
 }
 
 TEST_F(StoreFaults, OpenStoreFollowsToTheNewFile) {
-  auto writer = Store::open(path());
+  auto writer = Store::open_default();
   ASSERT_TRUE(writer);
   const std::string host = sample_host(*writer);
   ASSERT_TRUE(writer->record_trial(sample_key(host), sample_trial(1)));
@@ -295,7 +297,7 @@ TEST_F(StoreFaults, OpenStoreFollowsToTheNewFile) {
   ::close(file);
   std::filesystem::remove(path().string() + "-wal");
   std::filesystem::remove(path().string() + "-shm");
-  auto other = Store::open(path());
+  auto other = Store::open_default();
   ASSERT_TRUE(other) << other.error().message;
   ASSERT_TRUE(other->recovery_note());
   // The first one knows nothing of this; its next record must be found by everybody.
@@ -309,7 +311,7 @@ TEST_F(StoreFaults, RemovedStoreIsMadeAnew) {
   auto store = Store::open(path());
   ASSERT_TRUE(store);
   const std::string host = sample_host(*store);
-  std::filesystem::remove_all(folder_.path());
+  std::filesystem::remove_all(cache_.home());
   const Status status = store->record_trial(sample_key(host), sample_trial());
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ(store->trials(sample_key(host))->size(), 1u);

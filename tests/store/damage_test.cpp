@@ -5,13 +5,12 @@
 #include "store/store.h"
 #include "support/files.h"
 #include "support/log.h"
+#include "tests/store/places.h"
 #include "tests/store/sample.h"
-#include "tests/temporary_folder.h"
 
 namespace lathe::store {
 namespace {
 
-using lathe::tests::TemporaryFolder;
 using tests::sample_host;
 using tests::sample_key;
 using tests::sample_trial;
@@ -20,11 +19,11 @@ using tests::sample_winner;
 class StoreDamage : public testing::Test {
  protected:
   StoreDamage() { support::set_log_level(support::LogLevel::error); }  // warnings are expected
-  std::filesystem::path path() const { return folder_ / "lathe.db"; }
+  std::filesystem::path path() const { return cache_.store(); }
 
   /// A store with a winner and a trial in the file alone, not in a journal; its host.
   std::string make_store() {
-    auto store = Store::open(path(), {.journal = Journal::rollback});
+    auto store = Store::open_default({.journal = Journal::rollback});
     EXPECT_TRUE(store) << store.error().message;
     std::string host = sample_host(*store);
     EXPECT_TRUE(store->record_winner(sample_key(host), sample_winner()));
@@ -37,7 +36,7 @@ class StoreDamage : public testing::Test {
     database.exec(sql);
   }
 
-  TemporaryFolder folder_;
+  tests::CacheFolder cache_;
 };
 
 // One field of a record changed, whichever it is: no record, and the reason why.
@@ -47,7 +46,7 @@ TEST_F(StoreDamage, ARecordWhoseChecksumDoesNotHoldIsAMissWithItsReason) {
         "roofline_fraction = 0.9", "trials = 13", "checksum = checksum + 1"}) {
     const std::string host = make_store();
     execute(std::string("UPDATE winners SET ") + change);
-    auto store = Store::open(path());
+    auto store = Store::open_default();
     ASSERT_TRUE(store) << store.error().message;
     const auto lookup = store->find(sample_key(host));
     ASSERT_TRUE(lookup) << lookup.error().message;
@@ -66,7 +65,7 @@ TEST_F(StoreDamage, ARecordWhoseChecksumDoesNotHoldIsAMissWithItsReason) {
 TEST_F(StoreDamage, ARecordUnderAnotherKeyIsDamaged) {
   const std::string host = make_store();
   execute("UPDATE keys SET threads = 8");
-  auto store = *Store::open(path());
+  auto store = *Store::open_default();
   Key key = sample_key(host);
   key.threads = 8;
   const auto lookup = store.find(key);
@@ -78,13 +77,13 @@ TEST_F(StoreDamage, ARecordUnderAnotherKeyIsDamaged) {
 TEST_F(StoreDamage, DamagedTrialsAndWinnersAreNeitherListedNorTakenOver) {
   const std::string host = make_store();
   execute("UPDATE trials SET median_ns = 1; UPDATE winners SET speedup = 100");
-  auto other = *Store::open(folder_ / "other.db");
+  auto other = *Store::open(cache_.home() / "other.db");
   const auto counts = other.merge(path());
   ASSERT_TRUE(counts) << counts.error().message;
   EXPECT_EQ(counts->damaged, 2);
   EXPECT_EQ(counts->trials_added, 0);
   EXPECT_EQ(counts->winners_added, 0);
-  auto store = *Store::open(path());
+  auto store = *Store::open_default();
   EXPECT_TRUE(store.trials(sample_key(host))->empty());
   EXPECT_EQ(*store.check(), "2 records fail their checksum");
 }
@@ -98,8 +97,8 @@ TEST_F(StoreDamage, ADamagedFileIsSetAsideWithTheReason) {
   };
   constexpr size_t kUserVersion = 60, kApplicationId = 68;
   const auto note_of = [&](const std::string& bytes) {
-    EXPECT_TRUE(support::write_file_atomic(path(), bytes));
-    auto store = Store::open(path());
+    EXPECT_TRUE(support::write_file(path(), bytes));
+    auto store = Store::open_default();
     EXPECT_TRUE(store) << store.error().message;
     return store ? store->recovery_note().value_or("no note") : "no store";
   };
@@ -118,8 +117,8 @@ TEST_F(StoreDamage, ADamagedFileIsSetAsideWithTheReason) {
   expect_reason(sound.substr(0, sound.size() - 1), "its last page is cut");
   expect_reason(with_number(sound, kApplicationId, 7), "its header was overwritten");
   expect_reason(with_number(sound, kUserVersion, 0x40000000), "its header names schema 1073741824");
-  expect_reason(without_trials, "tables are missing");
-  expect_reason(std::string(9000, 'z'), "file is not a database");
+  expect_reason(without_trials, "tables or indexes are missing");
+  expect_reason(std::string(9000, 'z'), "it does not begin as an SQLite database does");
 }
 
 }  // namespace

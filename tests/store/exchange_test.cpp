@@ -1,6 +1,7 @@
 // Merging, exporting, summing up and pruning.
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "store/store.h"
 #include "support/files.h"
@@ -114,6 +115,35 @@ TEST_F(Exchange, ExportIsOneDocument) {
   EXPECT_EQ(trial["state"], "timed");
   EXPECT_EQ(trial["batches_ns"], (std::vector<float>{1000.5F, 990.25F, 1003.0F}));
   EXPECT_EQ(trial["key"], winner["key"]);
+}
+
+TEST_F(Exchange, ExportReadsAsIfPrintedInOnePiece) {
+  Store a = open("a.db");
+  const auto printed_again = [&] {
+    return nlohmann::ordered_json::parse(a.export_json().value_or("null")).dump(2);
+  };
+  EXPECT_EQ(a.export_json().value_or(""), printed_again()) << "of an empty store";
+  const std::string host = sample_host(a);
+  for (int i = 0; i < 3; ++i) {
+    Trial trial = sample_trial(i);
+    trial.detail = "two\nlines, \"quoted\"";
+    ASSERT_TRUE(a.record_trial(sample_key(host, i), trial));
+    ASSERT_TRUE(a.record_winner(sample_key(host, i), sample_winner()));
+  }
+  EXPECT_EQ(a.export_json().value_or(""), printed_again());
+}
+
+TEST_F(Exchange, MergeTakesWhatAnotherUserOwns) {
+  Store a = open("a.db");
+  {
+    Store b = open("b.db");
+    ASSERT_TRUE(b.record_winner(sample_key(sample_host(b)), sample_winner()));
+  }
+  if (::chown((folder_ / "b.db").c_str(), 12345, static_cast<gid_t>(-1)) != 0)
+    GTEST_SKIP() << "only root may give files away";
+  const auto counts = a.merge(folder_ / "b.db");
+  ASSERT_TRUE(counts) << counts.error().message;
+  EXPECT_EQ(counts->winners_added, 1);
 }
 
 TEST_F(Exchange, ExportOfTextThatIsNotUtf8) {

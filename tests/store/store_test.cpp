@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "store/fields.h"
+#include "tests/store/places.h"
 #include "tests/store/sample.h"
 #include "tests/temporary_folder.h"
 
@@ -245,18 +246,11 @@ TEST_F(StoreTest, RollbackJournal) {
   EXPECT_EQ(back->winners()->size(), 1u);
 }
 
-TEST_F(StoreTest, DefaultPathIsInTheCacheFolder) {
-  const char* before = std::getenv("XDG_CACHE_HOME");
-  const std::string kept = before == nullptr ? "" : before;
-  ::setenv("XDG_CACHE_HOME", folder_.path().c_str(), 1);
-  const auto found = default_path();
-  if (before == nullptr) {
-    ::unsetenv("XDG_CACHE_HOME");
-  } else {
-    ::setenv("XDG_CACHE_HOME", kept.c_str(), 1);
-  }
-  ASSERT_TRUE(found);
-  EXPECT_EQ(*found, folder_ / "lathe/lathe.db");
+TEST_F(StoreTest, TheDefaultIsInTheCacheFolder) {
+  const tests::CacheFolder cache;
+  const auto store = Store::open_default();
+  ASSERT_TRUE(store) << store.error().message;
+  EXPECT_EQ(store->path(), cache.home() / "lathe/lathe.db");
 }
 
 TEST_F(StoreTest, ImpossibleRecords) {

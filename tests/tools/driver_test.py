@@ -154,6 +154,34 @@ class Driver(ProgramTest):
         self.assertGreaterEqual(document["median_ns"], document["min_ns"])
         self.assertGreater(document["min_ns"], 0)
 
+    def test_interpreting_can_be_forced(self):
+        """What the message about executable memory advises."""
+        run = ("run", self.path("block.lir"), *self.inputs(), "--db", "none")
+        self.assertTrue(self.run_json(*run, LATHE_TARGET="interpret")["steps"])
+        document = self.run_json("bench", "--problem", PROBLEM, "--db", "none", status=2, LATHE_TARGET="interpret")
+        self.assertIn("forced by LATHE_TARGET", document["error"]["message"])
+
+    def test_a_named_file_that_is_no_store_stays_as_it_is(self):
+        """Whoever runs with defaults because of it says so, once."""
+        self.write("config.json", "{}\n")
+        for name, says in (("config.json", "is no store"), ("none.db", "there is no store")):
+            db = self.path(name)
+            for arguments in (("run", self.path("block.lir"), *self.inputs()),
+                              ("bench", "--problem", PROBLEM, "--threads", "1", "--seconds", "0.05")):
+                before = self.look()
+                out, err = self.start("--json", *arguments, "--db", db).communicate(timeout=PATIENCE_S)
+                self.assertIn("{", out)
+                self.assertIn(says, err)
+                self.assertIn("default", err)
+                self.assertEqual(err.count(db), 1, err)
+                self.assertEqual(self.look(), before)
+
+    def test_nothing_is_said_of_a_cache_folder_without_a_store(self):
+        out, err = self.start("--json", "run", self.path("block.lir"), *self.inputs()).communicate(timeout=PATIENCE_S)
+        self.assertIn("{", out)
+        self.assertEqual(err, "")
+        self.assertFalse(os.path.exists(self.path("cache")))
+
     def test_bench_needs_no_store(self):
         file = self.write("file", "")
         out, err = self.start("--json", "bench", "--problem", PROBLEM, "--threads", "1", "--seconds", "0.05",

@@ -67,6 +67,17 @@ class ProgramTest(unittest.TestCase):
             file.write(text)
         return self.path(name)
 
+    def look(self, folder=None):
+        """Name, mode, time and bytes of every file in a folder."""
+        look = {}
+        for parent, _, names in os.walk(folder or self.folder):
+            for name in names:
+                path = os.path.join(parent, name)
+                info = os.lstat(path)
+                with open(path, "rb") as file:
+                    look[path] = (info.st_mode, info.st_ino, info.st_mtime_ns, file.read())
+        return look
+
     def start(self, *arguments, before=None, **environment):
         """`before` runs in the child, before the program. The user's own settings of Lathe do not count."""
         settings = {name: value for name, value in os.environ.items() if not name.startswith("LATHE_")}

@@ -1,9 +1,12 @@
 """qwen3vl-tune: the fields of its JSON, exit statuses, interrupts, kills, shared and damaged stores."""
 
+import contextlib
 import json
 import os
 import random
+import shutil
 import signal
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -287,7 +290,11 @@ class Tune(ProgramTest):
             self.assertEqual(len(document["kernels"]), kernels)
             self.assert_recorded(document["kernels"])
 
-    def test_a_damaged_store_is_set_aside(self):
+    def in_cache(self):
+        """As arguments(), without a named store."""
+        return ("--model", self.path("model"), "--tokens", "1", "--image", "32x32", "--threads", "1")
+
+    def test_a_damaged_store_in_the_cache_folder_is_set_aside(self):
         process = self.start("--json", *self.endless())
         self.wait_for_winners([process], 0)
         self.interrupt(process)
@@ -295,21 +302,79 @@ class Tune(ProgramTest):
         noise = random.Random(3).randbytes(size)
         for name, damage in (("cut", lambda data: data[:size // 2 - 77]), ("noise", lambda _: noise)):
             with self.subTest(name):
-                db = self.path(name + ".db")
+                home = self.path(name)
+                os.makedirs(os.path.join(home, "lathe"), mode=0o700)
+                db = os.path.join(home, "lathe", "lathe.db")
                 with open(self.db, "rb") as whole, open(db, "wb") as damaged:
                     damaged.write(damage(whole.read()))
-                process = self.start("--json", *self.endless(db))
-                self.wait_for_set_aside(process, name)
+                before = self.look(home)
+                for command in ("status", "export"):
+                    document = self.run_json(command, status=2, XDG_CACHE_HOME=home)
+                    self.assertEqual(document["error"]["code"], "corrupt")
+                self.assertEqual(self.look(home), before)
+                process = self.start("--json", *self.in_cache(), "--effort", "full", XDG_CACHE_HOME=home)
+                self.wait_for_set_aside(process, os.path.dirname(db))
                 self.wait_for_winners([process], 0, db)
                 document, err = self.interrupt(process)
-                self.assertIn("set aside", err)
+                self.assertEqual(err.count("set aside"), 1, err)
                 timed = [kernel for kernel in document["kernels"] if "tuned_ns" in kernel]
                 self.assert_recorded(timed, db)
 
-    def wait_for_set_aside(self, process, name):
+    def test_a_named_file_that_is_no_store_stays_as_it_is(self):
+        problem = "softmax rows=4 width=72"
+        self.write("config.json", json.dumps(CONFIG))
+        store = self.path("sound.db")
+        tune = ("--problem", problem, "--threads", "1", "--effort", "quick")
+        self.run_json(*tune, "--db", store)
+        with open(store, "rb") as whole, open(self.path("cut.db"), "wb") as cut:
+            cut.write(whole.read()[:-1000])
+        for name, says in (("config.json", "is no store"), ("cut.db", "damaged")):
+            db = self.path(name)
+            before = self.look()
+            for command in (("status",), ("explain", problem), ("export",), ("merge", store), tune):
+                with self.subTest(name=name, command=command):
+                    self.assert_error(*command, "--db", db, says=(db, says, "left alone", "--db"))
+                    self.assertEqual(self.look(), before)
+            checks = {check["check"]: check for check in self.run_json("doctor", "--db", db, status=1)["checks"]}
+            self.assertIn(says, checks["store"]["detail"])
+            self.assertEqual(self.look(), before)
+
+    def test_commands_that_read_leave_no_trace(self):
+        problem = "softmax rows=4 width=72"
+        self.run_json("--problem", problem, "--threads", "1", "--effort", "quick", "--db", self.db)
+        before = self.look()
+        self.assertEqual(self.run_json("status", "--db", self.db)["journal_mode"], "wal")
+        self.run_json("export", "--db", self.db)
+        self.assertEqual(self.run_json("explain", problem, "--threads", "1", "--db", self.db)["kernels"][0]["match"],
+                         "exact")
+        self.run_json("doctor", "--db", self.db)
+        self.run_json("doctor", "--db", self.path("none.db"))
+        self.run_json("doctor")
+        self.assertEqual(self.look(), before)
+
+    def test_stores_made_to_do_harm_are_refused(self):
+        """A generated column would fill memory while it is read."""
+        self.run_json("--problem", "softmax rows=4 width=72", "--threads", "1", "--effort", "quick", "--db", self.db)
+        harmful = self.path("harmful.db")
+        for statement, says in (
+                ("ALTER TABLE hosts ADD COLUMN big AS (printf('%*c', 999999999, 'x'))", "table 'hosts'"),
+                ("CREATE VIEW songs AS SELECT hex(zeroblob(400000000))", "view 'songs'"),
+                ("CREATE TRIGGER grow AFTER INSERT ON keys BEGIN DELETE FROM winners; END", "trigger 'grow'")):
+            with self.subTest(statement):
+                shutil.copy(self.db, harmful)
+                with contextlib.closing(sqlite3.connect(harmful)) as database:
+                    database.execute(statement)
+                    database.commit()
+                before = self.look()
+                self.assert_error("merge", harmful, "--db", self.path("mine.db"), says=(says,))
+                self.assert_error("export", "--db", harmful, says=(says,))
+                self.assertEqual({path: look for path, look in self.look().items() if "mine.db" not in path}, {
+                    path: look for path, look in before.items() if "mine.db" not in path})
+
+    def wait_for_set_aside(self, process, folder):
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
-            if any(file.startswith(name) and ".damaged-" in file for file in os.listdir(self.folder)):
+            if any(".damaged-" in file for file in os.listdir(folder)):
                 return
             time.sleep(0.05)
         process.kill()

@@ -38,16 +38,12 @@ Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
     return runtime::ScheduleChoice{std::move(schedule), Match::default_, "given by --schedule"};
   }
   if (ask_store && driver.db != "none") {
-    // As in a fetch, a store that cannot be read is no reason not to run.
-    const auto open = [&]() -> Result<store::Store> {
-      std::filesystem::path path = driver.db;
-      if (path.empty()) {
-        LATHE_TRY(path, store::default_path());
-      }
-      return store::Store::open(path, {.mode = store::OpenMode::read_only});
-    };
-    Result<store::Store> store = open();
-    if (!store && store.error().code != ErrorCode::not_found)
+    // As in a fetch, a store that cannot be read is no reason not to run; nor is that the cache
+    // folder has none yet a reason to say so.
+    constexpr store::StoreOptions kReading{.mode = store::OpenMode::read_only};
+    Result<store::Store> store = driver.db.empty() ? store::Store::open_default(kReading)
+                                                   : store::Store::open(driver.db, kReading);
+    if (!store && !(driver.db.empty() && store.error().code == ErrorCode::not_found))
       support::log_warn("{}; using the default schedule", store.error().message);
     runtime::RecordContext context;
     context.threads = driver.threads;

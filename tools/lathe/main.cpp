@@ -55,7 +55,9 @@ int run(int argc, char** argv) {
                         "a named machine to emit for, such as haswell or cortex-a76");
     command->add_option("--threads", driver.threads, "threads (default: the physical cores)");
     command->add_option("--schedule", driver.schedule, "knobs, such as unroll=2,stream=on");
-    command->add_option("--db", driver.db, "the store of tuned schedules, or none");
+    command->add_option("--db", driver.db,
+                        "the store of tuned schedules, which is only read, or none (default: the "
+                        "one in the user's cache folder)");
   };
 
   CLI::App* run = app.add_subcommand("run", "runs a graph on .npy files");

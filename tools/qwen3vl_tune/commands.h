@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "runtime/target_selection.h"
+#include "store/store.h"
 #include "support/error.h"
 
 namespace lathe::tools {
@@ -45,7 +46,7 @@ Result<int> doctor_command(const CommonOptions& common, const runtime::Backends&
 Result<int> export_command(const CommonOptions& common);
 Result<int> merge_command(const CommonOptions& common, const std::string& file);
 
-/// The store's path: --db or the cache folder's.
-Result<std::string> store_path(const CommonOptions& common);
+/// The store that --db names, or the cache folder's.
+Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode);
 
 }  // namespace lathe::tools

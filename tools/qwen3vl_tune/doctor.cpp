@@ -1,6 +1,8 @@
 // doctor: tries everything that tuning and running depend on, and says what to do where it fails.
 #include <cmath>
 
+#include <unistd.h>
+
 #include "compiler/family.h"
 #include "compiler/sizes.h"
 #include "runtime/choose_schedule.h"
@@ -47,12 +49,17 @@ Finding try_target(const runtime::SelectedTarget& selected) {
 Finding try_store(const CommonOptions& common) {
   Finding finding{"store", false, ""};
   const auto attempt = [&]() -> Status {
-    LATHE_TRY(const std::string path, store_path(common));
-    LATHE_TRY(store::Store store, store::Store::open(path));
-    LATHE_TRY(const std::string state, store.check());
-    LATHE_TRY(const store::Summary summary, store.summary());
-    finding.detail = fmt::format("{}: {}, journal {}", path, state, summary.journal_mode);
-    if (const auto note = store.recovery_note()) finding.detail += "; " + *note;
+    auto store = open_store(common, store::OpenMode::read_only);
+    if (!store && store.error().code == ErrorCode::not_found) {
+      finding.detail = store.error().message;  // as before the first session
+      return {};
+    }
+    if (!store) return tl::unexpected(store.error());
+    LATHE_TRY(const std::string state, store->check());
+    LATHE_TRY(const store::Summary summary, store->summary());
+    finding.detail = fmt::format("{}: {}, journal {}", summary.path, state, summary.journal_mode);
+    if (::access(summary.path.c_str(), W_OK) != 0)
+      finding.detail += "; it can be read, but this user cannot write to it";
     if (state != "ok") return fail(ErrorCode::corrupt, "{}", finding.detail);
     return {};
   };

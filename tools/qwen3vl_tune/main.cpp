@@ -55,7 +55,8 @@ int run(int argc, char** argv) {
   app.add_option("--threads", common.threads,
                  "threads to run kernels with (default: the physical cores)");
   app.add_option("--db", common.db,
-                 "the store (default: lathe/lathe.db in the user's cache folder)");
+                 "the store; made by tuning and merge where there is none, refused where it is "
+                 "something else (default: lathe/lathe.db in the user's cache folder)");
   app.add_flag("--json", common.json, "print one JSON document on standard output");
 
   CLI::Option* model =

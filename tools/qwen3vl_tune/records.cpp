@@ -19,11 +19,6 @@
 namespace lathe::tools {
 namespace {
 
-Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode) {
-  LATHE_TRY(const std::string path, store_path(common));
-  return store::Store::open(path, {.mode = mode});
-}
-
 // What this host's weights are packed in, by weight, target and threads: the newest records.
 Result<std::vector<store::KeyedWinner>> layouts_here(store::Store& store) {
   LATHE_TRY(const auto winners, store.winners(store::host_id("cpu", support::host_identity())));
@@ -82,6 +77,12 @@ std::string unused_because(const store::KeyedWinner& record, const compiler::Pro
 }
 
 }  // namespace
+
+Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode) {
+  const store::StoreOptions options{.mode = mode};
+  return common.db.empty() ? store::Store::open_default(options)
+                           : store::Store::open(common.db, options);
+}
 
 Result<int> status_command(const CommonOptions& common) {
   LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_only));

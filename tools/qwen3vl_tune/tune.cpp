@@ -8,7 +8,6 @@
 #include "compiler/sizes.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
-#include "support/log.h"
 #include "tools/common/arguments.h"
 #include "tools/common/kernel_json.h"
 #include "tools/common/layout_text.h"
@@ -194,12 +193,6 @@ nlohmann::json to_json(const tuner::SessionResult& session, const std::string& m
 
 }  // namespace
 
-Result<std::string> store_path(const CommonOptions& common) {
-  if (!common.db.empty()) return common.db;
-  LATHE_TRY(const std::filesystem::path path, store::default_path());
-  return path.string();
-}
-
 Result<int> tune_command(const CommonOptions& common, const TuneOptions& options,
                          const runtime::Backends& backends) {
   if (common.device != "cpu") {
@@ -236,16 +229,14 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   LATHE_TRY(const std::string program, own_program());
   session.worker_command = {program, "--worker"};
 
-  LATHE_TRY(const std::string path, store_path(common));
-  LATHE_TRY(store::Store store, store::Store::open(path));
-  if (const auto note = store.recovery_note()) support::log_warn("{}", *note);
+  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_write));
 
   if (!common.json) {
     const size_t kernels = work.tasks.size();
     print_note(fmt::format("{} on {}: {} kernel{}, target {}, {} thread{}, store {}\n", work.name,
                            support::host().name, kernels, kernels == 1 ? "" : "s",
                            session.target.target.name, session.threads,
-                           session.threads == 1 ? "" : "s", path));
+                           session.threads == 1 ? "" : "s", store.path().string()));
   }
   Result<tuner::SessionResult> result = [&] {
     ProgressDisplay display;
@@ -253,7 +244,6 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
                               [&](const tuner::Progress& progress) { display.show(progress); });
   }();
   if (!result) return tl::unexpected(std::move(result).error());
-  if (const auto note = store.recovery_note()) support::log_warn("{}", *note);
 
   if (common.json) {
     print_json(to_json(*result, work.name));
