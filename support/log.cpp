@@ -11,7 +11,7 @@
 namespace lathe::support {
 namespace {
 
-constexpr std::string_view kNames[] = {"error", "warn", "info", "debug"};
+constexpr std::string_view kLevelNames[] = {"error", "warn", "info", "debug"};
 
 std::atomic<int>& level_setting() {
   static std::atomic<int> level = [] {
@@ -30,7 +30,7 @@ std::atomic<int>& level_setting() {
 
 std::optional<LogLevel> parse_log_level(std::string_view text) {
   for (int level = 0; level < 4; ++level) {
-    if (text == kNames[level]) return static_cast<LogLevel>(level);
+    if (text == kLevelNames[level]) return static_cast<LogLevel>(level);
   }
   return std::nullopt;
 }
@@ -44,7 +44,8 @@ void set_log_level(LogLevel level) {
 }
 
 void write_log(LogLevel level, std::string_view message) {
-  const std::string line = fmt::format("lathe: {}: {}\n", kNames[static_cast<int>(level)], message);
+  const std::string line =
+      fmt::format("lathe: {}: {}\n", kLevelNames[static_cast<int>(level)], message);
   std::size_t done = 0;
   while (done < line.size()) {
     const ssize_t wrote = ::write(STDERR_FILENO, line.data() + done, line.size() - done);

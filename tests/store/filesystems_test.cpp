@@ -23,11 +23,11 @@ namespace lathe::store {
 namespace {
 
 using tests::in_child;
+using tests::kReading;
 using tests::sample_host;
 using tests::sample_key;
 using tests::sample_winner;
 
-constexpr StoreOptions kReading{.mode = OpenMode::read_only};
 enum : int { kHolds = 0, kFails = 1, kNoFilter = 2 };
 
 template <std::size_t N>

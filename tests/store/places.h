@@ -13,10 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/store.h"
 #include "support/files.h"
 #include "tests/temporary_folder.h"
 
 namespace lathe::store::tests {
+
+inline constexpr StoreOptions kReading{.mode = OpenMode::read_only};
 
 /// XDG_CACHE_HOME names a new folder, with an empty cache folder in it, as long as this lives.
 class CacheFolder {

@@ -23,13 +23,12 @@ namespace lathe::store {
 namespace {
 
 using tests::in_child;
+using tests::kReading;
 using tests::look_of;
 using tests::sample_host;
 using tests::sample_key;
 using tests::sample_trial;
 using tests::sample_winner;
-
-constexpr StoreOptions kReading{.mode = OpenMode::read_only};
 
 /// How many winners a reader finds, or why it finds none.
 std::string count(const std::filesystem::path& path) {
