@@ -12,8 +12,6 @@ namespace {
 using ir::program::Compare;
 
 constexpr int kSums = 4;  // running sums of a head's squares
-// 1 / sqrt(x) is below it for all x from kLargeSquare on.
-constexpr float kScaleOfLarge = 0x1p-62F;
 
 SearchSpace space(const Problem& p, const Target& target) {
   const Rope rope(p);
@@ -37,8 +35,8 @@ class RopeRow {
     // cos, sin, and for mrope the axis of each pair.
     if (rope.kind != RopeKind::rope) angles_ = kernel.scratch("angles", Type::f32, 3 * rope.pairs);
     if (rope.norm) {
-      // A vector is stored for each head, at its place; and once more where one is large.
-      scales_ = kernel.scratch("scales", Type::f32, 2 * (rope.heads + b_.lanes()));
+      // A vector is stored for each head, at its place.
+      scales_ = kernel.scratch("scales", Type::f32, rope.heads + b_.lanes());
       if (!rope.interleaved) factors_ = kernel.scratch("factors", Type::f32, 4 * rope.pairs);
     }
     if (rope.kind == RopeKind::mrope) write_axes();
@@ -80,46 +78,23 @@ class RopeRow {
 
   // The sums of all heads, then their roots: the next head need not wait for this one's.
   void find_scales() {
-    sum_squares(0, [](Vec v) { return v; });
-    const float inverse = 1.0F / static_cast<float>(rope_.dim);
-    const Vec least = b_.copy(b_.constant(1));
-    for_scales([&](const Span& at) {
-      const Vec scale = math::rsqrt(b_, b_.load(scales_, at) * inverse + eps_, options_);
-      b_.store(scales_, at, scale);
-      b_.set(least, b_.min(scale, least));
-    });
-    const Vec large = b_.constant(kScaleOfLarge);
-    branch_any(b_, b_.compare(Compare::lt, least, large), [&] {
-      const int64_t place = rope_.heads + b_.lanes();
-      sum_squares(place, [&](Vec v) { return v * kShrink; });
-      const float eps = eps_ * kShrink * kShrink;
-      for_scales([&](const Span& at) {
-        const Vec mean = b_.load(scales_, shifted(at, place)) * inverse;
-        const Vec small = math::rsqrt(b_, mean + eps, options_) * kShrink;
-        const Vec scale = b_.load(scales_, at);
-        const auto is_large = b_.compare(Compare::lt, scale, large);
-        b_.store(scales_, at, b_.select(is_large, small, scale));
-      });
-    });
-  }
-
-  // Of map(v) for each head's values, into scales_ from `place` on.
-  void sum_squares(int64_t place, const std::function<Vec(Vec)>& map) {
     const Pointer x = b_.copy(kernel_.at("x"));
     for_heads([&](const Scalar* index) {
       Accumulators squares(b_, kSums, 0);
-      b_.vectors(rope_.dim, kSums, [&](const Span& at, int sum) {
-        const Vec v = map(b_.load(x, at));
-        b_.set(squares.of(sum), b_.fma(v, v, squares.of(sum)));
+      b_.vectors(rope_.dim, kSums, [&](const Span& at, int place) {
+        const Vec v = b_.load(x, at);
+        b_.set(squares.of(place), b_.fma(v, v, squares.of(place)));
       });
       const Scalar at = index == nullptr ? Scalar{} : *index;
-      b_.store(scales_, Span{place, at, b_.lanes(), true}, squares.sum());
+      b_.store(scales_, Span{0, at, b_.lanes(), true}, squares.sum());
       if (index != nullptr) b_.advance(x, kernel_.stride("x", 1));
     });
-  }
-
-  void for_scales(const std::function<void(const Span&)>& body) {
-    b_.vectors(vectors_in(rope_.heads, b_.target()) * b_.lanes(), body);
+    const float inverse = 1.0F / static_cast<float>(rope_.dim);
+    const int64_t vectors = vectors_in(rope_.heads, b_.target());
+    b_.vectors(vectors * b_.lanes(), [&](const Span& at) {
+      const Vec mean_square = b_.load(scales_, at) * inverse;
+      b_.store(scales_, at, math::rsqrt(b_, mean_square + eps_, options_));
+    });
   }
 
   // cos and sin times the weights of the pair's first and second element: what turn() multiplies
@@ -334,7 +309,7 @@ const Family& rope() {
   static const Family family = [] {
     Family rope;
     rope.name = "rope";
-    rope.revision = 3;
+    rope.revision = 2;
     rope.summary =
         "y = x with its pairs (a, b) turned to (a cos - b sin, b cos + a sin); norm: of "
         "rms_norm(x)";

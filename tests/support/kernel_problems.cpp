@@ -102,8 +102,7 @@ std::vector<std::string> row_statistics_lines(const std::string& type, int64_t w
   std::erase_if(lines, [](const std::string& line) {
     const std::string family = line.substr(0, line.find(' '));
     const bool has_statistics = family == "rms_norm" || family == "layer_norm" ||
-                                family == "normalize" || family == "softmax" ||
-                                (family == "rope" && line.find("norm=true") != std::string::npos);
+                                family == "normalize" || family == "softmax";
     return !has_statistics || line.find("prologue=mul") != std::string::npos ||
            line.find("prologue=fma") != std::string::npos;
   });
