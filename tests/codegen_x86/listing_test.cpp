@@ -135,6 +135,21 @@ TEST(X86Listing, ALoadNeverMovesPastAChangeOfItsAddress) {
   }
 }
 
+TEST(X86Listing, ALoadNeverMovesPastAChangeOfItsIndex) {
+  for (const char* name : {"scalar", "avx2", "avx512"}) {
+    Builder b("moved", target(name));
+    const Pointer x = b.buffer("x", Type::f32, BufferAccess::read);
+    const Pointer o = b.buffer("o", Type::f32, BufferAccess::write);
+    const Scalar i = b.copy(b.parameter("i"));
+    const Vec v = b.load(x, Span{0, i, 0, true});
+    b.set(i, b.add(i, b.lanes()));
+    b.store(o, Span{}, b.add(b.load(x, Span{0, i, 0, true}), v));
+    const auto n = static_cast<size_t>(b.lanes());
+    EXPECT_TRUE(agrees(b.finish(), {bytes_of_values(awkward_floats(2 * n)), Bytes(4 * n)}, {0}))
+        << name;
+  }
+}
+
 TEST(X86Listing, Avx512BroadcastsWhatItDemotes) {
   ir::Target t = target("avx512");
   t.vector_registers = 4;

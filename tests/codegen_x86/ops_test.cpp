@@ -187,6 +187,12 @@ TEST_P(X86Ops, NarrowIntegers) {
       program, {bytes_of_values(a), bytes_of_values(s), bytes_of_values(w), Bytes(n * 8 * 4)}));
 }
 
+// y, but x in every second lane: comparisons must see equal values, too.
+Vec half_equal(Builder& b, Vec x, Vec y) {
+  const Vec odd = b.bit_and(b.iota(), b.constant_bits(1));
+  return b.select(b.compare_int(Compare::eq, odd, b.constant_bits(0)), x, y);
+}
+
 TEST_P(X86Ops, MasksAndSelection) {
   const Compare all[] = {Compare::lt, Compare::le, Compare::eq,
                          Compare::ne, Compare::ge, Compare::gt};
@@ -194,6 +200,14 @@ TEST_P(X86Ops, MasksAndSelection) {
     SCOPED_TRACE(static_cast<int>(compare));
     check_floats(
         [&](Builder& b, Vec x, Vec y, Vec z) { return b.select(b.compare(compare, x, y), z, y); });
+    check_floats([&](Builder& b, Vec x, Vec y, Vec z) {
+      const Vec other = half_equal(b, x, y);
+      return b.select(b.compare(compare, x, other), z, other);
+    });
+    check_ints([&](Builder& b, Vec x, Vec y, Vec z) {
+      const Vec other = half_equal(b, x, y);
+      return b.select(b.compare_int(compare, x, other), z, other);
+    });
     check_floats([&](Builder& b, Vec x, Vec, Vec z) {
       return b.select(b.compare(compare, b.constant(1.0f), x), z, x);
     });

@@ -63,6 +63,12 @@ TEST_F(InterpreterErrors, StoreBeyondTheEnd) {
   EXPECT_THAT(error(), HasSubstr("writes 8 bytes at offset 58 of buffer 'x'"));
 }
 
+TEST_F(InterpreterErrors, StoreThatEndsOneByteBeyond) {
+  const Pointer x = b.buffer("x", Type::i8, BufferAccess::write);
+  b.store(x, Span{61, {}, 0, true}, b.iota());
+  EXPECT_THAT(error(), HasSubstr("writes 4 bytes at offset 61 of buffer 'x'"));
+}
+
 TEST_F(InterpreterErrors, PartialStoreBeyondTheEnd) {
   const Pointer x = b.buffer("x", Type::f32, BufferAccess::write);
   const Scalar n = b.parameter("n");
