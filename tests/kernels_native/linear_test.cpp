@@ -65,7 +65,8 @@ TEST_P(NativeLinear, AgreesWithEveryKnobValue) {
     for (const int64_t rows : {1, 3, 11}) check(parameters, rows, true);
     if (!slow) check(parameters, 70, true);
   }
-  if (!slow) check("n=150 k=600 epilogue=silu(y)", 210, true);
+  // The last block of k ends with fewer steps than a trip has.
+  if (!slow) check("n=150 k=603 epilogue=silu(y)", 210, true);
 }
 
 TEST_P(NativeLinear, AgreesOnAdversarialInputs) {
