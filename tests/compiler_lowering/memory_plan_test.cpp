@@ -70,5 +70,22 @@ TEST(MemoryPlan, AViewIsItsSourcesMemory) {
   EXPECT_EQ(plan.arena_bytes, 8 * 64 * 4);
 }
 
+// What reads a view reads its source.
+TEST(MemoryPlan, ASourceLivesAsLongAsItsView) {
+  const auto graph = ir::graph::parse(
+      "graph g(%x: f32[8, 64]) -> (%d, %z) {\n  %a = softmax(%x)\n"
+      "  %b = reshape(%a) {shape = [16, 32]}\n  %c = normalize(%x)\n  %d = softmax(%b)\n"
+      "  %z = softmax(%c)\n}\n");
+  ASSERT_TRUE(graph.has_value()) << graph.error().message;
+  const LoweredGraph lowered = *lower(*graph);
+  const MemoryPlan plan = plan_memory(lowered);
+  const auto at = [&](const char* name) {
+    return plan.placements[static_cast<size_t>(lowered.graph.find(name))];
+  };
+  ASSERT_EQ(at("a").kind, Placement::Kind::arena);
+  ASSERT_EQ(at("c").kind, Placement::Kind::arena);
+  EXPECT_NE(at("a").offset, at("c").offset);
+}
+
 }  // namespace
 }  // namespace lathe::compiler::lowering

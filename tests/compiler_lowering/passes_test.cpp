@@ -167,6 +167,41 @@ TEST(Passes, LongChainsAreCut) {
   EXPECT_GE(operations, kLinks);
 }
 
+// However calls are fused: no call reads what a later one makes.
+TEST(Passes, EveryValueIsMadeBeforeItIsRead) {
+  for (const char* body :
+       {// h is read between its producer and the norm that could take it in.
+        "-> (%p, %n) {\n  %h = add(%x, %r)\n  %p = linear(%h, %v)\n  %n = rms_norm(%h, %w)\n}\n",
+        // p is not there yet where the first norm stands.
+        "-> (%y) {\n  %n = rms_norm(%x, %w)\n  %p = softmax(%r)\n  %y = mul(%n, %p)\n}\n"}) {
+    const auto graph = ir::graph::parse(
+        std::string("graph g(%x: f32[8, 64], %r: f32[8, 64], %w: f32[64], %v: f32[64, 64]) ") +
+        body);
+    ASSERT_TRUE(graph) << graph.error().message;
+    const auto lowered = lower(*graph);
+    ASSERT_TRUE(lowered) << lowered.error().message;
+    for (size_t i = 0; i < lowered->calls.size(); ++i) {
+      for (const ValueId read : lowered->calls[i].reads())
+        EXPECT_LT(lowered->producer(read), static_cast<int>(i)) << body;
+    }
+  }
+}
+
+TEST(Passes, AChainHasSixInputsAtMost) {
+  for (const int inputs : {6, 7}) {
+    ir::graph::GraphBuilder builder("sum");
+    ir::graph::Var sum = builder.input("x0", ir::Type::f32, {8, 64});
+    for (int i = 1; i < inputs; ++i)
+      sum =
+          builder.op("add", {sum, builder.input("x" + std::to_string(i), ir::Type::f32, {8, 64})});
+    const auto graph = builder.finish({sum});
+    ASSERT_TRUE(graph) << graph.error().message;
+    const auto lowered = lower(*graph);
+    ASSERT_TRUE(lowered) << lowered.error().message;
+    EXPECT_EQ(lowered->calls.size(), inputs == 6 ? 1U : 2U) << inputs;
+  }
+}
+
 TEST(Passes, AnUnknownPassIsNamedWithTheKnownOnes) {
   const auto graph = ir::graph::parse(kHost);
   ASSERT_TRUE(graph.has_value());

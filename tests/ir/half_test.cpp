@@ -61,6 +61,28 @@ void check_middles(uint16_t last_finite, ToFloat to_float, FromDouble from_doubl
 TEST(Half, F16RoundsOnceToNearestEven) { check_middles(0x7BFF, f16_to_float, double_to_f16); }
 TEST(Half, Bf16RoundsOnceToNearestEven) { check_middles(0x7F7F, bf16_to_float, double_to_bf16); }
 
+// The same from f32, which holds each middle and its neighbours on both sides.
+template <typename ToFloat, typename FromFloat>
+void check_float_middles(uint16_t last_finite, ToFloat to_float, FromFloat from_float) {
+  for (uint16_t bits = 0; bits < last_finite; ++bits) {
+    const float low = to_float(bits);
+    const float high = to_float(static_cast<uint16_t>(bits + 1));
+    const float middle = low + (high - low) / 2;
+    const auto even = static_cast<uint16_t>(bits + bits % 2);
+    ASSERT_EQ(from_float(middle), even) << bits;
+    ASSERT_EQ(from_float(std::nextafterf(middle, low)), bits) << bits;
+    ASSERT_EQ(from_float(std::nextafterf(middle, high)), bits + 1) << bits;
+    ASSERT_EQ(from_float(-middle), even | 0x8000) << bits;
+  }
+}
+
+TEST(Half, F32RoundsToTheNearestEvenF16) {
+  check_float_middles(0x7BFF, f16_to_float, float_to_f16);
+}
+TEST(Half, F32RoundsToTheNearestEvenBf16) {
+  check_float_middles(0x7F7F, bf16_to_float, float_to_bf16);
+}
+
 TEST(Half, OverflowGivesInfinity) {
   EXPECT_EQ(float_to_f16(65519.996F), 0x7BFF);
   EXPECT_EQ(float_to_f16(65520.0F), 0x7C00);

@@ -61,6 +61,7 @@ TEST_F(LaunchErrors, NamesTheOperand) {
   expect([](Views in, Views) { in[0].rank = -1; }, "x", "rank -1");
   expect([](Views in, Views) { in[0].rank = 77; }, "x", "rank 77");
   expect([](Views in, Views) { in[0].shape[1] = 15; }, "x", "found shape [4, 15]");
+  expect([](Views in, Views) { in[0].shape[1] = 17; }, "x", "found shape [4, 17]");
   expect([](Views in, Views) { in[0].shape[0] = -4; }, "x", "found shape [-4, 16]");
   expect([](Views, Views out) { out[0].shape[0] = 5; }, "y", "with rows = 4");
   expect([](Views in, Views) { in[0].strides[1] = 2; }, "x", "contiguous");
@@ -104,13 +105,15 @@ TEST_F(LaunchErrors, OperandsMayLieSideBySide) {
       << "y before x";
 }
 
-// y in columns 24 … 39 of a tensor of 32: the last eight are the next row's first.
-TEST_F(LaunchErrors, RowsThatInterleaveMustNotReachTheNext) {
-  const std::string text = message([&](Views in, Views out) {
-    in[0].strides[0] = out[0].strides[0] = 32;
-    out[0].data = x_ + 24;
-  });
-  EXPECT_NE(text.find("overlaps operand 'x'"), std::string::npos) << text;
+// Of a tensor of 32 columns x has 0 … 15: y must not begin among them, nor end in the next row's.
+TEST_F(LaunchErrors, RowsThatInterleaveMustNotOverlap) {
+  for (const int column : {8, 24}) {
+    const std::string text = message([&](Views in, Views out) {
+      in[0].strides[0] = out[0].strides[0] = 32;
+      out[0].data = x_ + column;
+    });
+    EXPECT_NE(text.find("overlaps operand 'x'"), std::string::npos) << column << ": " << text;
+  }
 }
 
 TEST_F(LaunchErrors, NoRowsIsNoWork) {
