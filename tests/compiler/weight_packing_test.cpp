@@ -1,6 +1,7 @@
 // Packed weights hold exactly the values of the rows that they were packed from.
 #include "compiler/weight_packing.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -93,6 +94,28 @@ TEST(WeightPacking, KeepsEveryValueOfEveryBlockFormat) {
         }
       }
     }
+  }
+}
+
+// Kernels multiply whole panels: what stands in for a row that does not exist must be 0 whatever
+// was in the memory before.
+TEST(WeightPacking, RowsThatDoNotExistAreZeroWhateverWasThere) {
+  for (const Type type : {Type::f32, Type::bf16, Type::q4_0}) {
+    const WeightLayout layout{type, 5, 64, 8, false};
+    const Tensor rows = random_rows(type, 5, 64);
+    std::vector<Tensor> clean, dirty;
+    std::vector<std::byte*> clean_places, dirty_places;
+    for (const PackedPart& part : packed_parts(layout)) {
+      clean_places.push_back(clean.emplace_back(part.type, part.shape).data());
+      dirty_places.push_back(dirty.emplace_back(part.type, part.shape).data());
+      std::fill_n(dirty_places.back(), dirty.back().bytes(), std::byte{0x3c});
+    }
+    const WeightRows source{rows.data(), ir::bytes_of(type, 64), false, type};
+    ASSERT_TRUE(pack_panels(layout, source, 0, 1, clean_places));
+    ASSERT_TRUE(pack_panels(layout, source, 0, 1, dirty_places));
+    for (size_t i = 0; i < clean.size(); ++i)
+      EXPECT_TRUE(std::equal(clean_places[i], clean_places[i] + clean[i].bytes(), dirty_places[i]))
+          << ir::name(type) << ", part " << i;
   }
 }
 
