@@ -74,6 +74,9 @@ bool is_so(InputKind kind, const std::vector<double>& row) {
     case InputKind::cancelling:
       return sum == 0 && std::any_of(row.begin(), row.end(), [](double x) { return x > 500; });
     case InputKind::zeros: return all([](double x) { return x == 0; });
+    case InputKind::huge:
+      return std::any_of(row.begin(), row.end(), [](double x) { return std::fabs(x) > 6e4; }) &&
+             all([](double x) { return std::isfinite(x); });
   }
   return false;
 }
@@ -98,6 +101,14 @@ TEST_P(RowKinds, NoOtherKindPassesForIt) {
       if (other == InputKind::special && GetParam() == InputKind::masked) return;
       EXPECT_FALSE(is_so(other, row)) << to_string(other);
     });
+  }
+}
+
+TEST(HugeRows, AreWhatTheirKindSays) {
+  for (const Type type : {Type::f32, Type::f16, Type::bf16}) {
+    const Tensor tensor = filled({.type = type, .shape = {30, 72}, .row_axis = 0}, InputKind::huge);
+    for (int64_t row = 0; row < 30; ++row)
+      EXPECT_TRUE(is_so(InputKind::huge, row_of(tensor, row))) << ir::name(type) << " row " << row;
   }
 }
 
