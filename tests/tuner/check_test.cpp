@@ -153,7 +153,8 @@ TEST(Inputs, WhatDoesNotFitAQuarterOfTheMemoryIsRefusedBeforeItIsMade) {
   machine.available_memory_bytes = int64_t{1} << 30;
   const support::DescribedHost described(machine);
   const auto problem = *compiler::parse_problem("relu rows=8192 width=1024");
-  EXPECT_TRUE(check_memory(problem, {{"rows", 8192}}));
+  EXPECT_TRUE(check_memory(problem, {{"rows", 8192}}));    // 64 MiB
+  EXPECT_FALSE(check_memory(problem, {{"rows", 40000}}));  // 312 MiB
   const Status refused = check_memory(problem, {{"rows", int64_t{1} << 60}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::resource_exhausted);
