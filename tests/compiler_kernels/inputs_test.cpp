@@ -9,7 +9,7 @@
 namespace lathe::tests {
 namespace {
 
-constexpr int64_t kRows = 6;
+constexpr int64_t kRows = 7;  // so that the row far below zero has one before it, which looks ahead
 constexpr int64_t kWidth = 75;  // no whole number of vectors
 
 class Inputs : public testing::TestWithParam<InputPattern> {};

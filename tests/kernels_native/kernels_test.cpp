@@ -92,7 +92,7 @@ TEST_P(NativeKernels, AgreeInPlace) {
 
 TEST_P(NativeKernels, AgreeOnAdversarialInputs) {
   for (const std::string& line : problem_lines(GetParam().type, 43))
-    for (const InputPattern& pattern : adversarial_patterns(6)) check(line, 6, pattern, false);
+    for (const InputPattern& pattern : adversarial_patterns(7)) check(line, 7, pattern, false);
 }
 
 TEST_P(NativeKernels, AgreeForAnyNumberOfRowsAndThreads) {
