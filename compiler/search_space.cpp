@@ -120,6 +120,10 @@ std::vector<Schedule> SearchSpace::points() const {
   return all;
 }
 
+bool SearchSpace::holds(const Schedule& schedule) const {
+  return check_values(knobs_, schedule).has_value() && broken(constraints_, schedule) == nullptr;
+}
+
 Status SearchSpace::check(const Schedule& schedule) const {
   LATHE_CHECK(check_values(knobs_, schedule));
   return check_constraints(*this, constraints_, schedule, {});

@@ -44,6 +44,8 @@ class SearchSpace {
   std::vector<Schedule> points() const;
   /// rejected with the constraint's reason, or naming the knob whose value is not in the space.
   Status check(const Schedule& schedule) const;
+  /// Whether check() would pass, without the advice that an error gives.
+  bool holds(const Schedule& schedule) const;
 
   /// `unroll=2 division=exact`; knobs at their default included.
   std::string print(const Schedule& schedule) const;

@@ -57,7 +57,7 @@ std::optional<ScheduleChoice> taken_from(const store::KeyedWinner& record, const
   // Whether to write past the caches depends on the problem's own footprint, not its neighbour's.
   if (record.key.problem != key.problem && schedule->has("stream")) {
     schedule->set("stream", space.default_schedule()["stream"]);
-    if (!space.check(*schedule)) return std::nullopt;
+    if (!space.holds(*schedule)) return std::nullopt;
   }
   return ScheduleChoice{
       std::move(*schedule), match,
@@ -213,13 +213,14 @@ Result<Schedule> buildable_default(const Problem& problem, const SelectedTarget&
 
 Error with_remedy(const Problem& problem, const SelectedTarget& selected, const Schedule& schedule,
                   Error error) {
-  constexpr size_t kTries = 64;
+  constexpr size_t kTries = 1000;
+  int emissions = 64;  // of which each takes milliseconds
   const compiler::SearchSpace space = problem.family().space(problem, selected.target);
-  if (error.code != ErrorCode::rejected || !space.check(schedule)) return error;
+  if (error.code != ErrorCode::rejected || !space.holds(schedule)) return error;
   const std::string advice = compiler::remedy(
       space, schedule,
       [&](const Schedule& other) {
-        return space.check(other) && emits(problem, other, selected).has_value();
+        return space.holds(other) && emissions-- > 0 && emits(problem, other, selected).has_value();
       },
       {}, kTries);
   if (!advice.empty()) {

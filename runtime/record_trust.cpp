@@ -18,7 +18,7 @@ Result<compiler::Schedule> usable_schedule(const store::Winner& record,
   }
   if (record.verified.empty()) return fail(ErrorCode::mismatch, "the record was never checked");
   auto schedule = space.parse(record.schedule);
-  if (!schedule || !space.check(*schedule)) {
+  if (!schedule || !space.holds(*schedule)) {
     return fail(ErrorCode::mismatch, "the record's schedule '{}' is not in today's search space",
                 record.schedule);
   }

@@ -19,6 +19,7 @@ Exit status: 0 when every fault that was selected is caught; 1 when one survives
 """
 
 import argparse
+import fcntl
 import fnmatch
 import glob
 import hashlib
@@ -37,6 +38,7 @@ from source_files import repository_files
 FAULTS = "tests/mutations"
 FOLDER = "build/mutate"
 TIMEOUT_S = 300  # of one test: a fault that makes a loop endless is caught, too
+SHARED = ("compiler/check_inputs.h", "compiler/check_inputs.cpp")  # what tests of kernels are made of
 FIELDS = {"file": str, "find": str, "replace": str, "caught_by": dict, "build": list}
 TEST_NAME = re.compile(r"\blathe_(?:test|script_test|fuzz|rerun)\(\s*NAME\s+(\S+)")
 TEST_LIST = re.compile(r"\bforeach\((\w+)\s+([^)]*)\)")
@@ -105,6 +107,8 @@ def problems_of(root, fault, tests):
     def found(what):
         return f"[{fault.name}]: {what}"
 
+    if os.path.isabs(fault.file) or ".." in fault.file.split("/"):
+        return [found(f"'{fault.file}' is no path inside the repository")]
     try:
         text = read(os.path.join(root, fault.file))
     except OSError:
@@ -219,6 +223,8 @@ def targets_of(fault):
 def try_fault(fault, tree, runner):
     """(outcome, detail): caught with what caught it, survives with what did not, or error."""
     path = os.path.join(tree, fault.file)
+    if not os.path.isfile(path):
+        return "error", f"'{fault.file}' is no file of the repository"
     text = read(path)
     try:
         with open(path, "w", encoding="utf-8") as file:
@@ -268,8 +274,9 @@ def select(faults, patterns):
 
 def key_of(root, fault, tests):
     folders = sorted({tests[test] for test in fault.caught_by} | {"tests/support"})
-    return hash_of(read(os.path.join(root, fault.file)), fault.find, fault.replace,
-                   json.dumps(fault.caught_by), hash_of_folders(root, folders))
+    shared = [read(os.path.join(root, p)) for p in SHARED if os.path.isfile(os.path.join(root, p))]
+    return hash_of(fault.file, read(os.path.join(root, fault.file)), fault.find, fault.replace,
+                   json.dumps([fault.caught_by, fault.build]), *shared, hash_of_folders(root, folders))
 
 
 def table(faults, results):
@@ -320,8 +327,8 @@ def run(root, faults, again, runner=None, out=print):
         return results
     copy_tree(root, tree)
     runner = runner or Runner(tree)
-    state = hash_of_folders(tree, sorted({n.split("/")[0] for n in repository_files(tree) if "/" in n}
-                                         - {"docs", "scripts", "build"}))
+    state = hash_of(*(n + "\n" + read_bytes_as_text(os.path.join(tree, n))
+                      for n in repository_files(tree) if n.split("/")[0] not in ("docs", "build")))
     started = time.monotonic()
     for number, fault in enumerate(todo):
         begun = time.monotonic()
@@ -357,6 +364,16 @@ def main(arguments):
     if options.list:
         print(table(faults, load(os.path.join(root, FOLDER, "results.json"))["faults"]))
         return 0
+    os.makedirs(os.path.join(root, FOLDER), exist_ok=True)
+    lock = open(os.path.join(root, FOLDER, "lock"), "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        print(f"mutate: another one works in {FOLDER}; wait for its end", file=sys.stderr)
+        return 1
+    # However it is ended, the test that runs ends too, and the copy is as it was.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(143))
     try:
         results = run(root, faults, options.again, out=lambda line: print(line, flush=True))
     except KeyboardInterrupt:

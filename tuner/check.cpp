@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <optional>
+#include <set>
 
 #include "compiler/family.h"
 #include "runtime/launch.h"
@@ -299,9 +300,13 @@ Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
   LATHE_TRY(const SmallKernel small, small_of(kernel, backend));
   LATHE_CHECK(prepare_true_size(kernel));
   int64_t padding = 0;
+  std::set<compiler::InputKind> kinds;
+  const auto counted = small.small->sizes.find("rows");
+  const int64_t rows = counted == small.small->sizes.end() ? 1 : counted->second;
   for (const Case& one : small.small->cases) {
     LATHE_CHECK(check_small(small, one, padding, pool));
     padding = padding == 0 ? kPadding : 0;
+    for (int64_t row = 0; row < rows; ++row) kinds.insert(one.pattern.of(row));
   }
   LATHE_CHECK(check_true_size(kernel, pool));
   int64_t outputs = 0;
@@ -311,7 +316,7 @@ Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
       "interpreted and compared with the oracle at {}{} ({} kinds of rows; padded rows), and at {} "
       "on {} outputs of {} rows",
       small.owned ? small.kernel->problem.line() + " " : "", compiler::print(small.small->sizes),
-      compiler::all_input_kinds().size(), compiler::print(at_), outputs, chosen_rows_.size());
+      kinds.size(), compiler::print(at_), outputs, chosen_rows_.size());
 }
 
 }  // namespace lathe::tuner

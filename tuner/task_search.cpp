@@ -96,7 +96,7 @@ std::vector<Candidate> TaskSearch::contenders(const std::string& carried,
   std::vector<Candidate> contenders = {{key_.problem, default_}};
   const auto space = task_.problem.family().space(task_.problem, options.target.target);
   const auto schedule = space.parse(carried);
-  if (schedule && space.check(*schedule) && space.print(*schedule) != default_)
+  if (schedule && space.holds(*schedule) && space.print(*schedule) != default_)
     contenders.push_back({key_.problem, space.print(*schedule)});
   return contenders;
 }

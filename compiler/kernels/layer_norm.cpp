@@ -150,7 +150,7 @@ class LayerNormRow {
         },
         std::min<int64_t>(row_.accumulators(), kRareAccumulators)};
     const std::vector<uint8_t> lowest_lane(static_cast<size_t>(b_.lanes()), 0);
-    const Vec first = b_.permute(row_.first_vector(), lowest_lane) * factor;
+    const Vec first = b_.permute(row_.first_held(), lowest_lane) * factor;
     Accumulators differences(b_, static_cast<int>(pass.accumulators), 0);
     pass.visit([&](Vec h, const Span& i, int place) {
       b_.set(differences.of(place), row_.masked(h - first, i, 0) + differences.of(place));

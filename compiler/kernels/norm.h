@@ -98,6 +98,8 @@ class NormRow {
   /// The row's first vector, and h there.
   Span first() const;
   Vec first_vector() { return compute(first()); }
+  /// The same after the first pass, which may have written the kept h over an input.
+  Vec first_held() { return held(first(), 0); }
   /// n * weight + bias, as far as the problem has them.
   Vec weighted(Vec n, const Span& at);
   int accumulators() const { return accumulators_; }

@@ -62,7 +62,8 @@ Result<ModelConfig> load_model(const std::string& name_or_path);
 /// parse_error for a text that is no JSON object, or a doubtful one (config_json.h); unsupported
 /// for another architecture, mixture of experts, or operations that Lathe's kernels do not compute
 /// (another activation, biases, scaled positions); invalid_argument for an impossible value, one
-/// far beyond any model, sizes that do not fit each other, or two places that disagree.
+/// far beyond any model, sizes that do not fit each other, or two places that disagree (but the
+/// dtype of the file itself goes before that of its text_config).
 /// Thread-safe.
 Result<ModelConfig> parse_model_config(std::string_view json, const std::string& origin);
 

@@ -112,6 +112,11 @@ Status read_text(const std::string& origin, const std::vector<ConfigScope>& scop
   refuse_other_decoders(reader);
   reader.integer({"hidden_size"}, text.hidden_size, 1, kMaxWidth);
   reader.integer({"num_hidden_layers"}, text.layers, 1, kMaxLayers);
+  if (const auto types = reader.find({"layer_types"});
+      types && types.value->size() != static_cast<size_t>(text.layers)) {
+    reader.refuse(types, fmt::format("one for each of num_hidden_layers = {}", text.layers),
+                  "correct one of them");
+  }
   reader.integer({"num_attention_heads"}, text.attention_heads, 1, kMaxHeads);
   // Missing is the class's default; null is one for each head.
   if (reader.is_null({"num_key_value_heads"})) text.key_value_heads = text.attention_heads;

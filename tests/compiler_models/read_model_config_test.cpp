@@ -265,6 +265,7 @@ bias_number         | text.attention_bias = 0 | text_config.attention_bias is 0,
 mlp_bias            | text.mlp_bias = true | text_config.mlp_bias is true, expected false
 window              | text.use_sliding_window = true | text_config.use_sliding_window is true, expected false
 layer_types         | text.layer_types = ["full_attention", "sliding_attention"] | text_config.layer_types is ["full_attention","sliding_attention"], expected "full_attention" for every layer
+layer_types_fewer   | text.layer_types = ["full_attention"] | text_config.layer_types is ["full_attention"], expected one for each of num_hidden_layers = 2; correct one of them
 layer_types_text    | text.layer_types = "full_attention" | text_config.layer_types is "full_attention", expected
 not_interleaved     | text.rope_parameters.mrope_interleaved = false | text_config.rope_parameters.mrope_interleaved is false, expected true
 interleaved_text    | text.rope_parameters.mrope_interleaved = "true" | text_config.rope_parameters.mrope_interleaved is "true", expected true

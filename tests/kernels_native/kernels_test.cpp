@@ -90,6 +90,14 @@ TEST_P(NativeKernels, AgreeInPlace) {
       check(line, 3, InputKind::normal, false, {.in_place = true});
 }
 
+// What a second look at a row finds after the kept h was written over an input.
+TEST_P(NativeKernels, NormaliseTreacherousRowsInPlace) {
+  for (const int64_t width : {7, 72})
+    for (const std::string& line : row_statistics_lines(GetParam().type, width))
+      for (const InputKind kind : {InputKind::huge, InputKind::equal, InputKind::first_outlier})
+        check(line, kind == InputKind::huge ? 30 : 3, kind, false, {.in_place = true});
+}
+
 TEST_P(NativeKernels, AgreeOnAdversarialInputs) {
   for (const std::string& line : problem_lines(GetParam().type, 43))
     for (const InputPattern& pattern : adversarial_patterns(7)) check(line, 7, pattern, false);
