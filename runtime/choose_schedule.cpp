@@ -156,22 +156,19 @@ ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
   const auto sizes = compiler::complete_sizes(problem);
   if (!sizes) return {fallback.schedule, Match::default_, sizes.error().message};
   const store::Key key = record_key(problem, *sizes, target, context);
-  const auto records = store->of_problem(key);
-  if (!records) return {fallback.schedule, Match::default_, records.error().message};
-  std::string reason;
-  for (const store::KeyedWinner& record : *records) {
-    if (record.key != key) continue;
-    auto schedule = usable_schedule(record.winner, space);
+  auto lookup = store->find(key);
+  if (!lookup) return {fallback.schedule, Match::default_, lookup.error().message};
+  std::string reason = lookup->miss.reason;
+  if (lookup->winner) {
+    auto schedule = usable_schedule(*lookup->winner, space);
     if (schedule) return {std::move(*schedule), Match::exact, "tuned here"};
     reason = schedule.error().message;
   }
+  const auto records = store->of_problem(key);
+  if (!records) return {fallback.schedule, Match::default_, records.error().message};
   if (auto choice = from_own_records(*records, space, key)) return std::move(*choice);
   if (auto choice = from_neighbours(problem, space, key, *store)) return std::move(*choice);
   if (auto choice = from_other_hosts(*records, space, key)) return std::move(*choice);
-  if (reason.empty()) {
-    const auto lookup = store->find(key);
-    reason = lookup ? lookup->miss.reason : lookup.error().message;
-  }
   return {fallback.schedule, Match::default_, reason};
 }
 

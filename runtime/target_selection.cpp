@@ -95,7 +95,7 @@ Result<SelectedTarget> select_library_target(const Backends& backends, std::stri
     return select_target(backends, name, hardware);
   Result<SelectedTarget> selected = fail(ErrorCode::unsupported, "no code generator is linked");
   if (!forced.empty() && forced != kInterpret) {
-    selected = select_target(backends, forced, hardware);
+    selected = find_target(backends, forced);
   } else if (auto runnable = runnable_targets(backends, hardware); !runnable.empty()) {
     selected = std::move(runnable.front());
   } else {

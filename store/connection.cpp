@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "store/read_only_vfs.h"
 #include "store/schema.h"
 #include "support/files.h"
 #include "support/log.h"
@@ -48,6 +49,12 @@ void choose_journal(SQLite::Database& database, const fs::path& path, Journal wa
   database.exec(mode == "wal" ? "PRAGMA synchronous = NORMAL" : "PRAGMA synchronous = FULL");
 }
 
+// Whether its header has our mark. Throws SQLite::Exception where it cannot be read.
+bool is_marked_as_ours(const fs::path& path) {
+  SQLite::Database peek(path.string(), SQLite::OPEN_READONLY, 0, read_only_vfs());
+  return header_of(peek).is_ours();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path, Place place,
@@ -57,6 +64,10 @@ Result<std::unique_ptr<Connection>> Connection::open(const fs::path& path, Place
   if (path.empty() || error || !absolute.has_filename()) {
     return fail(ErrorCode::invalid_argument, "'{}' does not name a file for the store",
                 path.string());
+  }
+  // Whoever names the store by a link shares its locks with those who name it itself.
+  if (place == Place::named && fs::is_symlink(absolute, error)) {
+    if (fs::path real = fs::weakly_canonical(absolute, error); !error) absolute = std::move(real);
   }
   LATHE_CHECK(check_name(absolute));
   std::unique_ptr<Connection> connection(new Connection(std::move(absolute), place, options));
@@ -109,7 +120,7 @@ Status Connection::inspect() {
       path_, {.place = place_, .busy_timeout_ms = options_.busy_timeout_ms, .thorough = true});
   if (reading || reading.error().code == ErrorCode::not_found) return {};
   // What only a writer can bring back is one's own to bring back.
-  if (known && reading.error().code == ErrorCode::io_error) return {};
+  if (reading.error().code == ErrorCode::io_error && (known || is_marked_as_ours(path_))) return {};
   return tl::unexpected(reading.error());
 }
 
@@ -130,7 +141,10 @@ Status Connection::connect_for_writing() {
       LATHE_TRY(verdict, open_to_write(leave_log));
       if (verdict.kind != Verdict::Kind::damaged) {
         if (emptied && repairs == 0 && verdict.kind == Verdict::Kind::empty) {
-          note_ = fmt::format("the store {} had been emptied; a new one was made", path_.string());
+          note_ = fmt::format(
+              "the store {} was empty: it had been emptied, or a session ended before it wrote to "
+              "it; a new one was made",
+              path_.string());
           support::log_warn("{}", *note_);
         }
         return {};
@@ -231,7 +245,13 @@ std::optional<Error> Connection::recover(const SQLite::Exception& exception, Att
       return std::nullopt;
     }
     case Failure::no_shared_maps:
-    case Failure::other: break;
+    case Failure::other:
+      // What stands in the way of one way of reading (a dead writer's index) may leave another.
+      if (options_.mode == OpenMode::read_only && ++attempts.reopened == 1) {
+        reading_ = {};
+        return std::nullopt;
+      }
+      break;
   }
   return describe(path_, exception);
 }

@@ -76,6 +76,7 @@ class Connection {
     int busy = 0;
     int moved = 0;
     int damaged = 0;
+    int reopened = 0;
   };
 
   Connection(std::filesystem::path path, Place place, const StoreOptions& options)

@@ -189,7 +189,8 @@ Result<std::string> Store::export_json() {
         if (row.sound) trials.add(to_json(row));
       });
     }
-    return text + "\n}";
+    text += "\n}";
+    return text;
   });
 }
 

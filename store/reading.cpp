@@ -177,6 +177,9 @@ Result<Reading> open_for_reading(const fs::path& given, const ReadingOptions& op
   // SQLite's other files lie beside the one that a link leads to.
   fs::path path = fs::canonical(absolute, error);
   if (error) path = absolute;
+  if (path != absolute) LATHE_CHECK(check_files(path, options.place));
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(options.busy_timeout_ms);
   for (int attempt = 1;; ++attempt) {
     const FileStamp stamp = stamp_of(path);
     if (!has_content(stamp.store)) {
@@ -186,7 +189,13 @@ Result<Reading> open_for_reading(const fs::path& given, const ReadingOptions& op
     Result<Reading> reading = read_now(path, given, stamp, options);
     // Whatever was found in a file that changed meanwhile, a writer may be to blame.
     const bool is_settled = reading && !reading->stamp ? true : stamp_of(path) == stamp;
-    if (is_settled || attempt == kAttempts) return reading;
+    if (is_settled) return reading;
+    if (attempt == kAttempts || std::chrono::steady_clock::now() >= deadline) {
+      if (reading) return reading;
+      return fail(ErrorCode::io_error,
+                  "the store {} is being written to again and again ({}); try again later",
+                  given.string(), reading.error().message);
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(attempt));
   }
 }

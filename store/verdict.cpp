@@ -109,6 +109,7 @@ Verdict refused(Error error) { return {Verdict::Kind::refused, 0, "", std::move(
 
 Verdict judge_content(SQLite::Database& database, const fs::path& path, Place place,
                       bool thorough) {
+  const SQLite::Transaction snapshot(database);  // another process may be making the store
   const int application = number_of(database, "PRAGMA application_id");
   const int version = number_of(database, "PRAGMA user_version");
   const int objects = number_of(database, "SELECT count(*) FROM sqlite_master");

@@ -223,7 +223,7 @@ class Temporary {
       const auto link = [&](const char* to) {
         return ::linkat(AT_FDCWD, handle().c_str(), folder_.get(), to, AT_SYMLINK_FOLLOW) == 0;
       };
-      if (link(name.c_str())) return 0;
+      if (link(name.c_str())) return ::close(std::exchange(fd_, -1)) == 0 ? 0 : errno;
       if (errno != EEXIST) return errno;
       if (const int error = with_fresh_name(name_, link); error != 0) return error;
     }
@@ -313,7 +313,11 @@ Status write_file(const fs::path& path, Pieces pieces, ExistingFile existing) {
   if (in_place) return overwrite(std::move(file), path, pieces);
   const int error = place_new(place.path, &info, existing, pieces);
   if (error == 0) return {};
-  if (existing == ExistingFile::replaced || !is_refusal(error)) return cannot_write(path, error);
+  if (existing == ExistingFile::replaced && is_refusal(error)) {
+    return fail(ErrorCode::io_error, "cannot replace {}: its folder takes no new file ({})",
+                path.string(), std::generic_category().message(error));
+  }
+  if (!is_refusal(error)) return cannot_write(path, error);
   return overwrite(std::move(file), path, pieces);
 }
 

@@ -213,7 +213,7 @@ TEST_F(WriteFile, PermissionsHold) {
   expect_written(write_file(path("writable"), "two"));
   EXPECT_EQ(*read_file(path("writable")), "two") << "in place, as the folder admits no other";
   expect_refused(write_file(path("new"), "x"), "is its folder there and writable?");
-  expect_refused(write_file(path("writable"), "three", ExistingFile::replaced), "cannot write");
+  expect_refused(write_file(path("writable"), "three", ExistingFile::replaced), "cannot replace");
   EXPECT_EQ(*read_file(path("writable")), "two");
   ASSERT_EQ(::chmod(folder_.path().c_str(), 0700), 0);
 }
