@@ -32,7 +32,7 @@ struct stat info_of(const fs::path& path) {
   return info;
 }
 
-unsigned mode_of(const fs::path& path) { return info_of(path).st_mode & 07777; }
+unsigned permissions_of(const fs::path& path) { return info_of(path).st_mode & 07777; }
 
 class WriteFile : public testing::Test {
  protected:
@@ -113,10 +113,10 @@ class SizeLimit {
 TEST_F(WriteFile, ANewFileGetsWhatTheUmaskLeaves) {
   expect_written(write_file(path("a"), "one"));
   EXPECT_EQ(*read_file(path("a")), "one");
-  EXPECT_EQ(mode_of(path("a")), 0640U);
+  EXPECT_EQ(permissions_of(path("a")), 0640U);
   ::umask(0);
   expect_written(write_file(path("b"), ""));
-  EXPECT_EQ(mode_of(path("b")), 0666U);
+  EXPECT_EQ(permissions_of(path("b")), 0666U);
   EXPECT_EQ(*read_file(path("b")), "");
   expect_files(2);
 }
@@ -126,7 +126,7 @@ TEST_F(WriteFile, AnExistingOneIsReplacedAndKeepsItsMode) {
   std::ifstream reader(path("a"));
   expect_written(write_file(path("a"), "two"));
   EXPECT_EQ(*read_file(path("a")), "two");
-  EXPECT_EQ(mode_of(path("a")), 0604U);
+  EXPECT_EQ(permissions_of(path("a")), 0604U);
   std::string old;
   reader >> old;
   EXPECT_EQ(old, "one") << "who has it open goes on with the old one";
@@ -155,9 +155,9 @@ TEST_F(WriteFile, LinksStayAndTheirTargetsAreWritten) {
   for (const char* link : {"first", "below/second", "dangling", "folder"})
     EXPECT_TRUE(fs::is_symlink(path(link))) << link;
   EXPECT_EQ(*read_file(path("below/file")), "two");
-  EXPECT_EQ(mode_of(path("below/file")), 0604U);
+  EXPECT_EQ(permissions_of(path("below/file")), 0604U);
   EXPECT_EQ(*read_file(path("below/new")), "three");
-  EXPECT_EQ(mode_of(path("below/new")), 0640U);
+  EXPECT_EQ(permissions_of(path("below/new")), 0640U);
   EXPECT_EQ(*read_file(path("below/plain")), "four");
   expect_refused(write_file(path("loop"), "x"), "loop");
   expect_refused(write_file(path("astray"), "x"), "is its folder there and writable?");
@@ -169,7 +169,7 @@ TEST_F(WriteFile, OtherNamesOfAFileSeeWhatIsWritten) {
   expect_written(write_file(path("a"), "short"));
   EXPECT_EQ(*read_file(path("b")), "short");
   EXPECT_EQ(info_of(path("a")).st_ino, info_of(path("b")).st_ino);
-  EXPECT_EQ(mode_of(path("a")), 0604U);
+  EXPECT_EQ(permissions_of(path("a")), 0604U);
 
   expect_written(write_file(path("a"), "new", ExistingFile::replaced));
   EXPECT_EQ(*read_file(path("a")), "new");
@@ -184,7 +184,7 @@ TEST_F(WriteFile, AnotherOwnerKeepsTheFile) {
   expect_written(write_file(path("a"), "two"));
   EXPECT_EQ(*read_file(path("a")), "two");
   EXPECT_EQ(info_of(path("a")).st_uid, kNobody);
-  EXPECT_EQ(mode_of(path("a")), 0606U);
+  EXPECT_EQ(permissions_of(path("a")), 0606U);
 }
 
 TEST_F(WriteFile, AnAccessListStays) {
