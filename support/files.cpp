@@ -135,7 +135,7 @@ Result<fs::path> cache_directory() {
 }
 
 Result<fs::path> find_cache_directory() {
-  LATHE_TRY(const fs::path path, cache_directory_name());
+  LATHE_TRY(fs::path path, cache_directory_name());
   LATHE_CHECK(check_private_directory(path));
   return path;
 }

@@ -265,7 +265,6 @@ bias_number         | text.attention_bias = 0 | text_config.attention_bias is 0,
 mlp_bias            | text.mlp_bias = true | text_config.mlp_bias is true, expected false
 window              | text.use_sliding_window = true | text_config.use_sliding_window is true, expected false
 layer_types         | text.layer_types = ["full_attention", "sliding_attention"] | text_config.layer_types is ["full_attention","sliding_attention"], expected "full_attention" for every layer
-layer_types_fewer   | text.layer_types = ["full_attention"] | text_config.layer_types is ["full_attention"], expected one for each of num_hidden_layers = 2; correct one of them
 layer_types_text    | text.layer_types = "full_attention" | text_config.layer_types is "full_attention", expected
 not_interleaved     | text.rope_parameters.mrope_interleaved = false | text_config.rope_parameters.mrope_interleaved is false, expected true
 interleaved_text    | text.rope_parameters.mrope_interleaved = "true" | text_config.rope_parameters.mrope_interleaved is "true", expected true
@@ -333,6 +332,7 @@ too_many       | vision.deepstack_visual_indexes = [0, 1] & text.num_hidden_laye
 
 INSTANTIATE_TEST_SUITE_P(SizesThatDoNotFit, ModelConfigMistakes, testing::ValuesIn(table(R"(
 kv_heads         | text.num_key_value_heads = 3 | text_config.num_key_value_heads is 3, expected a divisor of num_attention_heads = 4
+layer_types_fewer   | text.layer_types = ["full_attention"] | text_config.layer_types is ["full_attention"], expected one for each of num_hidden_layers = 2; correct one of them
 more_kv_heads    | text.num_key_value_heads = 8 | text_config.num_key_value_heads is 8, expected a divisor
 default_kv_heads | text.num_key_value_heads = | text_config.num_key_value_heads is 32 (the default, as the file does not say), expected a divisor
 odd_head         | text.head_dim = 33 | text_config.head_dim is 33, expected an even number
