@@ -51,6 +51,8 @@ void choose_journal(SQLite::Database& database, const fs::path& path, Journal wa
 
 // Whether its header has our mark. Throws SQLite::Exception where it cannot be read.
 bool is_marked_as_ours(const fs::path& path) {
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return false;  // a pipe would be waited for
   SQLite::Database peek(path.string(), SQLite::OPEN_READONLY, 0, read_only_vfs());
   return header_of(peek).is_ours();
 }
