@@ -5,7 +5,7 @@ option(LATHE_BENCH "Build the benchmarks and probes" ON)
 option(LATHE_LLVM "Build the LLVM backend (codegen/llvm)" ON)
 option(LATHE_TUNER "Build the tuner and qwen3vl-tune" ON)
 option(LATHE_FUZZ "Build the libFuzzer targets (needs Clang)" OFF)
-option(LATHE_UNITY "Compile a target's files several at a time: whole builds take half the time, small changes longer" OFF)
+option(LATHE_UNITY "Compile a target's files several at a time: quicker from nothing, slower for small changes" OFF)
 set(LATHE_SANITIZE "" CACHE STRING "Sanitizers: empty, 'address;undefined' or 'thread'")
 
 set(CMAKE_CXX_STANDARD 20)

@@ -43,7 +43,8 @@ function(lathe_link_optional target scope)
 endfunction()
 
 # With LATHE_UNITY a target's files are compiled several at a time, so that what they include is read
-# once for all of them. SEPARATE: not this target's, whose files have internal functions of the same names.
+# once for all of them. SEPARATE: not this target's, whose files have internal functions of the same names, or of
+# whose files some programs link but a few.
 macro(lathe_compile_together target)
   if(LATHE_UNITY AND NOT ARG_SEPARATE)
     set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)

@@ -17,6 +17,7 @@ namespace {
 using ir::Tensor;
 using ir::Type;
 
+// In the order of InputKind, so that a kind is its own place here.
 constexpr std::array kInputKinds = {
     InputKind::normal,     InputKind::offset,        InputKind::large,        InputKind::tiny,
     InputKind::special,    InputKind::masked,        InputKind::negative,     InputKind::positive,
@@ -24,6 +25,7 @@ constexpr std::array kInputKinds = {
     InputKind::descending, InputKind::cancelling,    InputKind::zeros,
 };
 constexpr auto kKindCount = static_cast<int64_t>(kInputKinds.size());
+static_assert(kInputKinds.back() == static_cast<InputKind>(kKindCount - 1));
 
 // Each call has one kind then: those that others stand for are left out.
 constexpr std::array kKindsOfOneRow = {

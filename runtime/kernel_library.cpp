@@ -22,9 +22,7 @@ Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions&
   LATHE_TRY(ThreadPool pool, ThreadPool::create(threads));
   library->pool_ = std::make_shared<ThreadPool>(std::move(pool));
   if (options.store != "none") {
-    constexpr store::StoreOptions kReading{.mode = store::OpenMode::read_only};
-    auto opened = options.store.empty() ? store::Store::open_default(kReading)
-                                        : store::Store::open(options.store, kReading);
+    auto opened = store::Store::open_chosen(options.store, {.mode = store::OpenMode::read_only});
     // Before anything was tuned there is none in the cache folder: nobody has to hear of it.
     const bool is_expected =
         !opened && options.store.empty() && opened.error().code == ErrorCode::not_found;

@@ -200,15 +200,13 @@ Status secure_file(const fs::path& path, Place place) {
   if (!found && found.error().code == ErrorCode::not_found) {
     const fs::path folder = path.parent_path();
     std::error_code error;
-    if (!fs::exists(folder, error)) {
-      const auto made = support::make_private_directory(folder);
-      if (!made && place == Place::cache_folder) return tl::unexpected(made.error());
-      if (!made) {
-        return fail(ErrorCode::io_error,
-                    "cannot create the folder {} for the store {}; make it, or name another file "
-                    "with --db",
-                    folder.string(), path.string());
-      }
+    // That of the cache was made before.
+    if (!fs::exists(folder, error)) error = support::create_own_directory(folder);
+    if (error) {
+      return fail(ErrorCode::io_error,
+                  "cannot create the folder {} for the store {}: {}; make it, or name another file "
+                  "with --db",
+                  folder.string(), path.string(), error.message());
     }
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (file >= 0) {

@@ -153,6 +153,10 @@ Result<Store> Store::open(const std::filesystem::path& path, const StoreOptions&
   return Store(std::move(state));
 }
 
+Result<Store> Store::open_chosen(const std::string& path, const StoreOptions& options) {
+  return path.empty() ? open_default(options) : open(path, options);
+}
+
 Result<Store> Store::open_default(const StoreOptions& options) {
   const bool reads = options.mode == OpenMode::read_only;
   auto folder = reads ? support::find_cache_directory() : support::cache_directory();

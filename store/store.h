@@ -99,6 +99,8 @@ class Store {
   static Result<Store> open(const std::filesystem::path& path, const StoreOptions& options = {});
   /// `lathe.db` in the cache folder, which a writer makes with mode 0700 where it is missing.
   static Result<Store> open_default(const StoreOptions& options = {});
+  /// open() of the path that a user gave; open_default() where he gave none.
+  static Result<Store> open_chosen(const std::string& path, const StoreOptions& options = {});
 
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;

@@ -104,15 +104,18 @@ Status check_private_directory(const fs::path& path) {
   return {};
 }
 
-Result<fs::path> make_private_directory(const fs::path& path) {
+std::error_code create_own_directory(const fs::path& path) {
   std::error_code error;
-  // Missing parents get the user's usual mode (as XDG asks for ~/.cache); the last one is ours
-  // alone.
+  // As XDG asks for ~/.cache.
   if (path.has_parent_path()) fs::create_directories(path.parent_path(), error);
   if (!error && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
     error = std::error_code(errno, std::generic_category());
   }
-  if (error) {
+  return error;
+}
+
+Result<fs::path> make_private_directory(const fs::path& path) {
+  if (const std::error_code error = create_own_directory(path)) {
     return fail(
         ErrorCode::io_error,
         "cannot create the folder {}: {}; make it writable, or set XDG_CACHE_HOME to a folder "

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "support/error.h"
 
@@ -21,6 +22,9 @@ Result<std::filesystem::path> cache_directory();
 /// The same folder for those who only read: nothing is made, and it need not be writable. not_found
 /// where there is none.
 Result<std::filesystem::path> find_cache_directory();
+
+/// Makes the folder with mode 0700 where it is missing, its parents with the user's usual mode.
+std::error_code create_own_directory(const std::filesystem::path& path);
 
 /// cache_directory() for an explicit folder, for callers that know better than the environment.
 Result<std::filesystem::path> make_private_directory(const std::filesystem::path& path);

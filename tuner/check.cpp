@@ -20,6 +20,12 @@ constexpr int64_t kSampledRows = 8;
 constexpr int64_t kPadding = 3;  // elements or blocks
 constexpr int kInterpretedWorkers = 2;
 
+// A problem without a size for its rows has one.
+int64_t rows_in(const compiler::Sizes& sizes) {
+  const auto rows = sizes.find("rows");
+  return rows == sizes.end() ? 1 : rows->second;
+}
+
 compiler::Sizes small_sizes(const compiler::Sizes& at) {
   compiler::Sizes sizes;
   for (const auto& [name, size] : at)
@@ -192,9 +198,7 @@ Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& ke
   result.small = &small;
   if (!is_new) return result;
   small.sizes = sizes;
-  const auto rows = sizes.find("rows");
-  for (const compiler::InputPattern& pattern :
-       compiler::check_patterns(rows == sizes.end() ? 1 : rows->second)) {
+  for (const compiler::InputPattern& pattern : compiler::check_patterns(rows_in(sizes))) {
     Case one{pattern, {}, {}};
     LATHE_TRY(one.inputs, make_inputs(*result.kernel, sizes, pattern, kSeed));
     LATHE_TRY(one.expected, oracle(problem, one.inputs));
@@ -301,8 +305,7 @@ Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,
   LATHE_CHECK(prepare_true_size(kernel));
   int64_t padding = 0;
   std::set<compiler::InputKind> kinds;
-  const auto counted = small.small->sizes.find("rows");
-  const int64_t rows = counted == small.small->sizes.end() ? 1 : counted->second;
+  const int64_t rows = rows_in(small.small->sizes);
   for (const Case& one : small.small->cases) {
     LATHE_CHECK(check_small(small, one, padding, pool));
     padding = padding == 0 ? kPadding : 0;

@@ -79,8 +79,6 @@ class NormRow {
   bool is_plain() const { return norm_.is_plain(); }
   /// Visits it once more; lanes outside the row hold anything.
   void again(const Visit& visit);
-  /// As again(), of h * kShrink, 0 in the lanes outside the row.
-  void again_shrunken(const Visit& visit);
   /// Where `square`, of which every lane is the same, is kLargeSquare or more: `body` gets the
   /// sum of the squares of h * kShrink. Other rows pay a comparison.
   void where_large(Vec square, const std::function<void(Vec)>& body);

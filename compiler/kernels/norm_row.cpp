@@ -91,15 +91,12 @@ void NormRow::again(const Visit& visit) {
   visit_places([&](const Span& at, int place) { visit(held(at, place), at, place); });
 }
 
-void NormRow::again_shrunken(const Visit& visit) {
-  again([&](Vec h, const Span& at, int place) { visit(masked(h * kShrink, at, 0), at, place); });
-}
-
 void NormRow::where_large(Vec square, const std::function<void(Vec)>& body) {
   const auto is_large = b_.compare(ir::program::Compare::ge, square, b_.constant(kLargeSquare));
   branch_any(b_, is_large, [&] {
     Accumulators squares(b_, std::min(accumulators_, kRareAccumulators), 0);
-    again_shrunken([&](Vec small, const Span&, int place) {
+    again([&](Vec h, const Span& at, int place) {
+      const Vec small = masked(h * kShrink, at, 0);
       b_.set(squares.of(place), b_.fma(small, small, squares.of(place)));
     });
     body(squares.sum());

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/kernel_cases.h"
+#include "tests/compiler_kernels/every_knob.h"
 
 namespace lathe::tests {
 namespace {
@@ -42,18 +42,9 @@ INSTANTIATE_TEST_SUITE_P(Kernels, Inputs, testing::ValuesIn(adversarial_patterns
 // The maximum of a row that starts too high would go unseen where any value is near 0.
 TEST(SoftmaxInputs, EveryKindOfRowByItself) {
   const ir::Target target = *ir::parse_target("sse");
-  for (const InputKind kind : compiler::all_input_kinds()) {
-    for (const char* line : {"softmax rows=2 width=20", "softmax rows=2 width=70 type=bf16"}) {
-      const auto kernel_case = make_case(line, 3, kind);
-      ASSERT_TRUE(kernel_case) << kernel_case.error().message;
-      const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-      for (const compiler::Schedule& schedule : every_knob_value(space)) {
-        const Status status = run_case(*kernel_case, schedule, target, interpreted());
-        EXPECT_TRUE(status) << line << " on " << to_string(kind) << " inputs with "
-                            << space.print(schedule) << ": " << status.error().message;
-      }
-    }
-  }
+  for (const InputKind kind : compiler::all_input_kinds())
+    for (const char* line : {"softmax rows=2 width=20", "softmax rows=2 width=70 type=bf16"})
+      check_every_knob_value(line, 3, target, kind);
 }
 
 // The same on every target, though one rounds products that another adds up unrounded.
@@ -61,20 +52,10 @@ class HugeInputs : public testing::TestWithParam<const char*> {};
 
 TEST_P(HugeInputs, AreNormalisedLikeOthers) {
   const ir::Target target = *ir::parse_target(GetParam());
-  for (const char* type : {"f32", "f16", "bf16"}) {
-    for (const int64_t width : {7, 72}) {
-      for (const std::string& line : row_statistics_lines(type, width)) {
-        const auto kernel_case = make_case(line, 30, InputKind::huge);
-        ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
-        const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-        for (const compiler::Schedule& schedule : every_knob_value(space)) {
-          const Status status = run_case(*kernel_case, schedule, target, interpreted());
-          EXPECT_TRUE(status) << line << " with " << space.print(schedule) << ": "
-                              << status.error().message;
-        }
-      }
-    }
-  }
+  for (const char* type : {"f32", "f16", "bf16"})
+    for (const int64_t width : {7, 72})
+      for (const std::string& line : row_statistics_lines(type, width))
+        check_every_knob_value(line, 30, target, InputKind::huge);
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, HugeInputs, testing::Values("scalar", "sse", "avx2", "avx512"));

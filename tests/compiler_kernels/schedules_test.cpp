@@ -1,23 +1,12 @@
 // Every value of every knob computes the same thing.
 #include <gtest/gtest.h>
 
-#include "tests/support/kernel_cases.h"
+#include "tests/compiler_kernels/every_knob.h"
 
 namespace lathe::tests {
 namespace {
 
 class Schedules : public testing::TestWithParam<std::string> {};
-
-void check_every_knob_value(const std::string& line, int64_t rows, const ir::Target& target) {
-  const auto kernel_case = make_case(line, rows);
-  ASSERT_TRUE(kernel_case) << line << ": " << kernel_case.error().message;
-  const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-  for (const compiler::Schedule& schedule : every_knob_value(space)) {
-    const Status status = run_case(*kernel_case, schedule, target, interpreted());
-    EXPECT_TRUE(status) << line << " with " << space.print(schedule) << ": "
-                        << status.error().message;
-  }
-}
 
 TEST_P(Schedules, EveryKnobValueAgreesWithTheOracle) {
   const ir::Target target = *ir::parse_target(GetParam());

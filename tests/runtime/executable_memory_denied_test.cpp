@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
+#include <functional>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -39,32 +40,33 @@ bool forbid_executable_pages() {
          ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-enum : int { kNamed = 7, kNoFilter = 8, kWrong = 9 };
+enum : int { kHolds = 7, kNoFilter = 8, kWrong = 9 };
+
+// Runs a check where no page may become executable, in a child process: kHolds where it does.
+int outcome_of(const std::function<bool()>& check) {
+  const pid_t pid = ::fork();
+  if (pid == 0) ::_exit(!forbid_executable_pages() ? kNoFilter : check() ? kHolds : kWrong);
+  int status = 0;
+  EXPECT_EQ(::waitpid(pid, &status, 0), pid);
+  EXPECT_TRUE(WIFEXITED(status)) << status;
+  return WEXITSTATUS(status);
+}
 
 TEST(ExecutableMemoryDenied, NamesWhatToDo) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (!forbid_executable_pages()) ::_exit(kNoFilter);
+  const int outcome = outcome_of([] {
     const std::byte ret{0xc3};
     const auto memory = ExecutableMemory::map({&ret, 1});
-    const bool named = !memory && memory.error().code == ErrorCode::unsupported &&
-                       memory.error().message.find("Permission denied") != std::string::npos &&
-                       memory.error().message.find("LATHE_TARGET=interpret") != std::string::npos &&
-                       memory.error().message.find("--target interpret") != std::string::npos;
-    ::_exit(named ? kNamed : kWrong);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
-  ASSERT_TRUE(WIFEXITED(status)) << status;
-  if (WEXITSTATUS(status) == kNoFilter)
-    GTEST_SKIP() << "this system lets us install no seccomp filter";
-  EXPECT_EQ(WEXITSTATUS(status), kNamed);
+    return !memory && memory.error().code == ErrorCode::unsupported &&
+           memory.error().message.find("Permission denied") != std::string::npos &&
+           memory.error().message.find("LATHE_TARGET=interpret") != std::string::npos &&
+           memory.error().message.find("--target interpret") != std::string::npos;
+  });
+  if (outcome == kNoFilter) GTEST_SKIP() << "this system lets us install no seccomp filter";
+  EXPECT_EQ(outcome, kHolds);
 }
 
 TEST(ExecutableMemoryDenied, KernelsCanBeInterpreted) {
-  const pid_t pid = ::fork();
-  if (pid == 0) {
-    if (!forbid_executable_pages()) ::_exit(kNoFilter);
+  const int outcome = outcome_of([] {
     const auto computes = [](const char* target) {
       auto library = Library::open({.target = target, .threads = 2, .store = "none"});
       if (!library) return std::string("cannot open: ") + library.error().message;
@@ -81,14 +83,10 @@ TEST(ExecutableMemoryDenied, KernelsCanBeInterpreted) {
     const bool as_asked = computes("interpret") == "yes";
     ::setenv("LATHE_TARGET", "interpret", 1);
     const bool as_forced = computes("") == "yes";
-    ::_exit(native_is_refused && as_asked && as_forced ? kNamed : kWrong);
-  }
-  int status = 0;
-  ASSERT_EQ(::waitpid(pid, &status, 0), pid);
-  ASSERT_TRUE(WIFEXITED(status)) << status;
-  if (WEXITSTATUS(status) == kNoFilter)
-    GTEST_SKIP() << "this system lets us install no seccomp filter";
-  EXPECT_EQ(WEXITSTATUS(status), kNamed);
+    return native_is_refused && as_asked && as_forced;
+  });
+  if (outcome == kNoFilter) GTEST_SKIP() << "this system lets us install no seccomp filter";
+  EXPECT_EQ(outcome, kHolds);
 }
 
 }  // namespace

@@ -40,9 +40,8 @@ Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
   if (ask_store && driver.db != "none") {
     // As in a fetch, a store that cannot be read is no reason not to run; nor is that the cache
     // folder has none yet a reason to say so.
-    constexpr store::StoreOptions kReading{.mode = store::OpenMode::read_only};
-    Result<store::Store> store = driver.db.empty() ? store::Store::open_default(kReading)
-                                                   : store::Store::open(driver.db, kReading);
+    Result<store::Store> store =
+        store::Store::open_chosen(driver.db, {.mode = store::OpenMode::read_only});
     if (!store && !(driver.db.empty() && store.error().code == ErrorCode::not_found))
       support::log_warn("{}; using the default schedule", store.error().message);
     runtime::RecordContext context;

@@ -79,9 +79,7 @@ std::string unused_because(const store::KeyedWinner& record, const compiler::Pro
 }  // namespace
 
 Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode) {
-  const store::StoreOptions options{.mode = mode};
-  return common.db.empty() ? store::Store::open_default(options)
-                           : store::Store::open(common.db, options);
+  return store::Store::open_chosen(common.db, {.mode = mode});
 }
 
 Result<int> status_command(const CommonOptions& common) {
