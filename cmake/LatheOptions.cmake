@@ -5,6 +5,7 @@ option(LATHE_BENCH "Build the benchmarks and probes" ON)
 option(LATHE_LLVM "Build the LLVM backend (codegen/llvm)" ON)
 option(LATHE_TUNER "Build the tuner and qwen3vl-tune" ON)
 option(LATHE_FUZZ "Build the libFuzzer targets (needs Clang)" OFF)
+option(LATHE_PRECOMPILE "Compile headers of libraries once for all files" ON)
 option(LATHE_UNITY "Compile a target's files several at a time: quicker from nothing, slower for small changes" OFF)
 set(LATHE_SANITIZE "" CACHE STRING "Sanitizers: empty, 'address;undefined' or 'thread'")
 
@@ -26,6 +27,10 @@ set(CMAKE_CXX_FLAGS_RELEASE "-O2 -DNDEBUG")
 add_compile_options(-Wall -Wextra -Wpedantic -Werror -ffp-contract=off -fno-omit-frame-pointer)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   add_compile_options(-Wno-restrict)  # GCC bug 105651: false for "literal" + std::string
+  if(LATHE_PRECOMPILE)
+    # GCC bug 105329: false for std::string = "literal"; in a precompiled <string> it is no system header's.
+    add_compile_options(-Wno-stringop-overflow -Wno-array-bounds)
+  endif()
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   # libstdc++ 12's own stable_sort calls std::get_temporary_buffer, which C++17 deprecates.
@@ -58,11 +63,16 @@ if(NOT LATHE_TUNER)
   list(APPEND LATHE_LEFT_OUT tuner)
 endif()
 
-# The same object at another path is the same object: clones share ccache's store.
+# The same object at another path is the same object: clones share ccache's store. It may keep what is made of
+# precompiled headers where no macro of a command line changes them, which the compilers see to.
 find_program(LATHE_CCACHE ccache)
 if(LATHE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(launcher ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+               CCACHE_SLOPPINESS=pch_defines,time_macros
                ${LATHE_CCACHE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fpch-preprocess>)  # ccache asks for it
+  endif()
   set(CMAKE_CXX_COMPILER_LAUNCHER ${launcher})
   set(CMAKE_C_COMPILER_LAUNCHER ${launcher})
 endif()

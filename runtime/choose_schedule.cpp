@@ -100,26 +100,25 @@ std::optional<ScheduleChoice> from_own_records(const std::vector<store::KeyedWin
 
 // From this host's records of other problems, nearest first: of equally near ones that whose key
 // differs least, then the newest.
-std::optional<ScheduleChoice> from_neighbours(const Problem& problem,
-                                              const compiler::SearchSpace& space,
-                                              const store::Key& key, store::Store& store) {
+Result<std::optional<ScheduleChoice>> from_neighbours(const Problem& problem,
+                                                      const compiler::SearchSpace& space,
+                                                      const store::Key& key, store::Store& store) {
   // Beyond these, records that this space does not know say nothing about the ones that follow.
   constexpr std::size_t kMostTried = 16;
-  const auto keys = store.neighbours(key);
-  if (!keys) return std::nullopt;
+  LATHE_TRY(const std::vector<store::Key> keys, store.neighbours(key));
   using Rank = std::tuple<double, int, std::size_t>;
   std::vector<Rank> ranks;
-  for (std::size_t i = 0; i < keys->size(); ++i) {
-    if (const auto how_far = distance(problem, (*keys)[i].problem))
-      ranks.emplace_back(*how_far, store::count_differences((*keys)[i], key), i);
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (const auto how_far = distance(problem, keys[i].problem))
+      ranks.emplace_back(*how_far, store::count_differences(keys[i], key), i);
   }
   const std::size_t tried = std::min(kMostTried, ranks.size());
   std::partial_sort(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(tried), ranks.end());
   for (std::size_t i = 0; i < tried; ++i) {
-    const store::Key& found = (*keys)[std::get<2>(ranks[i])];
-    auto lookup = store.find(found);
-    if (!lookup || !lookup->winner) continue;
-    if (auto choice = taken_from({found, *lookup->winner}, key, space, Match::near)) return choice;
+    const store::Key& found = keys[std::get<2>(ranks[i])];
+    LATHE_TRY(const store::Lookup lookup, store.find(found));
+    if (!lookup.winner) continue;
+    if (auto choice = taken_from({found, *lookup.winner}, key, space, Match::near)) return choice;
   }
   return std::nullopt;
 }
@@ -148,28 +147,31 @@ Status emits(const Problem& problem, const Schedule& schedule, const SelectedTar
 
 }  // namespace
 
-ScheduleChoice choose_schedule(const Problem& problem, const ir::Target& target,
-                               const RecordContext& context, store::Store* store) {
-  const compiler::SearchSpace space = problem.family().space(problem, target);
-  ScheduleChoice fallback{space.default_schedule(), Match::default_, "no store is open"};
-  if (store == nullptr) return fallback;
+ScheduleChoice default_choice(const Problem& problem, const ir::Target& target,
+                              std::string reason) {
+  return {problem.family().space(problem, target).default_schedule(), Match::default_,
+          std::move(reason)};
+}
+
+Result<ScheduleChoice> choose_schedule(const Problem& problem, const ir::Target& target,
+                                       const RecordContext& context, store::Store& store) {
   const auto sizes = compiler::complete_sizes(problem);
-  if (!sizes) return {fallback.schedule, Match::default_, sizes.error().message};
+  if (!sizes) return default_choice(problem, target, sizes.error().message);
   const store::Key key = record_key(problem, *sizes, target, context);
-  auto lookup = store->find(key);
-  if (!lookup) return {fallback.schedule, Match::default_, lookup.error().message};
-  std::string reason = lookup->miss.reason;
-  if (lookup->winner) {
-    auto schedule = usable_schedule(*lookup->winner, space);
-    if (schedule) return {std::move(*schedule), Match::exact, "tuned here"};
+  const compiler::SearchSpace space = problem.family().space(problem, target);
+  LATHE_TRY(const store::Lookup lookup, store.find(key));
+  std::string reason = lookup.miss.reason;
+  if (lookup.winner) {
+    auto schedule = usable_schedule(*lookup.winner, space);
+    if (schedule) return ScheduleChoice{std::move(*schedule), Match::exact, "tuned here"};
     reason = schedule.error().message;
   }
-  const auto records = store->of_problem(key);
-  if (!records) return {fallback.schedule, Match::default_, records.error().message};
-  if (auto choice = from_own_records(*records, space, key)) return std::move(*choice);
-  if (auto choice = from_neighbours(problem, space, key, *store)) return std::move(*choice);
-  if (auto choice = from_other_hosts(*records, space, key)) return std::move(*choice);
-  return {fallback.schedule, Match::default_, reason};
+  LATHE_TRY(const std::vector<store::KeyedWinner> records, store.of_problem(key));
+  if (auto choice = from_own_records(records, space, key)) return std::move(*choice);
+  LATHE_TRY(auto neighbour, from_neighbours(problem, space, key, store));
+  if (neighbour) return std::move(*neighbour);
+  if (auto choice = from_other_hosts(records, space, key)) return std::move(*choice);
+  return default_choice(problem, target, std::move(reason));
 }
 
 Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& problem,

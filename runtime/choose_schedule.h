@@ -21,11 +21,16 @@ struct ScheduleChoice {
   std::string reason;
 };
 
-/// The best schedule known to `store` (may be null) for the problem: exact, near, other host,
-/// default; only schedules that the problem's space accepts. Never fails for lack of records; store
-/// errors become the reason. Compiles nothing: see compile_chosen() and buildable_default().
-ScheduleChoice choose_schedule(const compiler::Problem& problem, const ir::Target& target,
-                               const RecordContext& context, store::Store* store);
+/// What a kernel gets where no record is asked for, or none can be read.
+ScheduleChoice default_choice(const compiler::Problem& problem, const ir::Target& target,
+                              std::string reason);
+
+/// The best schedule known to the store for the problem: exact, near, other host, default; only
+/// schedules that the problem's space accepts. Never fails for lack of records. Errors: the store
+/// cannot be read; a caller that goes on with default_choice() says so. Compiles nothing: see
+/// compile_chosen() and buildable_default().
+Result<ScheduleChoice> choose_schedule(const compiler::Problem& problem, const ir::Target& target,
+                                       const RecordContext& context, store::Store& store);
 
 /// Compiles the choice. A record is advice: where it does not compile here, the default does; and
 /// where the default's programs need more registers than the target has, the nearest point of the

@@ -30,7 +30,7 @@ Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions&
       library->store_.emplace(std::move(*opened));
     } else if (!is_expected) {
       library->store_note_ = opened.error().message;
-      support::log_warn("{}; kernels have their default schedules", library->store_note_);
+      library->say_that_defaults_serve(opened.error());
     }
   }
   return library;
@@ -79,11 +79,19 @@ compiler::LayoutRule KernelLibrary::layouts() {
     if (is_new && store_) {
       RecordContext context;
       context.threads = pool_->threads();
-      panel->second = choose_layout(layout, selected_.target, context, *store_).panel;
+      if (const auto chosen = choose_layout(layout, selected_.target, context, *store_))
+        panel->second = chosen->panel;
+      else
+        say_that_defaults_serve(chosen.error());
     }
     layout.panel = panel->second;
     return layout;
   };
+}
+
+void KernelLibrary::say_that_defaults_serve(const Error& error) {
+  if (std::exchange(defaults_serve_, true)) return;
+  support::log_warn("{}; kernels have their default schedules", error.message);
 }
 
 KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) {
@@ -93,7 +101,13 @@ KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) 
     const std::lock_guard lock(store_mutex_);
     RecordContext context;
     context.threads = pool_->threads();
-    choice = choose_schedule(problem, selected_.target, context, store_ ? &*store_ : nullptr);
+    auto chosen = store_ ? choose_schedule(problem, selected_.target, context, *store_)
+                         : default_choice(problem, selected_.target, "no store is open");
+    if (!chosen) {
+      say_that_defaults_serve(chosen.error());
+      chosen = default_choice(problem, selected_.target, std::move(chosen).error().message);
+    }
+    choice = std::move(*chosen);
   }
   LATHE_TRY(auto kernel, compile_chosen(problem, selected_, choice));
   return std::make_shared<const FetchedKernel>(

@@ -67,13 +67,16 @@ class KernelLibrary {
   using Flights = std::map<std::string, std::shared_future<Fetched>, std::less<>>;
 
   Fetched compile(const compiler::Problem& problem);
+  /// Warns, once in a library's life, that the store is of no use.
+  void say_that_defaults_serve(const Error& error);
 
   SelectedTarget selected_;
   std::shared_ptr<ThreadPool> pool_;
   std::string store_note_;
 
-  std::mutex store_mutex_;  ///< guards the two below
+  std::mutex store_mutex_;  ///< guards the three below
   std::optional<store::Store> store_;
+  bool defaults_serve_ = false;                      ///< and this has been said
   std::unordered_map<std::string, int64_t> panels_;  ///< by weight_parameters()
 
   FetchTable table_;

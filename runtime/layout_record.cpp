@@ -71,17 +71,15 @@ Result<std::vector<LayoutStanding>> layout_standings(const store::KeyedWinner& r
   return standings;
 }
 
-compiler::WeightLayout choose_layout(const compiler::WeightLayout& weight, const ir::Target& target,
-                                     const RecordContext& context, store::Store& store) {
+Result<compiler::WeightLayout> choose_layout(const compiler::WeightLayout& weight,
+                                             const ir::Target& target, const RecordContext& context,
+                                             store::Store& store) {
   const auto candidates =
       compiler::candidate_layouts(weight.type, weight.n, weight.k, weight.pair, target);
-  const auto record = layout_record(weight, target, context, store);
-  if (!record) {
-    support::log_warn("{}: its layout is the default: {}", compiler::weight_parameters(weight),
-                      record.error().message);
-  } else if (*record) {
+  LATHE_TRY(const auto record, layout_record(weight, target, context, store));
+  if (record) {
     for (const compiler::WeightLayout& layout : candidates)
-      if (layout_schedule(layout) == (*record)->winner.schedule) return layout;
+      if (layout_schedule(layout) == record->winner.schedule) return layout;
   }
   return candidates.front();
 }

@@ -45,9 +45,10 @@ struct LayoutStanding {
 Result<std::vector<LayoutStanding>> layout_standings(const store::KeyedWinner& record,
                                                      store::Store& store);
 
-/// The layout recorded for the weight, if it is one of today's candidates; else, and where the
-/// store cannot be read, the default.
-compiler::WeightLayout choose_layout(const compiler::WeightLayout& weight, const ir::Target& target,
-                                     const RecordContext& context, store::Store& store);
+/// The layout recorded for the weight, if it is one of today's candidates; else the default.
+/// Errors: the store cannot be read.
+Result<compiler::WeightLayout> choose_layout(const compiler::WeightLayout& weight,
+                                             const ir::Target& target, const RecordContext& context,
+                                             store::Store& store);
 
 }  // namespace lathe::runtime

@@ -258,12 +258,4 @@ std::optional<Error> Connection::recover(const SQLite::Exception& exception, Att
   return describe(path_, exception);
 }
 
-Error Connection::complain(Error error) {
-  if (options_.mode == OpenMode::read_only && !complained_) {
-    complained_ = true;
-    support::log_warn("{}", error.message);
-  }
-  return error;
-}
-
 }  // namespace lathe::store

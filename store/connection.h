@@ -90,7 +90,7 @@ class Connection {
     Attempts attempts;
     while (true) {
       if (Status status = follow_file(attempts); !status) {
-        return tl::unexpected(complain(std::move(status).error()));
+        return tl::unexpected(std::move(status).error());
       }
       std::optional<Error> error;
       try {
@@ -102,13 +102,9 @@ class Connection {
       } catch (const std::exception& exception) {
         error = Error{ErrorCode::io_error, path_.string() + ": " + exception.what()};
       }
-      if (error) return tl::unexpected(complain(std::move(*error)));
+      if (error) return tl::unexpected(std::move(*error));
     }
   }
-
-  /// Says once that a store which was opened for reading is no longer of use: those who look up go
-  /// on with defaults.
-  Error complain(Error error);
 
   /// Connects again when there is no connection, or when the path names another file by now.
   Status follow_file(Attempts& attempts);
@@ -131,7 +127,6 @@ class Connection {
   mutable std::mutex mutex_;
   Reading reading_;  ///< a writer's too, without a stamp
   bool shares_memory_ = true;
-  bool complained_ = false;
   std::optional<FileId> file_;
   std::optional<std::string> note_;
 };

@@ -84,7 +84,7 @@ class RecordedWidths {
   RecordedWidths& operator=(const RecordedWidths&) = delete;
 
   lathe::runtime::ScheduleChoice choose(int64_t width) {
-    return lathe::runtime::choose_schedule(problem(width), target_, {}, &*store_);
+    return *lathe::runtime::choose_schedule(problem(width), target_, {}, *store_);
   }
 
  private:

@@ -40,5 +40,34 @@ class Fingerprint(unittest.TestCase):
                 self.write(path, text)
 
 
+class Together(unittest.TestCase):
+    """With a clang-tidy that minds every file named bad*.cpp, alone or in a group."""
+
+    def setUp(self):
+        self.ran = []
+        replaced = {"run": tidy.run, "run_together": tidy.run_together}
+        self.addCleanup(lambda: vars(tidy).update(replaced))
+        tidy.run = self.run_alone
+        tidy.run_together = lambda paths, commands: not any("bad" in path for path in paths)
+
+    def run_alone(self, path, build):
+        self.ran.append(path)
+        return ("bad" in path, "a finding")
+
+    def test_what_a_group_hides_is_found_alone(self):
+        paths = [f"ir/good{i}.cpp" for i in range(tidy.MANY)] + ["ir/bad.cpp", "store/good.cpp"]
+        results = {path: status for path, status, output in tidy.results_of(paths, {}, "build", 2)}
+        self.assertEqual(sorted(results), sorted(paths))
+        self.assertEqual([path for path in paths if results[path]], ["ir/bad.cpp"])
+        self.assertIn("ir/bad.cpp", self.ran)
+        self.assertNotIn("store/good.cpp", self.ran)
+        self.assertLessEqual(len(self.ran), tidy.TOGETHER)
+
+    def test_few_are_run_one_by_one(self):
+        paths = ["ir/a.cpp", "ir/b.cpp"]
+        self.assertEqual(len(list(tidy.results_of(paths, {}, "build", 2))), 2)
+        self.assertEqual(sorted(self.ran), paths)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -12,6 +12,7 @@
 
 #include "compiler/sizes.h"
 #include "runtime/kernel_library.h"
+#include "support/files.h"
 #include "support/hardware.h"
 #include "tests/temporary_folder.h"
 
@@ -315,6 +316,32 @@ TEST(Library, AStoreThatCannotBeUsedIsNotFatal) {
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
     files += entry.is_regular_file();
   EXPECT_EQ(files, 1);
+}
+
+// A store can go bad while a library lives; what follows has defaults, and that is said once.
+TEST(Library, AStoreThatGoesBadIsSaidOnce) {
+  const tests::TemporaryFolder folder;
+  const std::string path = (folder / "store.db").string();
+  ASSERT_TRUE(store::Store::open(path));
+  const Library library = open(path);
+  ASSERT_EQ(library.store_note(), "");
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(library.fetch(Silu{.width = 64}).has_value());
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  ASSERT_TRUE(support::write_file(path, std::string(4096, 'x'), support::ExistingFile::replaced));
+  testing::internal::CaptureStderr();
+  for (const int64_t width : {72, 80}) {
+    const auto kernel = library.fetch(Silu{.width = width});
+    ASSERT_TRUE(kernel.has_value());
+    EXPECT_EQ(kernel->match(), Match::default_);
+    EXPECT_NE(kernel->reason().find("is no store"), std::string_view::npos) << kernel->reason();
+  }
+  const std::vector<float> weight(64);
+  EXPECT_TRUE(library.pack_weight(TensorView(weight.data(), {8, 8})).has_value());
+  const std::string said = testing::internal::GetCapturedStderr();
+  const auto first = said.find("default schedules");
+  EXPECT_NE(first, std::string::npos) << said;
+  EXPECT_EQ(said.find("default schedules", first + 1), std::string::npos) << said;
 }
 
 }  // namespace

@@ -70,10 +70,10 @@ TEST_F(RecordTrust, AFetchDecidesAlike) {
   const store::Key key =
       record_key(problem_, *compiler::complete_sizes(problem_), target_, context);
   ASSERT_TRUE(store->record_winner(key, winner_));
-  EXPECT_EQ(choose_schedule(problem_, target_, context, &*store).match, Match::exact);
+  EXPECT_EQ(choose_schedule(problem_, target_, context, *store)->match, Match::exact);
   winner_.verified = "";
   ASSERT_TRUE(store->record_winner(key, winner_));
-  const ScheduleChoice choice = choose_schedule(problem_, target_, context, &*store);
+  const ScheduleChoice choice = *choose_schedule(problem_, target_, context, *store);
   EXPECT_EQ(choice.match, Match::default_);
   EXPECT_NE(choice.reason.find("never checked"), std::string::npos) << choice.reason;
 }

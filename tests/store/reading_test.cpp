@@ -1,10 +1,13 @@
 // Reading leaves no trace and needs no permission to write, whatever state a writer left the files
 // in.
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -12,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "store/read_only_vfs.h"
 #include "store/schema.h"
 #include "store/store.h"
 #include "support/files.h"
@@ -215,6 +219,82 @@ TEST_F(Reading, WhatOnlyAWriterCanBringBack) {
   EXPECT_EQ(look_of(folder_.path()), before);
   ASSERT_TRUE(Store::open(path(), {.journal = Journal::rollback}));
   expect_read_without_a_trace(3);
+}
+
+/// Gives a file another time of modification all the time, as a writer at work does.
+class Touching {
+ public:
+  explicit Touching(std::filesystem::path path) : path_(std::move(path)) {
+    thread_ = std::thread([this] {
+      for (long count = 1; !done_; ++count) {
+        const timespec times[2] = {{1'000'000'000 + count, 0}, {1'000'000'000 + count, 0}};
+        ::utimensat(AT_FDCWD, path_.c_str(), times, 0);
+      }
+    });
+  }
+  ~Touching() {
+    done_ = true;
+    thread_.join();
+  }
+
+ private:
+  const std::filesystem::path path_;
+  std::atomic<bool> done_ = false;
+  std::thread thread_;
+};
+
+// A file that never comes to rest is read all the same where what it says is sound; where it is
+// not, the reason is given, and no reader waits for ever.
+TEST_F(Reading, AStoreWrittenToAgainAndAgain) {
+  write(3, Journal::wal, /*killed=*/false);
+  ASSERT_FALSE(exists("-wal"));
+  const StoreOptions options{.mode = OpenMode::read_only, .busy_timeout_ms = 50};
+  {
+    const Touching touching(path());
+    auto store = Store::open(path(), options);
+    ASSERT_TRUE(store) << store.error().message;
+    const auto winners = store->winners();
+    if (winners) {
+      EXPECT_EQ(winners->size(), 3u);
+    } else {
+      EXPECT_NE(winners.error().message.find("again and again"), std::string::npos)
+          << winners.error().message;
+    }
+  }
+  std::filesystem::resize_file(path(), std::filesystem::file_size(path()) / 2);
+  const Touching touching(path());
+  const auto store = Store::open(path(), options);
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().message.find("damaged"), std::string::npos) << store.error().message;
+}
+
+// Readers that take no locks must leave those of this process's writer alone, which the system
+// takes back once the process closes any descriptor of the file.
+TEST_F(Reading, WithoutLocksOfItsOwnKeepsThoseOfItsProcess) {
+  write(3, Journal::rollback, /*killed=*/false);
+  ASSERT_NE(read_only_vfs_without_locks(), nullptr);
+  SQLite::Database writer(path().string(), SQLite::OPEN_READWRITE);
+  const SQLite::Transaction transaction(writer, SQLite::TransactionBehavior::EXCLUSIVE);
+  const auto is_locked_for_others = [&] {
+    return in_child([&] {
+      // By the system's word: what SQLite knows of open files is inherited here.
+      flock lock = {};
+      lock.l_type = F_WRLCK;
+      lock.l_whence = SEEK_SET;
+      lock.l_start = 0x40000000;  // where SQLite's locks lie
+      lock.l_len = 512;
+      const int file = ::open(path().c_str(), O_RDWR | O_CLOEXEC);
+      if (file < 0 || ::fcntl(file, F_GETLK, &lock) != 0) return 2;
+      return lock.l_type == F_UNLCK ? 0 : 1;
+    });
+  };
+  ASSERT_EQ(is_locked_for_others(), 1);
+  {
+    SQLite::Database reader(path().string(), SQLite::OPEN_READONLY, 0,
+                            read_only_vfs_without_locks());
+    EXPECT_EQ(reader.execAndGet("SELECT count(*) FROM winners").getInt(), 3);
+  }
+  EXPECT_EQ(is_locked_for_others(), 1);
 }
 
 // A link leads to the store; its log lies beside the store, not beside the link.

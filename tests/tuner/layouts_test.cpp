@@ -60,7 +60,7 @@ class Layouts : public testing::Test {
     context.threads = options_.threads;
     return runtime::choose_layout(compiler::layout_of(tasks_.front().problem),
                                   options_.target.target, context, *store_)
-        .panel;
+        ->panel;
   }
 
   // The session's choice, which must be that of the store and have a record for each kernel.

@@ -42,14 +42,22 @@ Result<runtime::ScheduleChoice> choose(const DriverOptions& driver,
     // folder has none yet a reason to say so.
     Result<store::Store> store =
         store::Store::open_chosen(driver.db, {.mode = store::OpenMode::read_only});
-    if (!store && !(driver.db.empty() && store.error().code == ErrorCode::not_found))
-      support::log_warn("{}; using the default schedule", store.error().message);
+    const bool is_expected =
+        !store && driver.db.empty() && store.error().code == ErrorCode::not_found;
     runtime::RecordContext context;
     context.threads = driver.threads;
     if (context.threads == 0) {
       LATHE_TRY(context.threads, runtime::default_threads());
     }
-    if (store) return runtime::choose_schedule(problem, selected.target, context, &*store);
+    Error error;
+    if (store) {
+      auto choice = runtime::choose_schedule(problem, selected.target, context, *store);
+      if (choice) return choice;
+      error = std::move(choice).error();
+    } else {
+      error = std::move(store).error();
+    }
+    if (!is_expected) support::log_warn("{}; using the default schedule", error.message);
   }
   // Where nothing fits, the stage that refuses the default says why.
   return runtime::ScheduleChoice{

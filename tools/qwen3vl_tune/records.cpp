@@ -156,8 +156,8 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     LATHE_TRY(context.threads, runtime::default_threads());
   }
   if (!used) {
-    runtime::ScheduleChoice choice =
-        runtime::choose_schedule(problem, selected.target, context, &store);
+    LATHE_TRY(runtime::ScheduleChoice choice,
+              runtime::choose_schedule(problem, selected.target, context, store));
     if (choice.match == Match::default_) {
       LATHE_TRY(choice.schedule, runtime::buildable_default(problem, selected));
     }
@@ -183,7 +183,9 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     if (record) {
       LATHE_TRY(choice, choice_of(*record, store));
     }
-    choice.panel = runtime::choose_layout(weight, selected.target, context, store).panel;
+    LATHE_TRY(const compiler::WeightLayout chosen,
+              runtime::choose_layout(weight, selected.target, context, store));
+    choice.panel = chosen.panel;
     text += fmt::format(
         "weight {}\n  layout     panel={}{}\n  why        {}\n", choice.weight, choice.panel,
         record ? fmt::format(" (sums: {})", standings_text(choice.candidates)) : "", choice.why);
