@@ -29,7 +29,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   add_compile_options(-Wno-restrict)  # GCC bug 105651: false for "literal" + std::string
   if(LATHE_PRECOMPILE)
     # GCC bug 105329: false for std::string = "literal"; in a precompiled <string> it is no system header's.
-    add_compile_options(-Wno-stringop-overflow -Wno-array-bounds)
+    add_compile_options(-Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
   endif()
 endif()
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
@@ -38,7 +38,7 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND LATHE_SANITIZE)
   # GCC 12 reports these falsely once sanitizer instrumentation changes its value ranges.
-  add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
+  add_compile_options(-Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds)
 endif()
 
 if(LATHE_SANITIZE)

@@ -2,10 +2,13 @@
 // them.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "compiler/limits.h"
 #include "compiler/problem.h"
 #include "compiler/schedule.h"
 #include "compiler/search_space.h"
@@ -41,6 +44,28 @@ struct Sample {
   std::vector<Take> takes;
 };
 
+/// By which rule lowering makes a call of a graph's node, and what it may fuse into it. The forms
+/// after `rows` are those of one family each.
+enum class CallForm : uint8_t {
+  none,   ///< not of one node: see FragmentCall
+  rows,   ///< a function of each row of x, between a prologue and an epilogue; weight, bias and eps
+          ///< where the family has parameters of these names
+  chain,  ///< elementwise functions in one fragment
+  rope,
+  embedding,
+  quantize,
+  linear,
+  batched_matmul,
+};
+
+/// A fragment of `elementwise` that a family of its own computes.
+struct FragmentCall {
+  std::string text;        ///< with the inputs x, r, s, … in order of appearance
+  std::string parameters;  ///< of the family's problem
+  /// The family's operands, each with the fragment's input that it is.
+  std::vector<std::pair<std::string, std::string>> operands;
+};
+
 /// One kernel family: a row of the catalogue. All functions are pure and thread-safe.
 ///
 /// The signature of a problem (its operands with types, shapes and order) is that of its reference
@@ -53,6 +78,18 @@ struct Family {
   std::string example;  ///< a problem line that parses
   int revision = 1;  ///< raised whenever old schedules or timings no longer speak of the same code
   std::vector<ParameterSpec> parameters;
+  /// How far each type of output may be from the oracle; a type without an entry has to be exact.
+  Limits limits{};
+
+  CallForm form = CallForm::none;
+  std::vector<std::string> graph_ops{};  ///< of whose nodes `form` makes calls
+  std::vector<FragmentCall> fragments{};
+
+  std::string
+      smallest{};  ///< a problem whose program is short enough to be read: tests keep its text
+  /// Parameters that between them reach every kind of code, beside rows, width and type (of which
+  /// tests try several); empty for families without a width, whose tests make their own.
+  std::vector<std::string> variants{};
 
   /// Rules between parameters, beyond each one's own.
   Status (*validate)(const Problem&) = nullptr;

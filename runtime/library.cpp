@@ -15,10 +15,19 @@ namespace {
 
 constexpr std::string_view kNoKernel = "this Kernel is empty; fetch one from a Library";
 
-template <typename Op>
-Result<std::shared_ptr<const runtime::FetchedKernel>> fetch_op(runtime::KernelLibrary& library,
-                                                               const Op& op) {
-  return library.fetch(runtime::fetch_key(op), [&] { return runtime::make_problem(op); });
+template <Operation Op>
+Result<compiler::Problem> problem_of(const Op& op, const compiler::LayoutRule&) {
+  return runtime::make_problem(op);
+}
+
+// Where the panel is open, the key of the operation as given stands for what is chosen here.
+Result<compiler::Problem> problem_of(const Linear& op, const compiler::LayoutRule& layouts) {
+  if (op.panel != 0) return runtime::make_problem(op);
+  Linear usual = op;
+  usual.panel = 16;  // which suits every operation
+  LATHE_TRY(const compiler::Problem problem, runtime::make_problem(usual));
+  const compiler::WeightLayout weight = compiler::layout_of(problem);
+  return compiler::with_panel(problem, layouts(weight.type, weight.n, weight.k, weight.pair).panel);
 }
 
 }  // namespace
@@ -106,42 +115,27 @@ Result<Library> Library::open(const LibraryOptions& options) {
   return Library(std::move(impl));
 }
 
-#define LATHE_DEFINE_FETCH(Op)                            \
-  Result<Kernel> Library::fetch(const Op& op) const {     \
-    auto fetched = fetch_op(*impl_, op);                  \
-    if (!fetched) return tl::unexpected(fetched.error()); \
-    return Kernel(std::move(*fetched));                   \
-  }
-LATHE_DEFINE_FETCH(RmsNorm)
-LATHE_DEFINE_FETCH(LayerNorm)
-LATHE_DEFINE_FETCH(Normalize)
-LATHE_DEFINE_FETCH(Softmax)
-LATHE_DEFINE_FETCH(Gelu)
-LATHE_DEFINE_FETCH(Silu)
-LATHE_DEFINE_FETCH(Relu)
-LATHE_DEFINE_FETCH(Swiglu)
-LATHE_DEFINE_FETCH(Rope)
-LATHE_DEFINE_FETCH(Embedding)
-LATHE_DEFINE_FETCH(Quantize)
-LATHE_DEFINE_FETCH(BatchedMatmul)
-LATHE_DEFINE_FETCH(Elementwise)
-#undef LATHE_DEFINE_FETCH
-
-Result<Kernel> Library::fetch(const Linear& op) const {
-  // Where the panel is open, the key of the operation as given stands for what was chosen.
-  auto fetched = impl_->fetch(runtime::fetch_key(op), [&]() -> Result<compiler::Problem> {
-    if (op.panel != 0) return runtime::make_problem(op);
-    Linear usual = op;
-    usual.panel = 16;  // which suits every operation
-    LATHE_TRY(const compiler::Problem problem, runtime::make_problem(usual));
-    const compiler::WeightLayout weight = compiler::layout_of(problem);
-    const compiler::WeightLayout chosen =
-        impl_->layouts()(weight.type, weight.n, weight.k, weight.pair);
-    return compiler::with_panel(problem, chosen.panel);
-  });
+template <Operation Op>
+Result<Kernel> Library::fetch(const Op& op) const {
+  auto fetched =
+      impl_->fetch(runtime::fetch_key(op), [&] { return problem_of(op, impl_->layouts()); });
   if (!fetched) return tl::unexpected(fetched.error());
   return Kernel(std::move(*fetched));
 }
+
+namespace detail {
+
+template <typename... Ops>
+constexpr auto fetches_of(const std::tuple<Ops...>*) {
+  return std::tuple<Result<Kernel> (Library::*)(const Ops&) const...>(&Library::fetch<Ops>...);
+}
+// Users see the declaration of fetch() alone: naming it of every operation makes it here, and a
+// variable that others could read keeps it.
+extern const decltype(fetches_of(static_cast<const Operations*>(nullptr))) fetches;
+constinit const decltype(fetches_of(static_cast<const Operations*>(nullptr))) fetches =
+    fetches_of(static_cast<const Operations*>(nullptr));
+
+}  // namespace detail
 
 Result<PackedWeight> Library::pack_weight(const TensorView& weight,
                                           const PackOptions& options) const {

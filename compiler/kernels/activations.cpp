@@ -19,13 +19,17 @@ Fragment relu_chain(const Problem&) { return chain("relu(x)"); }
 Fragment swiglu_chain(const Problem&) { return chain("mul(silu(gate),up)"); }
 
 template <ChainOf chain_of>
-Family activation(std::string name, std::string summary) {
+Family activation(std::string name, std::string summary, Limit f32, FragmentCall fragment) {
   Family family;
   family.name = std::move(name);
   family.summary = std::move(summary);
   family.revision = 2;
   family.example = family.name + " rows=512..2047 width=6144";
   family.parameters = {rows_parameter(), width_parameter(), type_parameter(), out_parameter()};
+  family.limits = float_limits(f32);
+  family.fragments = {std::move(fragment)};
+  family.smallest = family.name + " rows=1 width=8";
+  family.variants = {""};
   family.validate = [](const Problem& p) { return validate_chain(p, chain_of(p)); };
   family.reference = [](const Problem& p) { return chain_reference(p, chain_of(p)); };
   family.space = [](const Problem& p, const ir::Target& target) {
@@ -46,7 +50,10 @@ const Family& gelu() {
   static const Family family = [] {
     Family gelu = activation<gelu_chain>("gelu",
                                          "y = x/2 * (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))), or "
-                                         "with approximate=none x/2 * (1 + erf(x / sqrt 2))");
+                                         "with approximate=none x/2 * (1 + erf(x / sqrt 2))",
+                                         {1e-6, 4e-6}, {"gelu_tanh(x)", "", {{"x", "x"}}});
+    gelu.fragments.push_back({"gelu_erf(x)", "approximate=none", {{"x", "x"}}});
+    gelu.variants.emplace_back("approximate=none");
     gelu.parameters.push_back(
         choice_parameter("approximate", {"tanh", "none"}, "which of the two"));
     return gelu;
@@ -55,18 +62,25 @@ const Family& gelu() {
 }
 
 const Family& silu() {
-  static const Family family = activation<silu_chain>("silu", "y = x / (1 + exp(-x))");
+  static const Family family = activation<silu_chain>("silu", "y = x / (1 + exp(-x))", {1e-6, 2e-6},
+                                                      {"silu(x)", "", {{"x", "x"}}});
   return family;
 }
 
 const Family& relu() {
-  static const Family family = activation<relu_chain>("relu", "y = max(x, 0); NaN stays NaN");
+  static const Family family = [] {
+    Family relu = activation<relu_chain>("relu", "y = max(x, 0); NaN stays NaN", {0, 0},
+                                         {"relu(x)", "", {{"x", "x"}}});
+    relu.smallest = "relu rows=1 width=11";  // short enough to have a tail
+    return relu;
+  }();
   return family;
 }
 
 const Family& swiglu() {
   static const Family family =
-      activation<swiglu_chain>("swiglu", "y = gate / (1 + exp(-gate)) * up");
+      activation<swiglu_chain>("swiglu", "y = gate / (1 + exp(-gate)) * up", {1e-6, 4e-6},
+                               {"mul(silu(x),r)", "", {{"gate", "x"}, {"up", "r"}}});
   return family;
 }
 

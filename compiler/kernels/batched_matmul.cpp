@@ -282,6 +282,10 @@ const Family& batched_matmul() {
         fragment_parameter("epilogue", "y", "what becomes of the product y"),
     };
     for (const size_t required : {2, 3}) matmul.parameters[required].required = true;
+    matmul.limits = float_limits({1e-5, 4e-6});
+    matmul.form = CallForm::batched_matmul;
+    matmul.graph_ops = {"matmul"};
+    matmul.smallest = "batched_matmul batch=1 rows=1 n=8 k=3 epilogue=mul(y,0.125)";
     matmul.validate = validate;
     matmul.reference = reference;
     matmul.space = space;

@@ -100,6 +100,13 @@ const Family& elementwise() {
                        return expr;
                      }(),
                      type_parameter(), out_parameter(), weight_type_parameter()},
+      .limits = float_limits({1e-6, 1e-5}),
+      .form = CallForm::chain,
+      .smallest = "elementwise rows=1 width=11 expr=add(x,r)",
+      .variants = {"expr=x", "expr=add(x,r)", "expr=max(x,r)", "expr=round_f16(x)",
+                   "expr=fma(gelu_erf(x),vec(w),mul(sigmoid(col(s)),r))",
+                   "expr=where(lt(x,0),mul(x,0.01),min(x,6))",
+                   "expr=div(sub(tanh(x),abs(r)),add(sqrt(abs(x)),1))"},
       .validate = [](const Problem& p) { return validate_chain(p, expression(p)); },
       .reference = [](const Problem& p) { return chain_reference(p, expression(p)); },
       .space = [](const Problem& p,

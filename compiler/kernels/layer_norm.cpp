@@ -211,6 +211,12 @@ const Family& layer_norm() {
     layer_norm.revision = 3;
     layer_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/true);
     layer_norm.parameters.push_back(eps_parameter(1e-6));
+    layer_norm.limits = float_and_block_limits({4e-6, 4e-6});
+    layer_norm.form = CallForm::rows;
+    layer_norm.graph_ops = {"layer_norm"};
+    layer_norm.smallest = "layer_norm rows=1 width=11";
+    layer_norm.variants = {"", "bias=false", "weight=false", "weight=false bias=false",
+                           "prologue=add(x,r) keep=true epilogue=relu(y)"};
     layer_norm.validate = validate_norm;
     layer_norm.reference = reference;
     layer_norm.space = space;

@@ -435,6 +435,10 @@ const Family& linear() {
         fragment_parameter("epilogue", "y", "what becomes of the product y"),
     };
     for (const size_t required : {1, 2}) linear.parameters[required].required = true;
+    linear.limits = float_and_block_limits({4e-6, 4e-6});
+    linear.form = CallForm::linear;
+    linear.graph_ops = {"linear", "matmul"};
+    linear.smallest = "linear rows=2 n=8 k=5 panel=8 epilogue=add(y,vec(b))";
     linear.validate = validate;
     linear.reference = reference;
     linear.space = space;

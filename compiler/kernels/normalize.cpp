@@ -55,6 +55,11 @@ const Family& normalize() {
     normalize.revision = 3;
     normalize.parameters = norm_parameters(/*with_weight=*/false, /*with_bias=*/false);
     normalize.parameters.push_back(eps_parameter(1e-12));
+    normalize.limits = float_and_block_limits({1e-7, 4e-6});
+    normalize.form = CallForm::rows;
+    normalize.graph_ops = {"normalize"};
+    normalize.smallest = "normalize rows=1 width=11";
+    normalize.variants = {"", "prologue=mul(x,col(s)) keep=true"};
     normalize.validate = validate_norm;
     normalize.reference = reference;
     normalize.space = space;

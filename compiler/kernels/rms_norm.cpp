@@ -60,6 +60,12 @@ const Family& rms_norm() {
     rms_norm.revision = 3;
     rms_norm.parameters = norm_parameters(/*with_weight=*/true, /*with_bias=*/false);
     rms_norm.parameters.push_back(eps_parameter(1e-6));
+    rms_norm.limits = float_and_block_limits({1e-6, 4e-6});
+    rms_norm.form = CallForm::rows;
+    rms_norm.graph_ops = {"rms_norm"};
+    rms_norm.smallest = "rms_norm rows=1 width=11";
+    rms_norm.variants = {"", "weight=false eps=0.01", "prologue=add(x,r) keep=true",
+                         "prologue=mul(silu(x),u) epilogue=fma(y,vec(scale),g)"};
     rms_norm.validate = validate_norm;
     rms_norm.reference = reference;
     rms_norm.space = space;

@@ -341,6 +341,10 @@ const Family& rope() {
         out_parameter(),
         weight_type_parameter(),
     };
+    rope.limits = float_limits({1e-6, 4e-6});
+    rope.form = CallForm::rope;
+    rope.graph_ops = {"rope", "mrope", "vision_rope"};
+    rope.smallest = "rope rows=1 heads=2 dim=16";
     rope.validate = validate_rope;
     rope.reference = rope_reference;
     rope.space = space;

@@ -162,6 +162,11 @@ const Family& softmax() {
     softmax.example = "softmax rows=512..2047 width=2048";
     softmax.revision = 2;
     softmax.parameters = norm_parameters(/*with_weight=*/false, /*with_bias=*/false);
+    softmax.limits = float_and_block_limits({1e-7, 2e-5});
+    softmax.form = CallForm::rows;
+    softmax.graph_ops = {"softmax"};
+    softmax.smallest = "softmax rows=1 width=8";
+    softmax.variants = {"", "prologue=fma(x,0.125,vec(mask)) epilogue=mul(y,col(s))"};
     softmax.validate = validate_norm;
     softmax.reference = reference;
     softmax.space = space;

@@ -6,6 +6,7 @@
 
 #include "compiler/lowering/fuse_rules.h"
 #include "compiler/lowering/passes.h"
+#include "compiler/lowering/select.h"
 
 namespace lathe::compiler::lowering {
 namespace {
@@ -49,7 +50,7 @@ int fuse_producer(LoweredGraph& lowered, size_t i, Uses& uses) {
     const int p = uses.producer(value);
     if (p < 0 || !wrapper.empty() || !is_full_reader(consumer.prologue, value)) continue;
     const Call& producer = lowered.calls[static_cast<size_t>(p)];
-    if (!producer.is("elementwise") || uses.of(value) != 1 || !same_rows(producer, consumer) ||
+    if (!producer.is(CallForm::chain) || uses.of(value) != 1 || !same_rows(producer, consumer) ||
         !types_meet(producer, consumer)) {
       continue;
     }
@@ -72,7 +73,7 @@ void fuse_elementwise(LoweredGraph& lowered) {
   Uses uses(lowered);
   std::vector<bool> gone(lowered.calls.size(), false);
   for (size_t i = 0; i < lowered.calls.size(); ++i) {
-    if (!lowered.calls[i].is("elementwise")) continue;
+    if (!lowered.calls[i].is(CallForm::chain)) continue;
     for (int p; (p = fuse_producer(lowered, i, uses)) >= 0;) gone[static_cast<size_t>(p)] = true;
   }
   size_t kept = 0;
@@ -92,8 +93,8 @@ void fuse_norm_prologue(LoweredGraph& lowered) {
     const int p = lowered.producer(value);
     if (p < 0) continue;
     const Call& producer = lowered.calls[static_cast<size_t>(p)];
-    if (!producer.is("elementwise") || !same_rows(producer, norm) || !types_meet(producer, norm) ||
-        !fits(producer.prologue)) {
+    if (!producer.is(CallForm::chain) || !same_rows(producer, norm) ||
+        !types_meet(producer, norm) || !fits(producer.prologue)) {
       continue;
     }
     const bool others = lowered.uses(value) > 1;
@@ -116,7 +117,7 @@ void fuse_norm_prologue(LoweredGraph& lowered) {
 
 void fuse_norm_epilogue(LoweredGraph& lowered) {
   for (size_t i = 0; i < lowered.calls.size(); ++i) {
-    if (!lowered.calls[i].is("elementwise")) continue;
+    if (!lowered.calls[i].is(CallForm::chain)) continue;
     const Call& consumer = lowered.calls[i];
     for (const auto& [value, wrapper] : consumer.prologue.values()) {
       const int p = lowered.producer(value);
@@ -153,7 +154,7 @@ void fuse_norm_epilogue(LoweredGraph& lowered) {
 void fuse_norm_rope(LoweredGraph& lowered) {
   for (size_t i = 0; i < lowered.calls.size(); ++i) {
     Call& rope = lowered.calls[i];
-    if (!rope.is("rope") || value_or(rope, "norm", "false") == "true" ||
+    if (!rope.is(CallForm::rope) || value_or(rope, "norm", "false") == "true" ||
         value_or(rope, "interleaved", "false") == "true" ||
         value_or(rope, "rotary_dim", "0") != "0" ||
         value_or(rope, "tables", "by_position") == "per_token") {
@@ -162,7 +163,7 @@ void fuse_norm_rope(LoweredGraph& lowered) {
     const int p = lowered.producer(rope.inputs.front());
     if (p < 0) continue;
     const Call& norm = lowered.calls[static_cast<size_t>(p)];
-    const bool plain = norm.is("rms_norm") && norm.prologue.is_plain_leaf() &&
+    const bool plain = computes(norm, "rms_norm") && norm.prologue.is_plain_leaf() &&
                        norm.epilogue.is_plain_leaf() && norm.inputs.size() == 1 &&
                        value_or(norm, "keep", "false") == "false";
     if (!plain || lowered.uses(norm.outputs.front()) != 1 ||

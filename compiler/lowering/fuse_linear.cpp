@@ -56,7 +56,7 @@ struct Pair {
 std::optional<Pair> find_pair(const LoweredGraph& lowered) {
   for (size_t i = 0; i < lowered.calls.size(); ++i) {
     const Call& consumer = lowered.calls[i];
-    if (!consumer.is("elementwise")) continue;
+    if (!consumer.is(CallForm::chain)) continue;
     std::vector<std::pair<int, ValueId>> products;
     for (const auto& [value, wrapper] : consumer.prologue.values()) {
       const int p = only_product(lowered, consumer, value);
@@ -65,7 +65,7 @@ std::optional<Pair> find_pair(const LoweredGraph& lowered) {
     if (products.size() != 2) continue;
     const Call& a = lowered.calls[static_cast<size_t>(products[0].first)];
     const Call& b = lowered.calls[static_cast<size_t>(products[1].first)];
-    if (!a.is("linear") || !b.is("linear")) continue;
+    if (!a.is(CallForm::linear) || !b.is(CallForm::linear)) continue;
     if (a.values != b.values || a.inputs.front() != b.inputs.front() ||
         value_or(a, "pair", "false") == "true") {
       continue;
@@ -151,7 +151,7 @@ void fuse_linear_pair(LoweredGraph& lowered) {
 
 void fuse_linear_epilogue(LoweredGraph& lowered) {
   for (size_t i = 0; i < lowered.calls.size(); ++i) {
-    if (!lowered.calls[i].is("elementwise")) continue;
+    if (!lowered.calls[i].is(CallForm::chain)) continue;
     const Call& consumer = lowered.calls[i];
     for (const auto& [value, wrapper] : consumer.prologue.values()) {
       const int p = only_product(lowered, consumer, value);

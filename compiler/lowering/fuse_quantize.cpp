@@ -25,13 +25,13 @@ Call quantising(const Call& call, ValueId blocks) {
 void fuse_quantize(LoweredGraph& lowered) {
   for (size_t i = 0; i < lowered.calls.size(); ++i) {
     const Call& quantize = lowered.calls[i];
-    if (!quantize.is("quantize")) continue;
+    if (!quantize.is(CallForm::quantize)) continue;
     const ValueId value = quantize.inputs.front();
     const int p = lowered.producer(value);
     if (p < 0 || lowered.uses(value) != 1) continue;
     Call& producer = lowered.calls[static_cast<size_t>(p)];
-    if (!(producer.is_norm() || producer.is("linear")) || producer.outputs.back() != value ||
-        !same_rows(producer, quantize)) {
+    if (!(producer.is_norm() || producer.is(CallForm::linear)) ||
+        producer.outputs.back() != value || !same_rows(producer, quantize)) {
       continue;
     }
     Call changed = quantising(producer, quantize.outputs.front());

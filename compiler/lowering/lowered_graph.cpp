@@ -87,12 +87,6 @@ size_t Chain::size() const {
   return sum;
 }
 
-bool Call::is_norm() const {
-  return is("rms_norm") || is("layer_norm") || is("normalize") || is("softmax");
-}
-
-bool Call::is_product() const { return is("linear") || is("batched_matmul"); }
-
 std::vector<ValueId> Call::reads() const {
   std::vector<ValueId> list;
   const auto add = [&](ValueId value) {
@@ -135,9 +129,9 @@ std::string print(const LoweredGraph& lowered) {
     text += "  " + names(call.outputs, lowered.graph) + " = ";
     switch (call.kind) {
       case CallKind::kernel: {
-        text += fmt::format("{} [{} x {}]", call.family, call.rows, call.width);
+        text += fmt::format("{} [{} x {}]", call.family->name, call.rows, call.width);
         for (const auto& [key, value] : call.values) text += " " + key + "=" + value;
-        if (call.is("elementwise")) text += " expr=" + text_of(call.prologue, lowered.graph);
+        if (call.is(CallForm::chain)) text += " expr=" + text_of(call.prologue, lowered.graph);
         if (call.is_norm()) {
           text += " prologue=" + text_of(call.prologue, lowered.graph);
           text += " epilogue=" + text_of(call.epilogue, lowered.graph);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/choose_layout.h"
+#include "compiler/family.h"
 #include "compiler/problem.h"
 #include "compiler/weight_packing.h"
 #include "ir/graph/graph.h"
@@ -52,9 +53,10 @@ enum class CallKind {
 /// One step of execution.
 struct Call {
   CallKind kind = CallKind::host;
-  std::string family;                         ///< of a kernel
+  const Family* family = nullptr;             ///< of a kernel
   std::map<std::string, std::string> values;  ///< the problem's parameters but fragments and rows
-  /// Of norms; an elementwise kernel's is in prologue, that of a product in epilogue.
+  /// Of norms (CallForm::rows); an elementwise kernel's is in prologue, that of a product in
+  /// epilogue.
   Chain prologue, epilogue;
   int64_t rows = 1, width = 1;  ///< what the operands flatten to
   int64_t batch = 1;            ///< of batched_matmul: of how many matrices the rows are
@@ -66,9 +68,9 @@ struct Call {
   int32_t node = -1;        ///< of the graph: the node a host call evaluates
   std::string reason;       ///< of a host call: why
 
-  bool is(std::string_view name) const { return kind == CallKind::kernel && family == name; }
-  bool is_norm() const;
-  bool is_product() const;  ///< linear or batched_matmul
+  bool is(CallForm form) const { return kind == CallKind::kernel && family->form == form; }
+  bool is_norm() const { return is(CallForm::rows); }
+  bool is_product() const { return is(CallForm::linear) || is(CallForm::batched_matmul); }
   /// All graph values it reads.
   std::vector<ValueId> reads() const;
 };

@@ -22,7 +22,7 @@ constexpr std::array<std::string_view, 6> kColumns = {"i", "j", "l", "n", "o", "
 class Namer {
  public:
   explicit Namer(const Call& call)
-      : by_kind_(call.is_product()), two_sides_(call.is("batched_matmul")) {}
+      : by_kind_(call.is_product()), two_sides_(call.is(CallForm::batched_matmul)) {}
 
   std::string name(const std::pair<ValueId, std::string>& leaf) {
     for (size_t i = 0; i < leaves_.size(); ++i)
@@ -74,38 +74,34 @@ std::string text_of(const Chain& chain, Namer& names) {
   return text + ")";
 }
 
-// Chains that have a family of their own; operand names of that family in place of ours.
-struct NamedChain {
-  std::string_view text, family, parameters;
-  std::vector<std::pair<std::string_view, std::string_view>> operands;  ///< theirs, ours
+// The family that computes a chain by itself, and how.
+struct OwnFamily {
+  const Family* family = nullptr;
+  const FragmentCall* call = nullptr;
 };
-const std::vector<NamedChain>& named_chains() {
-  static const std::vector<NamedChain> list = {
-      {"silu(x)", "silu", "", {{"x", "x"}}},
-      {"relu(x)", "relu", "", {{"x", "x"}}},
-      {"gelu_tanh(x)", "gelu", "", {{"x", "x"}}},
-      {"gelu_erf(x)", "gelu", "approximate=none", {{"x", "x"}}},
-      {"mul(silu(x),r)", "swiglu", "", {{"gate", "x"}, {"up", "r"}}},
-  };
-  return list;
+OwnFamily own_family(std::string_view chain) {
+  for (const Family* family : catalogue())
+    for (const FragmentCall& call : family->fragments)
+      if (call.text == chain) return {family, &call};
+  return {};
 }
 
 }  // namespace
 
 Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
-  std::string family = call.family;
+  std::string_view family = call.family->name;
   Namer names(call);
   std::string line = fmt::format(" rows={}", call.rows / call.batch);
   std::map<std::string, ValueId, std::less<>> operands;
   const auto add_width = [&] { line += fmt::format(" width={}", call.width); };
-  const NamedChain* named = nullptr;
-  if (call.is("elementwise")) {
+  const FragmentCall* named = nullptr;
+  if (call.is(CallForm::chain)) {
     const std::string expr = text_of(call.prologue, names);
-    for (const NamedChain& candidate : named_chains())
-      if (candidate.text == expr) named = &candidate;
+    const OwnFamily own = own_family(expr);
+    named = own.call;
     if (named != nullptr) {
-      family = named->family;
-      if (!named->parameters.empty()) line += " " + std::string(named->parameters);
+      family = own.family->name;
+      if (!named->parameters.empty()) line += " " + named->parameters;
     } else {
       line += " expr=" + expr;
     }
@@ -116,7 +112,7 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
     add_width();
   } else if (call.is_product()) {
     line += " epilogue=" + text_of(call.epilogue, names);
-  } else if (!call.is("rope")) {
+  } else if (!call.is(CallForm::rope)) {
     add_width();
   }
   if (!names.complete())
@@ -125,10 +121,10 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   for (const auto& [key, value] : call.values) line += " " + key + "=" + value;
 
   BoundProblem bound;
-  LATHE_TRY(bound.problem, parse_problem(family + line));
+  LATHE_TRY(bound.problem, parse_problem(std::string(family) + line));
   LATHE_TRY(const ir::graph::Graph reference, bound.problem.family().reference(bound.problem));
   bound.sizes["rows"] = call.rows / call.batch;
-  if (call.is("batched_matmul")) bound.sizes["batch"] = call.batch;
+  if (call.is(CallForm::batched_matmul)) bound.sizes["batch"] = call.batch;
   bound.shares_first = call.shares_first;
   size_t next = 0;
   for (ValueId id : reference.inputs) {

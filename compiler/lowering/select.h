@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "compiler/lowering/lowered_graph.h"
 #include "ir/graph/op.h"
@@ -18,6 +19,13 @@ bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, Call& cal
 /// multiplies. False, with the reason, for what batched_matmul does not compute.
 bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                            std::string& reason);
+
+/// The family whose calls have that form, of the forms that are one family's.
+const Family& family_of(CallForm form);
+/// The family that makes calls of nodes of that op by `form`; null where there is none.
+const Family* family_of(CallForm form, std::string_view op);
+/// Whether a call is what a node of the op becomes.
+bool computes(const Call& call, std::string_view op);
 
 /// Where `value` is a transpose of just the last two dimensions of another: that other; else -1.
 /// Products read it the other way about, and the transpose is dropped if nothing else reads it.

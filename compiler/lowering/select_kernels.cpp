@@ -77,17 +77,17 @@ class Selector {
       done = true;
     } else if (chain_functions().count(op) != 0 || op == "gelu" || op == "swiglu" || op == "cast") {
       done = elementwise(node, call, reason);
-    } else if (op == "rms_norm" || op == "layer_norm" || op == "normalize" || op == "softmax") {
-      done = norm(node, call, reason);
-    } else if (op == "rope" || op == "mrope" || op == "vision_rope") {
+    } else if (const Family* family = family_of(CallForm::rows, op)) {
+      done = norm(*family, node, call, reason);
+    } else if (family_of(CallForm::rope, op) != nullptr) {
       done = rope(node, call, reason);
-    } else if (op == "embedding") {
+    } else if (family_of(CallForm::embedding, op) != nullptr) {
       done = embedding(node, call, reason);
-    } else if (op == "quantize") {
+    } else if (family_of(CallForm::quantize, op) != nullptr) {
       done = quantize(node, call, reason);
-    } else if (op == "linear" || (op == "matmul" && type(node.operands[1]).shape.size() == 2)) {
+    } else if (family_of(CallForm::linear, op) != nullptr && multiplies_by_matrix(node)) {
       done = select_linear(lowered_, node, call, reason);
-    } else if (op == "matmul") {
+    } else if (family_of(CallForm::batched_matmul, op) != nullptr) {
       done = select_batched_matmul(lowered_, node, call, reason);
     }
     if (!done) {
@@ -98,6 +98,11 @@ class Selector {
       call.reason = std::move(reason);
     }
     lowered_.calls.push_back(std::move(call));
+  }
+
+  // Whether the second factor is one matrix for all rows.
+  bool multiplies_by_matrix(const Node& node) const {
+    return type(node.operands[1]).shape.size() == 2;
   }
 
   void set_types(Call& call, Type in, Type out) const {
@@ -170,7 +175,7 @@ class Selector {
       chain.arguments = std::move(leaves);
     }
     call.kind = CallKind::kernel;
-    call.family = "elementwise";
+    call.family = &family_of(CallForm::chain);
     call.prologue = std::move(chain);
     call.width = last(result);
     call.rows = elements(result) / std::max<int64_t>(call.width, 1);
@@ -179,19 +184,22 @@ class Selector {
     return true;
   }
 
-  bool norm(const Node& node, Call& call, std::string& reason) {
+  bool norm(const Family& family, const Node& node, Call& call, std::string& reason) {
     const TensorType& x = type(node.operands.front());
-    const std::string_view op = node.op->name;
+    const auto has = [&](std::string_view parameter) {
+      return std::any_of(family.parameters.begin(), family.parameters.end(),
+                         [&](const ParameterSpec& spec) { return spec.name == parameter; });
+    };
     if (node.results.size() != 1) {
       reason = "the statistics are asked for, too";
       return false;
     }
-    // Over the last dimensions together, which lie side by side in memory.
+    // Over the last dimension, or with a weight over the last ones together, which lie side by side
+    // in memory.
     const int64_t rank = static_cast<int64_t>(x.shape.size());
     int64_t axis = node.attributes.integer("axis");
     if (axis < 0) axis += rank;
-    const bool one_axis = op == "normalize" || op == "softmax";
-    if (rank == 0 || axis < 0 || axis >= rank || (one_axis && axis != rank - 1) ||
+    if (rank == 0 || axis < 0 || axis >= rank || (!has("weight") && axis != rank - 1) ||
         elements(x) == 0) {
       reason = "not along the last dimension";
       return false;
@@ -199,32 +207,32 @@ class Selector {
     call.width = 1;
     for (int64_t k = axis; k < rank; ++k) call.width *= x.shape[static_cast<size_t>(k)].number();
     call.rows = elements(x) / call.width;
-    std::vector<ValueId> weights;
-    for (size_t i = 1; i < node.operands.size(); ++i) weights.push_back(node.operands[i]);
-    if (op == "rms_norm" || op == "layer_norm") {
-      const auto given = [&](size_t i) { return i < weights.size() && weights[i] >= 0; };
-      if (given(1) && given(0) && type(weights[0]).element != type(weights[1]).element) {
+    std::optional<Type> weights;
+    size_t next = 1;
+    for (const char* parameter : {"weight", "bias"}) {
+      if (!has(parameter)) continue;
+      const ValueId value = next < node.operands.size() ? node.operands[next] : -1;
+      ++next;
+      if (value < 0) {
+        call.values[parameter] = "false";
+        continue;
+      }
+      if (weights && *weights != type(value).element) {
         reason = "weight and bias of different types";
         return false;
       }
-      for (size_t i = 0; i < (op == "rms_norm" ? 1U : 2U); ++i) {
-        if (!given(i)) {
-          call.values[i == 0 ? "weight" : "bias"] = "false";
-          continue;
-        }
-        if (elements(type(weights[i])) != call.width) {
-          reason = "the weight is broadcast";
-          return false;
-        }
-        call.inputs.push_back(weights[i]);
-        if (type(weights[i]).element != x.element)
-          call.values["weight_type"] = ir::name(type(weights[i]).element);
+      if (elements(type(value)) != call.width) {
+        reason = "the weight is broadcast";
+        return false;
       }
+      weights = type(value).element;
+      call.inputs.push_back(value);
     }
+    if (weights && *weights != x.element) call.values["weight_type"] = ir::name(*weights);
     if (const auto* eps = node.attributes.find("eps"))
       call.values["eps"] = fmt::format("{}", eps->real());
     call.kind = CallKind::kernel;
-    call.family = op;
+    call.family = &family;
     call.prologue = Chain::leaf(node.operands.front());
     call.epilogue = Chain::self();
     set_types(call, x.element, type(node.results.front()).element);
@@ -266,7 +274,7 @@ class Selector {
       if (per_token) call.values["tables"] = "per_token";
     }
     call.kind = CallKind::kernel;
-    call.family = "rope";
+    call.family = &family_of(CallForm::rope);
     for (ValueId operand : node.operands)
       if (operand >= 0) call.inputs.push_back(operand);
     set_types(call, x.element, type(node.results.front()).element);
@@ -282,7 +290,7 @@ class Selector {
       return false;
     }
     call.kind = CallKind::kernel;
-    call.family = "embedding";
+    call.family = &family_of(CallForm::embedding);
     call.inputs = node.operands;
     call.width = last(table);
     call.rows = elements(type(node.operands[1]));
@@ -297,7 +305,7 @@ class Selector {
       return false;
     }
     call.kind = CallKind::kernel;
-    call.family = "quantize";
+    call.family = &family_of(CallForm::quantize);
     call.inputs = node.operands;
     call.width = last(x);
     call.rows = elements(x) / call.width;
@@ -323,6 +331,24 @@ class Selector {
 };
 
 }  // namespace
+
+const Family* family_of(CallForm form, std::string_view op) {
+  for (const Family* family : catalogue()) {
+    const auto& ops = family->graph_ops;
+    if (family->form == form && std::find(ops.begin(), ops.end(), op) != ops.end()) return family;
+  }
+  return nullptr;
+}
+
+const Family& family_of(CallForm form) {
+  const auto& families = catalogue();
+  return **std::find_if(families.begin(), families.end(),
+                        [&](const Family* family) { return family->form == form; });
+}
+
+bool computes(const Call& call, std::string_view op) {
+  return call.kind == CallKind::kernel && family_of(call.family->form, op) == call.family;
+}
 
 Result<LoweredGraph> select_kernels(const Graph& graph, const LayoutRule& layouts) {
   return Selector(graph, layouts).run();

@@ -55,7 +55,7 @@ ValueId as_f32(LoweredGraph& lowered, ValueId vector) {
   if (type.element == Type::f32) return vector;
   Call cast;
   cast.kind = CallKind::kernel;
-  cast.family = "elementwise";
+  cast.family = &family_of(CallForm::chain);
   cast.prologue = Chain::leaf(vector);
   cast.width = elements(type);
   cast.values = {{"type", std::string(ir::name(type.element))}, {"out", "f32"}};
@@ -113,7 +113,7 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
   }
   const WeightLayout layout = lowered.layouts(w.element, n, k, false);
   call.kind = CallKind::kernel;
-  call.family = "linear";
+  call.family = &family_of(CallForm::linear);
   call.rows = elements(x) / k;
   call.width = n;
   call.values = {{"n", std::to_string(n)},
@@ -124,7 +124,7 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
                  {"out", std::string(ir::name(y.element))}};
   call.epilogue = Chain::self();
   // The family says what it computes.
-  std::string line = fmt::format("linear rows={}", call.rows);
+  std::string line = fmt::format("{} rows={}", call.family->name, call.rows);
   for (const auto& [key, value] : call.values) line += " " + key + "=" + value;
   if (const auto problem = parse_problem(line); !problem) {
     reason = problem.error().message;

@@ -97,7 +97,7 @@ bool select_batched_matmul(const LoweredGraph& lowered, const Node& node, Call& 
     return false;
   }
   call.kind = CallKind::kernel;
-  call.family = "batched_matmul";
+  call.family = &family_of(CallForm::batched_matmul);
   call.batch = batches->count;
   call.rows = batches->count * batches->merged * a.rows();
   call.width = b.columns();
@@ -111,7 +111,7 @@ bool select_batched_matmul(const LoweredGraph& lowered, const Node& node, Call& 
   if (b.untranspose(lowered)) call.values["transpose_b"] = "true";
   call.epilogue = Chain::self();
   // The family says what it computes.
-  std::string line = fmt::format("batched_matmul rows={}", call.rows / call.batch);
+  std::string line = fmt::format("{} rows={}", call.family->name, call.rows / call.batch);
   for (const auto& [key, value] : call.values) line += " " + key + "=" + value;
   if (const auto problem = parse_problem(line); !problem) {
     reason = problem.error().message;

@@ -86,20 +86,8 @@ class Library {
 
   /// A warm fetch is a hash look-up; the first fetch of a problem compiles it, once, however many
   /// threads ask. Never fails for lack of tuning.
-  Result<Kernel> fetch(const RmsNorm& op) const;
-  Result<Kernel> fetch(const LayerNorm& op) const;
-  Result<Kernel> fetch(const Normalize& op) const;
-  Result<Kernel> fetch(const Softmax& op) const;
-  Result<Kernel> fetch(const Gelu& op) const;
-  Result<Kernel> fetch(const Silu& op) const;
-  Result<Kernel> fetch(const Relu& op) const;
-  Result<Kernel> fetch(const Swiglu& op) const;
-  Result<Kernel> fetch(const Rope& op) const;
-  Result<Kernel> fetch(const Embedding& op) const;
-  Result<Kernel> fetch(const Quantize& op) const;
-  Result<Kernel> fetch(const Linear& op) const;
-  Result<Kernel> fetch(const BatchedMatmul& op) const;
-  Result<Kernel> fetch(const Elementwise& op) const;
+  template <Operation Op>
+  Result<Kernel> fetch(const Op& op) const;
   /// By problem line: "rms_norm rows=512..2047 width=2048".
   Result<Kernel> fetch_problem(std::string_view line) const;
 

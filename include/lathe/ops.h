@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 
 #include <lathe/tensor_view.h>
 
@@ -152,5 +154,20 @@ struct Elementwise {
   DataType out = DataType::f32;
   int64_t rows = 512;
 };
+
+/// All of them.
+using Operations = std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, Gelu, Silu, Relu, Swiglu,
+                              Rope, Embedding, Quantize, Linear, BatchedMatmul, Elementwise>;
+
+namespace detail {
+template <typename Op, typename List>
+inline constexpr bool is_one_of = false;
+template <typename Op, typename... Ops>
+inline constexpr bool is_one_of<Op, std::tuple<Ops...>> = (std::is_same_v<Op, Ops> || ...);
+}  // namespace detail
+
+/// One of the structs above.
+template <typename Op>
+concept Operation = detail::is_one_of<Op, Operations>;
 
 }  // namespace lathe

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/family.h"
+#include "tests/support/golden.h"
 
 namespace lathe::tests {
 namespace {
@@ -33,10 +34,7 @@ std::vector<std::string> parts(const std::string& text, const std::string& begin
 }
 
 TEST(KernelsDocument, HasTheCatalogue) {
-  const std::string table = compiler::describe_catalogue();
-  EXPECT_NE(read("docs/kernels.md").find(table), std::string::npos)
-      << "docs/kernels.md should have:\n"
-      << table;
+  EXPECT_TRUE(document_has_table("docs/kernels.md", compiler::describe_catalogue()));
 }
 
 TEST(KernelsDocument, HasAParagraphForEveryFamily) {

@@ -23,27 +23,17 @@ TEST(Knobs, EveryKnobChangesThePlan) {
   const ir::Target target = *ir::parse_target("avx2");
   std::set<std::string> declared, effective;
   std::vector<std::string> lines = problem_lines("f32", 72);
-  for (const char* line : {"rms_norm rows=8192 width=1024",
-                           "layer_norm rows=8192 width=1024",
-                           "normalize rows=8192 width=1024",
-                           "softmax rows=8192 width=1024",
-                           "gelu rows=8192 width=1024",
-                           "silu rows=8192 width=1024",
-                           "relu rows=8192 width=1024",
-                           "swiglu rows=8192 width=1024",
-                           "elementwise rows=8192 width=1024 expr=add(x,r)",
-                           "embedding rows=8192 width=1024",
-                           "rope rows=8192 heads=8 dim=128",
-                           "quantize rows=8192 width=1024",
-                           "linear rows=1 n=64 k=64",
-                           "linear rows=1 n=64 k=64 weight=q8_0",
-                           "linear rows=512 n=600 k=2500",
-                           "linear rows=512 n=600 k=2560 weight=q4_0",
-                           "linear rows=1 n=64 k=64 weight=i8",
-                           "linear rows=16 n=64 k=64 weight=i8",
-                           "linear rows=512 n=600 k=500 weight=i8",
-                           "batched_matmul batch=1 rows=1 n=64 k=64",
-                           "batched_matmul batch=1 rows=512 n=600 k=700"}) {
+  for (const compiler::Family* family : compiler::catalogue()) {
+    if (!family->variants.empty())
+      lines.push_back(family->name + " rows=8192 width=1024 " + family->variants.front());
+  }
+  for (const char* line :
+       {"elementwise rows=8192 width=1024 expr=add(x,r)", "rope rows=8192 heads=8 dim=128",
+        "quantize rows=8192 width=1024", "linear rows=1 n=64 k=64",
+        "linear rows=1 n=64 k=64 weight=q8_0", "linear rows=512 n=600 k=2500",
+        "linear rows=512 n=600 k=2560 weight=q4_0", "linear rows=1 n=64 k=64 weight=i8",
+        "linear rows=16 n=64 k=64 weight=i8", "linear rows=512 n=600 k=500 weight=i8",
+        "batched_matmul batch=1 rows=1 n=64 k=64", "batched_matmul batch=1 rows=512 n=600 k=700"}) {
     lines.emplace_back(line);
   }
   for (const std::string& line : lines) {

@@ -160,7 +160,7 @@ TEST(Passes, LongChainsAreCut) {
   ASSERT_TRUE(lowered) << lowered.error().message;
   size_t operations = 0;
   for (const Call& call : lowered->calls) {
-    ASSERT_TRUE(call.is("elementwise"));
+    ASSERT_TRUE(call.is(CallForm::chain));
     operations += (call.prologue.size() - 1) / 2;
   }
   EXPECT_LT(lowered->calls.size(), kLinks / 4);

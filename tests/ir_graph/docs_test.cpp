@@ -5,6 +5,7 @@
 #include "ir/graph/builder.h"
 #include "ir/graph/ops.h"
 #include "tests/ir_graph/graph_testing.h"
+#include "tests/support/golden.h"
 
 namespace lathe::ir::graph {
 namespace {
@@ -52,15 +53,8 @@ TEST(Docs, TheBuilderExampleBuilds) {
   EXPECT_EQ(to_string(graph->type(graph->outputs[0])), "f32[tokens, 2048]");
 }
 
-// A page that differs is rewritten when LATHE_UPDATE_GOLDENS is set, and the test still fails.
 TEST(Docs, GraphOpsIsTheTable) {
-  const auto path = source_folder() / "docs/graph_ops.md";
-  const std::string found = read_text(path);
-  const std::string expected = describe_ops();
-  if (found != expected && std::getenv("LATHE_UPDATE_GOLDENS") != nullptr)
-    std::ofstream(path) << expected;
-  EXPECT_EQ(found, expected)
-      << "set LATHE_UPDATE_GOLDENS=1 to rewrite docs/graph_ops.md, then look at the difference";
+  EXPECT_TRUE(tests::document_is("docs/graph_ops.md", describe_ops()));
 }
 
 // On the page of the text form, `lir` blocks are graphs as they print, `text` blocks are the error

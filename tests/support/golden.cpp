@@ -37,10 +37,8 @@ std::string first_difference(std::string_view expected, std::string_view actual)
   }
 }
 
-}  // namespace
-
-testing::AssertionResult matches_golden(std::string_view path, std::string_view text) {
-  const std::filesystem::path file = std::filesystem::path(LATHE_GOLDEN_DIR) / path;
+// Compares the whole of a file.
+testing::AssertionResult compare(const std::filesystem::path& file, std::string_view text) {
   const std::optional<std::string> golden = read(file);
   if (golden == text) return testing::AssertionSuccess();
   if (update_asked()) {
@@ -59,8 +57,45 @@ testing::AssertionResult matches_golden(std::string_view path, std::string_view 
          << text;
 }
 
-std::string read_source(std::string_view path) {
-  return read(std::filesystem::path(LATHE_GOLDEN_DIR) / "../.." / path).value_or("");
+// Where the lines that begin with '|' end, from `begin` on.
+size_t end_of_table(std::string_view text, size_t begin) {
+  size_t end = begin;
+  while (end < text.size() && text[end] == '|') {
+    const size_t line_end = text.find('\n', end);
+    end = line_end == std::string_view::npos ? text.size() : line_end + 1;
+  }
+  return end;
 }
+
+const std::filesystem::path& repository() {
+  static const std::filesystem::path root = std::filesystem::path(LATHE_GOLDEN_DIR) / "../..";
+  return root;
+}
+
+}  // namespace
+
+testing::AssertionResult matches_golden(std::string_view path, std::string_view text) {
+  return compare(std::filesystem::path(LATHE_GOLDEN_DIR) / path, text);
+}
+
+testing::AssertionResult document_has_table(std::string_view path, std::string_view table) {
+  const std::string document = read_source(path);
+  const std::string_view first_line = table.substr(0, table.find('\n') + 1);
+  const size_t begin = document.find(first_line);
+  if (begin == std::string::npos) {
+    return testing::AssertionFailure()
+           << path << " has no table that begins with " << first_line << "put it there:\n"
+           << table;
+  }
+  const size_t end = end_of_table(document, begin);
+  return compare(repository() / path,
+                 document.substr(0, begin) + std::string(table) + document.substr(end));
+}
+
+testing::AssertionResult document_is(std::string_view path, std::string_view text) {
+  return compare(repository() / path, text);
+}
+
+std::string read_source(std::string_view path) { return read(repository() / path).value_or(""); }
 
 }  // namespace lathe::tests

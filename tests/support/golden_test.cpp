@@ -58,6 +58,20 @@ TEST_F(GoldenTest, AnUpdateRewritesAndFails) {
   EXPECT_TRUE(matches_golden(file(), "two\n"));
 }
 
+TEST_F(GoldenTest, ATableInADocument) {
+  write("# Title\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\nText.\n| other |\n");
+  const std::string same = "| a | b |\n|---|---|\n| 1 | 2 |\n";
+  const std::string longer = same + "| 3 | 4 |\n";
+  EXPECT_TRUE(document_has_table(file(), same));
+  EXPECT_FALSE(document_has_table(file(), longer));
+  EXPECT_FALSE(document_has_table(file(), "| a | b |\n|---|---|\n"));
+  EXPECT_THAT(document_has_table(file(), "| c |\n").message(), HasSubstr("no table that begins"));
+  setenv("LATHE_UPDATE_GOLDENS", "1", 1);
+  EXPECT_FALSE(document_has_table(file(), longer));
+  EXPECT_EQ(read(), "# Title\n\n" + longer + "\nText.\n| other |\n");
+  EXPECT_TRUE(document_has_table(file(), longer));
+}
+
 TEST_F(GoldenTest, SourcesAreReadFromTheRepository) {
   EXPECT_THAT(read_source("tests/support/golden_test.cpp"),
               HasSubstr("// The golden helper itself"));

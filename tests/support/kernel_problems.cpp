@@ -1,9 +1,18 @@
 // Problem lines and schedules that reach all code of the kernel families.
 #include <algorithm>
 
+#include "compiler/limits.h"
 #include "tests/support/kernel_cases.h"
 
 namespace lathe::tests {
+namespace {
+
+bool has_limit(const compiler::Family& family, ir::Type output) {
+  return std::any_of(family.limits.begin(), family.limits.end(),
+                     [&](const compiler::OutputLimit& entry) { return entry.type == output; });
+}
+
+}  // namespace
 
 std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   const auto rounded_up = [&](int64_t multiple) {
@@ -11,45 +20,27 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   };
   const std::string row = fmt::format(" rows=8 width={} type={}", width, type);
   std::vector<std::string> lines;
-  for (const char* text : {"rms_norm",
-                           "rms_norm weight=false eps=0.01",
-                           "rms_norm prologue=add(x,r) keep=true",
-                           "rms_norm prologue=mul(silu(x),u) epilogue=fma(y,vec(scale),g)",
-                           "layer_norm",
-                           "layer_norm bias=false",
-                           "layer_norm weight=false",
-                           "layer_norm weight=false bias=false",
-                           "layer_norm prologue=add(x,r) keep=true epilogue=relu(y)",
-                           "normalize",
-                           "normalize prologue=mul(x,col(s)) keep=true",
-                           "softmax",
-                           "softmax prologue=fma(x,0.125,vec(mask)) epilogue=mul(y,col(s))",
-                           "gelu",
-                           "gelu approximate=none",
-                           "silu",
-                           "relu",
-                           "swiglu",
-                           "elementwise expr=x",
-                           "elementwise expr=add(x,r)",
-                           "elementwise expr=max(x,r)",
-                           "elementwise expr=round_f16(x)",
-                           "elementwise expr=fma(gelu_erf(x),vec(w),mul(sigmoid(col(s)),r))",
-                           "elementwise expr=where(lt(x,0),mul(x,0.01),min(x,6))",
-                           "elementwise expr=div(sub(tanh(x),abs(r)),add(sqrt(abs(x)),1))",
-                           "embedding"}) {
-    lines.push_back(text + row);
+  for (const compiler::Family* family : compiler::catalogue()) {
+    const int64_t columns = has_limit(*family, ir::Type::f32) ? width : rounded_up(32);
+    for (const std::string& variant : family->variants) {
+      lines.push_back(
+          fmt::format("{} {} rows=8 width={} type={}", family->name, variant, columns, type));
+    }
   }
   for (const char* out : {"f32", "f16", "bf16"}) {
     if (out == type) continue;
     lines.push_back(fmt::format("elementwise expr=x out={}", out) + row);
     lines.push_back(fmt::format("rms_norm out={} weight_type={}", out, out) + row);
   }
-  for (const char* text :
-       {"rms_norm", "rms_norm prologue=add(x,r) keep=true",
-        "layer_norm prologue=mul(x,r) epilogue=round_bf16(y)", "normalize", "softmax"}) {
+  const auto in_blocks = [&](std::string_view text) {
     lines.push_back(fmt::format("{} rows=8 width={} type={} out=q8_0", text, rounded_up(32), type));
+  };
+  for (const compiler::Family* family : compiler::catalogue()) {
+    if (family->form == compiler::CallForm::rows && has_limit(*family, ir::Type::q8_0))
+      in_blocks(family->name);
   }
-  lines.push_back(fmt::format("quantize rows=8 width={} type={}", rounded_up(32), type));
+  in_blocks("rms_norm prologue=add(x,r) keep=true");
+  in_blocks("layer_norm prologue=mul(x,r) epilogue=round_bf16(y)");
   // Products: as many columns of x as the width, but no more than make several blocks.
   const auto linear = [&](std::string_view parameters, int64_t n) {
     lines.push_back(fmt::format("linear rows=8 n={} k={} type={} {}", n,
@@ -100,10 +91,8 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
 std::vector<std::string> row_statistics_lines(const std::string& type, int64_t width) {
   std::vector<std::string> lines = problem_lines(type, width);
   std::erase_if(lines, [](const std::string& line) {
-    const std::string family = line.substr(0, line.find(' '));
-    const bool has_statistics = family == "rms_norm" || family == "layer_norm" ||
-                                family == "normalize" || family == "softmax";
-    return !has_statistics || line.find("prologue=mul") != std::string::npos ||
+    return compiler::parse_problem(line)->family().form != compiler::CallForm::rows ||
+           line.find("prologue=mul") != std::string::npos ||
            line.find("prologue=fma") != std::string::npos;
   });
   return lines;

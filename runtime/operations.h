@@ -1,0 +1,190 @@
+// The operations of <lathe/ops.h>, each described once: its family and its fields. What a fetch
+// looks up, the problem that it stands for and Library::fetch itself follow from this.
+#pragma once
+
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include <lathe/ops.h>
+
+#include "compiler/problem.h"
+
+namespace lathe::runtime {
+
+/// A specialisation for each operation has
+///   kFamily             the family of its problems,
+///   fields(op, visit)   a call of visit for every member: visit(name, member) where the problem
+///                       has a parameter of that name, visit(name, member, spell) where it has
+///                       not. spell(ProblemBuilder&) then says what the member makes of the
+///                       problem; it returns nothing, or a Status.
+template <typename Op>
+struct Description;
+
+template <>
+struct Description<RmsNorm> {
+  static constexpr std::string_view kFamily = "rms_norm";
+  static constexpr void fields(const RmsNorm& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("width", op.width);
+    visit("eps", op.eps);
+    visit("residual", op.residual, [&](compiler::ProblemBuilder& problem) {
+      if (op.residual) problem.set_text("prologue", "add(x,r)").set("keep", true);
+    });
+    visit("quantised", op.quantised, [&](compiler::ProblemBuilder& problem) {
+      if (op.quantised) problem.set("out", ir::Type::q8_0);
+    });
+  }
+};
+
+template <>
+struct Description<LayerNorm> {
+  static constexpr std::string_view kFamily = "layer_norm";
+  static constexpr void fields(const LayerNorm& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("width", op.width);
+    visit("eps", op.eps);
+    visit("quantised", op.quantised, [&](compiler::ProblemBuilder& problem) {
+      if (op.quantised) problem.set("out", ir::Type::q8_0);
+    });
+  }
+};
+
+template <>
+struct Description<Normalize> {
+  static constexpr std::string_view kFamily = "normalize";
+  static constexpr void fields(const Normalize& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("width", op.width);
+    visit("eps", op.eps);
+  }
+};
+
+/// Of an operation that has rows of some width, and nothing else to say.
+template <typename Op>
+struct RowDescription {
+  static constexpr void fields(const Op& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("width", op.width);
+  }
+};
+
+template <>
+struct Description<Softmax> : RowDescription<Softmax> {
+  static constexpr std::string_view kFamily = "softmax";
+};
+template <>
+struct Description<Silu> : RowDescription<Silu> {
+  static constexpr std::string_view kFamily = "silu";
+};
+template <>
+struct Description<Relu> : RowDescription<Relu> {
+  static constexpr std::string_view kFamily = "relu";
+};
+template <>
+struct Description<Swiglu> : RowDescription<Swiglu> {
+  static constexpr std::string_view kFamily = "swiglu";
+};
+template <>
+struct Description<Embedding> : RowDescription<Embedding> {
+  static constexpr std::string_view kFamily = "embedding";
+};
+template <>
+struct Description<Quantize> : RowDescription<Quantize> {
+  static constexpr std::string_view kFamily = "quantize";
+};
+
+template <>
+struct Description<Gelu> {
+  static constexpr std::string_view kFamily = "gelu";
+  static constexpr void fields(const Gelu& op, auto&& visit) {
+    RowDescription<Gelu>::fields(op, visit);
+    visit("tanh_approximation", op.tanh_approximation, [&](compiler::ProblemBuilder& problem) {
+      problem.set_text("approximate", op.tanh_approximation ? "tanh" : "none");
+    });
+  }
+};
+
+template <>
+struct Description<Rope> {
+  static constexpr std::string_view kFamily = "rope";
+  static constexpr void fields(const Rope& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("heads", op.heads);
+    visit("dim", op.dim);
+    visit("kind", op.kind, [&](compiler::ProblemBuilder& problem) -> Status {
+      switch (op.kind) {
+        case Rope::Kind::plain: problem.set_text("kind", "rope"); return {};
+        case Rope::Kind::vision: problem.set_text("kind", "vision"); return {};
+        case Rope::Kind::multi_axis:
+          problem.set_text("kind", "mrope");
+          problem.set_text("section",
+                           fmt::format("{}:{}:{}", op.section_t, op.section_h, op.section_w));
+          return {};
+      }
+      return fail(ErrorCode::invalid_argument, "rope: kind number {} is unknown",
+                  static_cast<int>(op.kind));
+    });
+    const auto with_the_kind = [](compiler::ProblemBuilder&) {};
+    visit("section_t", op.section_t, with_the_kind);
+    visit("section_h", op.section_h, with_the_kind);
+    visit("section_w", op.section_w, with_the_kind);
+    visit("norm", op.norm);
+    visit("eps", op.eps, [&](compiler::ProblemBuilder& problem) {
+      if (op.norm) problem.set("eps", op.eps);
+    });
+  }
+};
+
+template <>
+struct Description<Linear> {
+  static constexpr std::string_view kFamily = "linear";
+  static constexpr void fields(const Linear& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("out", op.out);
+    visit("weight", op.weight);
+    visit("n", op.n);
+    visit("k", op.k);
+    visit("panel", op.panel);
+    visit("pair", op.pair);
+    visit("epilogue", op.epilogue);
+  }
+};
+
+template <>
+struct Description<BatchedMatmul> {
+  static constexpr std::string_view kFamily = "batched_matmul";
+  static constexpr void fields(const BatchedMatmul& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("batch", op.batch);
+    visit("out", op.out);
+    visit("b_type", op.b_type);
+    visit("n", op.n);
+    visit("k", op.k);
+    visit("group", op.group);
+    visit("transpose_a", op.transpose_a);
+    visit("transpose_b", op.transpose_b);
+    visit("epilogue", op.epilogue);
+  }
+};
+
+template <>
+struct Description<Elementwise> {
+  static constexpr std::string_view kFamily = "elementwise";
+  static constexpr void fields(const Elementwise& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("out", op.out);
+    visit("width", op.width);
+    visit("expr", op.expression);
+  }
+};
+
+}  // namespace lathe::runtime

@@ -1,0 +1,110 @@
+// Every struct of <lathe/ops.h> is described whole: no member is forgotten, none is mistaken for
+// another, and every family has its struct.
+#include <set>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "compiler/family.h"
+#include "runtime/fetch_key.h"
+
+namespace lathe::runtime {
+namespace {
+
+struct Anything {
+  template <typename T>
+  operator T() const;  // NOLINT: implicit by design, and never defined
+};
+
+template <typename Op, size_t... kIndices>
+constexpr bool takes(std::index_sequence<kIndices...>) {
+  return requires { Op{(static_cast<void>(kIndices), Anything{})...}; };
+}
+
+/// Members of an aggregate: the most values that it can be made of.
+template <typename Op, size_t kMost = 32>
+constexpr size_t member_count() {
+  if constexpr (takes<Op>(std::make_index_sequence<kMost>())) {
+    return kMost;
+  } else {
+    return member_count<Op, kMost - 1>();
+  }
+}
+
+template <typename Op>
+constexpr size_t described_count() {
+  size_t count = 0;
+  Description<Op>::fields(Op{}, [&](const auto&...) { ++count; });
+  return count;
+}
+
+/// Changes a member; undoing it is the second call.
+void change(int64_t& value) { value ^= int64_t{1} << 40; }
+void change(int& value) { value ^= 1 << 20; }
+void change(bool& value) { value = !value; }
+void change(double& value) { value = -value; }
+void change(std::string_view& value) { value = value == "other" ? "y" : "other"; }
+template <typename Enum>
+  requires std::is_enum_v<Enum>
+void change(Enum& value) {
+  value = static_cast<Enum>(static_cast<int>(value) ^ 2);
+}
+
+template <typename Op>
+void check() {
+  constexpr std::string_view family = Description<Op>::kFamily;
+  SCOPED_TRACE(family);
+  EXPECT_EQ(described_count<Op>(), member_count<Op>())
+      << "fields() in runtime/operations.h has to name every member once";
+  Op op;
+  std::set<std::string> names;
+  std::vector<FetchKey> keys = {fetch_key(op)};
+  Description<Op>::fields(op, [&](std::string_view name, const auto& member, const auto&...) {
+    EXPECT_TRUE(names.emplace(name).second) << name << " is named twice";
+    auto& value = const_cast<std::remove_cvref_t<decltype(member)>&>(member);
+    change(value);
+    const FetchKey key = fetch_key(op);
+    for (const FetchKey& other : keys) EXPECT_FALSE(key == other) << name;
+    keys.push_back(key);
+    change(value);
+  });
+}
+
+template <typename... Ops>
+void check_all(const std::tuple<Ops...>*) {
+  (check<Ops>(), ...);
+  const std::set<std::string_view> families = {Description<Ops>::kFamily...};
+  EXPECT_EQ(families.size(), sizeof...(Ops)) << "two operations of one family";
+  std::set<FetchKey, bool (*)(const FetchKey&, const FetchKey&)> keys(
+      [](const FetchKey& a, const FetchKey& b) { return a.words < b.words; });
+  (keys.insert(fetch_key(Ops{})), ...);
+  EXPECT_EQ(keys.size(), sizeof...(Ops)) << "keys of different operations are alike";
+  for (const compiler::Family* family : compiler::catalogue()) {
+    EXPECT_TRUE(families.contains(family->name))
+        << "no operation of " << family->name
+        << ": add a struct to <lathe/ops.h>, and its description to runtime/operations.h";
+  }
+}
+
+TEST(Operations, EachIsDescribedWhole) { check_all(static_cast<const Operations*>(nullptr)); }
+
+TEST(Operations, ErrorsNameTheField) {
+  const auto message = [](const auto& op) {
+    const auto problem = make_problem(op);
+    EXPECT_FALSE(problem);
+    return problem ? std::string() : problem.error().message;
+  };
+  EXPECT_EQ(message(Softmax{.width = 8, .rows = 0}), "softmax: rows is 0, expected at least 1");
+  EXPECT_EQ(message(BatchedMatmul{.batch = -1, .n = 8, .k = 8}),
+            "batched_matmul: batch is -1, expected at least 1");
+  EXPECT_EQ(message(Linear{.n = 8, .k = 8, .weight = static_cast<DataType>(99)}),
+            "linear: weight number 99 is unknown");
+  EXPECT_EQ(message(Rope{.kind = static_cast<Rope::Kind>(7)}), "rope: kind number 7 is unknown");
+}
+
+}  // namespace
+}  // namespace lathe::runtime
