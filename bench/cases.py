@@ -57,6 +57,8 @@ def make_cases(rows: int, width: int, mlp: int, heads: int, dim: int):
         lambda: F.normalize(a, dim=-1), [a], [y()])
     add("softmax", f"softmax rows={rows} width={width}", "torch.softmax(x, -1)",
         lambda: torch.softmax(a, -1), [a], [y()])
+    add("log_softmax", f"log_softmax rows={rows} width={width}", "torch.log_softmax(x, -1)",
+        lambda: torch.log_softmax(a, -1), [a], [y()])
     add("gelu tanh", f"gelu rows={rows} width={width}", "F.gelu(x, approximate='tanh')",
         lambda: F.gelu(a, approximate="tanh"), [a], [y()])
     add("gelu erf", f"gelu rows={rows} width={width} approximate=none", "F.gelu(x)",

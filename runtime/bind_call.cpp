@@ -1,6 +1,8 @@
 // The argument checks of a kernel call. Everything a caller can get wrong is found here, before any
 // generated code runs.
+#include <algorithm>
 #include <array>
+#include <bitset>
 #include <string>
 
 #include "runtime/launch.h"
@@ -18,6 +20,7 @@ ir::Type element(const TensorView& view) { return static_cast<ir::Type>(view.typ
 // Bytes between neighbours along dimension `k`; strides of block-quantised tensors count values.
 int64_t byte_stride(const TensorView& view, int k) {
   const ir::TypeInfo& info = ir::info(element(view));
+  if (info.block_elements == 1) return view.strides[k] * info.block_bytes;  // without a division
   return view.strides[k] / info.block_elements * info.block_bytes;
 }
 
@@ -60,7 +63,8 @@ bool is_addressable(const TensorView& view) {
   };
   const int64_t row = view.rank == 0 ? 1 : view.shape[view.rank - 1];
   int64_t bytes = 0;
-  if (!grow(bytes, row / info.block_elements + 1, info.block_bytes)) return false;
+  const int64_t blocks = info.block_elements == 1 ? row : row / info.block_elements;
+  if (blocks == INT64_MAX || !grow(bytes, blocks + 1, info.block_bytes)) return false;
   for (int k = 0; k + 1 < view.rank; ++k)
     if (!grow(bytes, view.shape[k] - 1, byte_stride(view, k))) return false;
   return reinterpret_cast<uintptr_t>(view.data) <= UINTPTR_MAX - static_cast<uintptr_t>(bytes);
@@ -145,7 +149,7 @@ Status check_view(const CompiledKernel& kernel, const OperandRule& rule, const T
 }
 
 Status bind_shape(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
-                  BoundCall& call, std::array<bool, BoundCall::kMaxVariables>& bound) {
+                  BoundCall& call, std::bitset<BoundCall::kMaxVariables>& bound) {
   for (int k = 0; k < view.rank; ++k) {
     const OperandRule::Dimension& dim = rule.shape[k];
     const int64_t size = view.shape[k];
@@ -154,12 +158,14 @@ Status bind_shape(const CompiledKernel& kernel, const OperandRule& rule, const T
       fits = fits && size == dim.factor;
     } else if (dim.variable >= 0) {
       int64_t& value = call.variables[dim.variable];
-      fits = fits && dim.factor > 0 && size % dim.factor == 0;
+      const bool is_plain = dim.factor == 1;  // as nearly all are: no division
+      fits = fits && dim.factor > 0 && (is_plain || size % dim.factor == 0);
+      const int64_t found = is_plain || !fits ? size : size / dim.factor;
       if (fits && !bound[dim.variable]) {
-        value = size / dim.factor;
+        value = found;
         bound[dim.variable] = true;
       }
-      fits = fits && value == size / dim.factor;
+      fits = fits && value == found;
     }
     if (!fits) {
       std::string expected = print_shape(rule);
@@ -179,21 +185,23 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
   const bool empty = is_empty(view);
   if (view.data == nullptr && !empty) return refuse(kernel, rule, "the pointer is null");
   const int alignment = info.block_elements == 1 ? info.block_bytes : 1;
-  if (reinterpret_cast<uintptr_t>(view.data) % static_cast<unsigned>(alignment) != 0)
+  if ((reinterpret_cast<uintptr_t>(view.data) & static_cast<unsigned>(alignment - 1)) != 0)
     return refuse(kernel, rule, fmt::format("the pointer is not aligned to {} bytes", alignment));
   if (view.rank > 0 && view.shape[view.rank - 1] > 1 && view.strides[view.rank - 1] != 1) {
     return refuse(kernel, rule,
                   fmt::format("the last dimension must be contiguous; found stride {}",
                               view.strides[view.rank - 1]));
   }
-  if (view.rank > 0 && view.shape[view.rank - 1] % info.block_elements != 0) {
+  if (info.block_elements != 1 && view.rank > 0 &&
+      view.shape[view.rank - 1] % info.block_elements != 0) {
     return refuse(kernel, rule,
                   fmt::format("found {} values in a row, not a multiple of the block of {}",
                               view.shape[view.rank - 1], info.block_elements));
   }
   for (int k = 0; k + 1 < view.rank; ++k) {
     const int64_t stride = view.strides[k];
-    if (stride < 0 || stride > (int64_t{1} << 48) || stride % info.block_elements != 0)
+    if (stride < 0 || stride > (int64_t{1} << 48) ||
+        (info.block_elements != 1 && stride % info.block_elements != 0))
       return refuse(kernel, rule,
                     fmt::format("stride {} of dimension {} is not usable", stride, k));
     if (const int variable = rule.stride_variables[k]; variable >= 0) {
@@ -270,8 +278,8 @@ Status check_indices(const CompiledKernel& kernel, const OperandRule& rule, cons
 
 }  // namespace
 
-Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
-                            int threads) {
+Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands, int threads,
+                 BoundCall& call) {
   if (operands.size() != kernel.operands.size()) {
     return fail(ErrorCode::invalid_argument, "{}: found {} operands, expected {} ({} in, {} out)",
                 kernel.problem.line(), operands.size(), kernel.operands.size(), kernel.inputs,
@@ -283,8 +291,9 @@ Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const Tensor
                 "{}: {} operands and {} variables exceed the launcher's limits",
                 kernel.problem.line(), operands.size(), kernel.plan.variables.size());
   }
-  BoundCall call;
-  std::array<bool, BoundCall::kMaxVariables> bound{};
+  call.empty = false;
+  std::fill_n(call.variables.begin(), kernel.plan.inputs, 0);
+  std::bitset<BoundCall::kMaxVariables> bound;
   for (size_t i = 0; i < operands.size(); ++i) {
     LATHE_CHECK(check_view(kernel, kernel.operands[i], operands[i]));
     LATHE_CHECK(bind_shape(kernel, kernel.operands[i], operands[i], call, bound));
@@ -300,7 +309,7 @@ Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const Tensor
       LATHE_CHECK(check_indices(kernel, kernel.operands[i], operands[i], call.variables[limit]));
   }
   if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;
-  return call;
+  return {};
 }
 
 }  // namespace lathe::runtime

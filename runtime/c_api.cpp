@@ -15,7 +15,7 @@
 #include <lathe/c.h>
 #include <lathe/lathe.h>
 
-#include "runtime/launch.h"
+#include "runtime/view_list.h"
 
 struct lathe_library {
   lathe::Library library;
@@ -37,8 +37,8 @@ static_assert(LATHE_Q4_K == static_cast<int>(lathe::DataType::q4_K));
 static_assert(LATHE_MATCH_DEFAULT == static_cast<int>(lathe::Match::default_));
 static_assert(LATHE_MAX_RANK == lathe::TensorView::kMaxRank);
 
-constexpr size_t kMaxOperands = lathe::runtime::BoundCall::kMaxOperands;
-static_assert(kMaxOperands == 24, "messages say so");
+using lathe::runtime::ViewList;
+static_assert(ViewList::kMost == 24, "messages say so");
 
 // Plain memory: nothing on the way of an error allocates, and a thread's last moments may call us.
 constexpr size_t kMostMessage = 2048;
@@ -172,17 +172,16 @@ lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inpu
   if (kernel == nullptr) return invalid("lathe_kernel_run: kernel is null");
   if ((inputs == nullptr && input_count != 0) || (outputs == nullptr && output_count != 0))
     return invalid("lathe_kernel_run: views are null");
-  if (input_count > kMaxOperands || output_count > kMaxOperands)
+  if (input_count > ViewList::kMost || output_count > ViewList::kMost)
     return invalid("lathe_kernel_run: more than 24 views");
   if (!are_known("lathe_kernel_run", "input", {inputs, input_count}) ||
       !are_known("lathe_kernel_run", "output", {outputs, output_count}))
     return LATHE_INVALID_ARGUMENT;
   return guarded([&] {
-    std::array<lathe::TensorView, kMaxOperands> in, out;
-    for (size_t i = 0; i < input_count; ++i) in[i] = view_of(inputs[i]);
-    for (size_t i = 0; i < output_count; ++i) out[i] = view_of(outputs[i]);
-    const lathe::Status status =
-        kernel->kernel(std::span(in).first(input_count), std::span(out).first(output_count));
+    ViewList in, out;
+    for (size_t i = 0; i < input_count; ++i) in.add(view_of(inputs[i]));
+    for (size_t i = 0; i < output_count; ++i) out.add(view_of(outputs[i]));
+    const lathe::Status status = kernel->kernel(in.all(), out.all());
     return status ? LATHE_OK : report(status.error());
   });
 }
@@ -196,16 +195,17 @@ lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_vie
   if (weight == nullptr) return is_null(kName, "weight");
   if (epilogue_inputs == nullptr && epilogue_count != 0) return is_null(kName, "epilogue_inputs");
   if (y == nullptr) return is_null(kName, "y");
-  if (epilogue_count > kMaxOperands) return invalid("lathe_kernel_run_packed: more than 24 views");
+  if (epilogue_count > ViewList::kMost)
+    return invalid("lathe_kernel_run_packed: more than 24 views");
   if (!are_known(kName, "x", {x, 1}) ||
       !are_known(kName, "epilogue input", {epilogue_inputs, epilogue_count}) ||
       !are_known(kName, "y", {y, 1}))
     return LATHE_INVALID_ARGUMENT;
   return guarded([&] {
-    std::array<lathe::TensorView, kMaxOperands> more;
-    for (size_t i = 0; i < epilogue_count; ++i) more[i] = view_of(epilogue_inputs[i]);
-    const lathe::Status status = kernel->kernel(view_of(*x), weight->weight,
-                                                std::span(more).first(epilogue_count), view_of(*y));
+    ViewList more;
+    for (size_t i = 0; i < epilogue_count; ++i) more.add(view_of(epilogue_inputs[i]));
+    const lathe::Status status =
+        kernel->kernel(view_of(*x), weight->weight, more.all(), view_of(*y));
     return status ? LATHE_OK : report(status.error());
   });
 }

@@ -1,18 +1,10 @@
-// Problem lines as keys; members of operations as parameters of problems.
+// Members of operations as parameters of problems.
 #include "runtime/fetch_key.h"
 
 #include <algorithm>
 #include <variant>
 
-namespace lathe::runtime {
-
-FetchKey fetch_key(std::string_view problem_line) {
-  KeyWriter writer(0);
-  writer.add(problem_line);
-  return writer.key();
-}
-
-namespace detail {
+namespace lathe::runtime::detail {
 
 void ProblemWriter::operator()(std::string_view name, int64_t value) {
   const auto spec = std::find_if(
@@ -44,5 +36,4 @@ Result<compiler::Problem> ProblemWriter::build() {
   return builder_.build();
 }
 
-}  // namespace detail
-}  // namespace lathe::runtime
+}  // namespace lathe::runtime::detail

@@ -23,7 +23,12 @@ namespace lathe::runtime {
 /// bucket, but telling buckets apart here would cost more than a second entry.
 class KeyWriter {
  public:
-  constexpr explicit KeyWriter(uint8_t operation) { add_bits(operation, 8); }
+  /// The key is filled in where it stands, all of it by finish(): copying words that were just
+  /// written would wait for them.
+  constexpr KeyWriter(FetchKey& key, uint8_t operation) : key_(key) {
+    key_.words[0] = operation;
+    shared_bits_ = 8;
+  }
 
   constexpr void add(int64_t value) { key_.words[next_++] = static_cast<uint64_t>(value); }
   constexpr void add(double value) { key_.words[next_++] = std::bit_cast<uint64_t>(value); }
@@ -42,20 +47,24 @@ class KeyWriter {
     key_.words[next_++] = hash.high;
   }
 
-  constexpr const FetchKey& key() const { return key_; }
-  constexpr size_t words() const { return next_; }
+  /// The number of words that are used; the others are zero.
+  constexpr size_t finish() {
+    for (size_t i = next_; i < key_.words.size(); ++i) key_.words[i] = 0;
+    return next_;
+  }
 
  private:
   constexpr void add_bits(uint64_t value, unsigned count) {
     if (shared_bits_ + count > 64) {
       shared_word_ = next_++;
       shared_bits_ = 0;
+      key_.words[shared_word_] = 0;
     }
     key_.words[shared_word_] |= value << shared_bits_;
     shared_bits_ += count;
   }
 
-  FetchKey key_{};
+  FetchKey& key_;
   size_t next_ = 1;  ///< the first word that is free
   size_t shared_word_ = 0;
   unsigned shared_bits_ = 0;
@@ -71,11 +80,17 @@ constexpr uint8_t number_in(const std::tuple<Ops...>*) {
 }
 
 template <typename Op>
-constexpr KeyWriter write_key(const Op& op) {
-  KeyWriter writer(number_in<Op>(static_cast<const Operations*>(nullptr)));
+constexpr size_t write_key(const Op& op, FetchKey& key) {
+  KeyWriter writer(key, number_in<Op>(static_cast<const Operations*>(nullptr)));
   Description<Op>::fields(
       op, [&](std::string_view, const auto& value, const auto&...) { writer.add(value); });
-  return writer;
+  return writer.finish();
+}
+
+template <typename Op>
+constexpr size_t key_words() {
+  FetchKey key{};
+  return write_key(Op{}, key);
 }
 
 /// Sets a problem's parameters from an operation's members; the first error stands.
@@ -110,12 +125,20 @@ class ProblemWriter {
 /// Injective over operations, but for the hashes of texts; a few nanoseconds.
 template <Operation Op>
 FetchKey fetch_key(const Op& op) {
-  static_assert(detail::write_key(Op{}).words() <= std::tuple_size_v<decltype(FetchKey::words)>,
+  static_assert(detail::key_words<Op>() <= std::tuple_size_v<decltype(FetchKey::words)>,
                 "FetchKey is too short for the operation");
-  return detail::write_key(op).key();
+  FetchKey key;
+  detail::write_key(op, key);
+  return key;
 }
 /// A problem line of any length, by a 128-bit hash.
-FetchKey fetch_key(std::string_view problem_line);
+inline FetchKey fetch_key(std::string_view problem_line) {
+  FetchKey key;
+  KeyWriter writer(key, 0);
+  writer.add(problem_line);
+  writer.finish();
+  return key;
+}
 
 /// The problem that the operation stands for, or invalid_argument naming the field.
 template <Operation Op>

@@ -13,16 +13,29 @@ namespace lathe::runtime {
 
 struct FetchedKernel;
 
-/// An operation and its sizes as plain bytes; unused bytes are zero.
+/// An operation and its sizes as plain words; unused ones are zero.
 struct FetchKey {
-  std::array<uint64_t, 12> words{};
+  std::array<uint64_t, 12> words;
 
-  bool operator==(const FetchKey& other) const { return words == other.words; }
+  bool operator==(const FetchKey& other) const {
+    uint64_t difference = 0;
+    for (size_t i = 0; i < words.size(); ++i) difference |= words[i] ^ other.words[i];
+    return difference == 0;
+  }
+  /// Pairs of words are multiplied into 128 bits and folded, as wyhash does it, so that no product
+  /// waits for another.
   uint64_t hash() const {
-    uint64_t h = 0x9E3779B97F4A7C15u;
-    for (uint64_t word : words) h = (h ^ word) * 0xD6E8FEB86659FD93u, h ^= h >> 32;
+    uint64_t h = 0;
+    for (size_t i = 0; i < words.size(); i += 2) {
+      __extension__ using Wide = unsigned __int128;
+      const Wide product = Wide{words[i] ^ mask(i)} * (words[i + 1] ^ mask(i + 1));
+      h ^= static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+    }
     return h;
   }
+
+ private:
+  static constexpr uint64_t mask(size_t i) { return 0x9E3779B97F4A7C15u * (2 * i + 1); }
 };
 
 /// Entries are never removed while the table lives. find() is wait-free and may run beside

@@ -1,6 +1,7 @@
 // Runs a plan: serial loops here, parallel loops on the pool, calls through the programs' slots.
 #include "runtime/launch.h"
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
@@ -41,7 +42,8 @@ class Runner {
 
   Status run() {
     LATHE_CHECK(reserve_scratch());
-    Variables variables = call_.variables;
+    Variables variables;
+    std::copy_n(call_.variables.begin(), kernel_.plan.inputs, variables.begin());
     body(kernel_.plan.body, variables, 0, /*parallel_allowed=*/true);
     return {};
   }
@@ -112,7 +114,8 @@ class Runner {
       loop = inner;
     }
     pool_.parallel_for(total, [&](int64_t index, int worker) {
-      Variables own = variables;
+      Variables own;
+      std::copy_n(variables.begin(), kernel_.plan.variables.size(), own.begin());
       for (int d = depth - 1; d >= 0; --d) {
         const Level& level = levels[static_cast<size_t>(d)];
         own[static_cast<size_t>(level.loop->variable)] = index % level.trips * level.block;
@@ -163,9 +166,9 @@ Status launch(const CompiledKernel& kernel, std::span<const TensorView> operands
               ThreadPool& pool) {
   if (kernel.execution == Execution::interpreted)
     return launch_interpreted(kernel, operands, pool.threads());
-  auto call = bind_call(kernel, operands, pool.threads());
-  if (!call) return tl::unexpected(std::move(call).error());
-  return run_call(kernel, *call, pool);
+  BoundCall call;
+  LATHE_CHECK(bind_call(kernel, operands, pool.threads(), call));
+  return run_call(kernel, call, pool);
 }
 
 }  // namespace lathe::runtime

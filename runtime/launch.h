@@ -12,12 +12,13 @@
 
 namespace lathe::runtime {
 
-/// Arguments that passed every check: addresses, and the plan's input variables.
+/// Arguments that passed every check: addresses of the operands, and the plan's input variables;
+/// what lies behind these has no value.
 struct BoundCall {
   static constexpr int kMaxOperands = 24;  ///< 16 inputs of a fragment, and those of its family
   static constexpr int kMaxVariables = 96;
-  std::array<std::byte*, kMaxOperands> pointers{};
-  std::array<int64_t, kMaxVariables> variables{};
+  std::array<std::byte*, kMaxOperands> pointers;
+  std::array<int64_t, kMaxVariables> variables;
   bool empty = false;  ///< a dimension is 0: nothing to do
 };
 
@@ -26,9 +27,9 @@ struct BoundCall {
 /// bytes within an address space, alignment to the element, overlap of an output with anything
 /// else, index operands in range (of an empty table no index is). Of an empty operand all of this
 /// holds, too, but that its pointer may be null. invalid_argument naming operand, found and
-/// expected.
-Result<BoundCall> bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands,
-                            int threads);
+/// expected; `call` is of no use then.
+Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands, int threads,
+                 BoundCall& call);
 
 /// Runs a bound call of a native kernel, in the default floating-point environment.
 /// resource_exhausted when working memory cannot be had: nothing was written then.

@@ -20,9 +20,9 @@ int64_t span_bytes(const TensorView& view) {
 
 Status launch_interpreted(const CompiledKernel& kernel, std::span<const TensorView> operands,
                           int threads) {
-  auto call = bind_call(kernel, operands, threads);
-  if (!call) return tl::unexpected(std::move(call).error());
-  if (call->empty) return {};
+  BoundCall call;
+  LATHE_CHECK(bind_call(kernel, operands, threads, call));
+  if (call.empty) return {};
   const DefaultFloatEnvironment environment;
   std::vector<ir::plan::OperandView> views;
   for (const TensorView& view : operands)
@@ -30,7 +30,7 @@ Status launch_interpreted(const CompiledKernel& kernel, std::span<const TensorVi
   ir::plan::PlanOptions options;
   options.workers = threads;
   auto trace = ir::plan::interpret(
-      kernel.plan, views, std::span(call->variables).first(static_cast<size_t>(kernel.plan.inputs)),
+      kernel.plan, views, std::span(call.variables).first(static_cast<size_t>(kernel.plan.inputs)),
       options);
   if (!trace) return tl::unexpected(std::move(trace).error());
   return {};

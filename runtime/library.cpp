@@ -1,7 +1,4 @@
 // The public C++ interface over the kernel library.
-#include <algorithm>
-#include <array>
-
 #include <lathe/library.h>
 
 #include "runtime/fetch_key.h"
@@ -9,6 +6,7 @@
 #include "runtime/kernel_library.h"
 #include "runtime/launch.h"
 #include "runtime/packed_weight.h"
+#include "runtime/view_list.h"
 
 namespace lathe {
 namespace {
@@ -45,9 +43,8 @@ std::string_view to_string(Match match) {
 Status Kernel::operator()(std::span<const TensorView> inputs,
                           std::span<const TensorView> outputs) const {
   if (fetched_ == nullptr) return fail(ErrorCode::invalid_argument, "{}", kNoKernel);
-  std::array<TensorView, runtime::BoundCall::kMaxOperands> operands;
   const size_t count = inputs.size() + outputs.size();
-  if (count > operands.size()) {
+  if (count > runtime::ViewList::kMost) {
     return fail(ErrorCode::invalid_argument, "{}: found {} operands, expected {}", problem(), count,
                 fetched_->kernel->operands.size());
   }
@@ -55,10 +52,10 @@ Status Kernel::operator()(std::span<const TensorView> inputs,
     return fail(ErrorCode::invalid_argument, "{}: found {} inputs, expected {}", problem(),
                 inputs.size(), fetched_->kernel->inputs);
   }
-  std::copy(inputs.begin(), inputs.end(), operands.begin());
-  std::copy(outputs.begin(), outputs.end(),
-            operands.begin() + static_cast<ptrdiff_t>(inputs.size()));
-  return runtime::launch(*fetched_->kernel, std::span(operands).first(count), *fetched_->pool);
+  runtime::ViewList operands;
+  operands.add(inputs);
+  operands.add(outputs);
+  return runtime::launch(*fetched_->kernel, operands.all(), *fetched_->pool);
 }
 
 Status Kernel::operator()(std::initializer_list<TensorView> inputs,
@@ -81,17 +78,17 @@ Status Kernel::operator()(const TensorView& x, const PackedWeight& weight,
                 problem());
   }
   LATHE_CHECK(runtime::check_fits(*weight.data_, fetched_->kernel->problem));
-  std::array<TensorView, runtime::BoundCall::kMaxOperands> inputs;
   const std::span<const TensorView> parts = weight.parts();
   const size_t count = 1 + parts.size() + epilogue_inputs.size();
-  if (count > inputs.size()) {
+  if (count > runtime::ViewList::kMost) {
     return fail(ErrorCode::invalid_argument, "{}: found {} inputs, expected {}", problem(), count,
                 fetched_->kernel->inputs);
   }
-  inputs[0] = x;
-  const auto next = std::copy(parts.begin(), parts.end(), inputs.begin() + 1);
-  std::copy(epilogue_inputs.begin(), epilogue_inputs.end(), next);
-  return (*this)(std::span<const TensorView>(inputs).first(count), std::span(&y, 1));
+  runtime::ViewList inputs;
+  inputs.add(x);
+  inputs.add(parts);
+  inputs.add(epilogue_inputs);
+  return (*this)(inputs.all(), std::span(&y, 1));
 }
 
 Match Kernel::match() const { return fetched_ ? fetched_->match : Match::default_; }

@@ -78,6 +78,10 @@ struct Description<Softmax> : RowDescription<Softmax> {
   static constexpr std::string_view kFamily = "softmax";
 };
 template <>
+struct Description<LogSoftmax> : RowDescription<LogSoftmax> {
+  static constexpr std::string_view kFamily = "log_softmax";
+};
+template <>
 struct Description<Silu> : RowDescription<Silu> {
   static constexpr std::string_view kFamily = "silu";
 };

@@ -35,9 +35,8 @@ class Lane {
   Status bind() {
     for (size_t set = 0; set < buffers_.sets(); ++set) {
       LATHE_TRY(const auto views, buffers_.views(set, *racer_.kernel));
-      LATHE_TRY(runtime::BoundCall call,
-                runtime::bind_call(*racer_.kernel, views, pool_.threads()));
-      calls_.push_back(call);
+      LATHE_CHECK(
+          runtime::bind_call(*racer_.kernel, views, pool_.threads(), calls_.emplace_back()));
     }
     return {};
   }

@@ -138,9 +138,8 @@ Result<Ratios> compare(const std::string& line, const runtime::SelectedTarget& s
        }}};
   for (Way& way : ways) {
     for (size_t set = 0; set < way.buffers->sets(); ++set) {
-      LATHE_TRY(runtime::BoundCall call,
-                runtime::bind_call(*kernel, way.buffers->views(set), pool.threads()));
-      way.calls.push_back(call);
+      LATHE_CHECK(runtime::bind_call(*kernel, way.buffers->views(set), pool.threads(),
+                                     way.calls.emplace_back()));
     }
     LATHE_TRY(const double warm_up, time_calls(way, *kernel, pool, 2));
     (void)warm_up;

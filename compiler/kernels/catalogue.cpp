@@ -1,4 +1,4 @@
-// The catalogue: every family in order; and what reads names in problem lines by it.
+// The catalogue: every family in order, and what reads names in problem lines by it.
 #include <algorithm>
 
 #include "compiler/kernels/families.h"
@@ -28,19 +28,9 @@ std::vector<std::string_view> words(std::string_view line) {
 }  // namespace
 
 const std::vector<const Family*>& catalogue() {
-  using namespace kernels;
-  static const std::vector<const Family*> families = {
-      &rms_norm(),  // norms
-      &layer_norm(),     &normalize(), &softmax(),
-      &gelu(),  // activations
-      &silu(),           &relu(),      &swiglu(),
-      &rope(),  // position
-      &elementwise(),
-      &embedding(),  // data
-      &quantize(),
-      &linear(),  // matrix products
-      &batched_matmul(),
-  };
+#define LATHE_FAMILY_ADDRESS(name) &kernels::name(),
+  static const std::vector<const Family*> families = {LATHE_KERNEL_FAMILIES(LATHE_FAMILY_ADDRESS)};
+#undef LATHE_FAMILY_ADDRESS
   return families;
 }
 

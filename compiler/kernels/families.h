@@ -1,23 +1,32 @@
-// The families of this folder, one function each; catalogue.cpp puts them in order.
+// The families of this folder, in the catalogue's order: a line for each, and a function of its
+// name in a file of its own.
 #pragma once
 
 #include "compiler/family.h"
 
+// clang-format off
+#define LATHE_KERNEL_FAMILIES(F) \
+  F(rms_norm)                    \
+  F(layer_norm)                  \
+  F(normalize)                   \
+  F(softmax)                     \
+  F(log_softmax)                 \
+  F(gelu)                        \
+  F(silu)                        \
+  F(relu)                        \
+  F(swiglu)                      \
+  F(rope)                        \
+  F(elementwise)                 \
+  F(embedding)                   \
+  F(quantize)                    \
+  F(linear)                      \
+  F(batched_matmul)
+// clang-format on
+
 namespace lathe::compiler::kernels {
 
-const Family& rms_norm();
-const Family& layer_norm();
-const Family& normalize();
-const Family& softmax();
-const Family& gelu();
-const Family& silu();
-const Family& relu();
-const Family& swiglu();
-const Family& rope();
-const Family& elementwise();
-const Family& embedding();
-const Family& quantize();
-const Family& linear();
-const Family& batched_matmul();
+#define LATHE_DECLARE_FAMILY(name) const Family& name();
+LATHE_KERNEL_FAMILIES(LATHE_DECLARE_FAMILY)
+#undef LATHE_DECLARE_FAMILY
 
 }  // namespace lathe::compiler::kernels

@@ -6,11 +6,10 @@
 
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/norm.h"
+#include "compiler/kernels/softmax_statistics.h"
 
 namespace lathe::compiler::kernels {
 namespace {
-
-enum class Passes : uint8_t { three, two };
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -30,11 +29,11 @@ SearchSpace space(const Problem& p, const Target& target) {
   const bool converts = (norm.type == Type::f16 || norm.out == Type::f16) && !target.f16c;
   const bool usually_ahead = ahead && norm.rows.low >= 8 && !converts;
   SearchSpace space = norm_space(norm, target, usually_ahead ? 2 : 4, /*buffered=*/true);
-  space.choice("passes", {"three", "two"}, "three",
-               "maximum, exponentials and their sum, quotients; or maximum and sum in one pass");
+  add_passes(space,
+             "maximum, exponentials and their sum, quotients; or maximum and sum in one pass");
   space.require(
       [](const Schedule& s) {
-        return static_cast<Passes>(s["passes"]) != Passes::two ||
+        return static_cast<SoftmaxPasses>(s["passes"]) != SoftmaxPasses::two ||
                static_cast<Hold>(s["hold"]) == Hold::reread;
       },
       "the two passes have no exponentials to hold: the sum's are relative to a maximum that may "
@@ -44,9 +43,10 @@ SearchSpace space(const Problem& p, const Target& target) {
                  "whether the pass of the exponentials finds the next row's maximum on its way");
     space.require(
         [](const Schedule& s) {
-          return s["ahead"] == 0 || (static_cast<Passes>(s["passes"]) == Passes::three &&
-                                     static_cast<Hold>(s["hold"]) == Hold::buffer &&
-                                     static_cast<Prefetch>(s["prefetch"]) == Prefetch::off);
+          return s["ahead"] == 0 ||
+                 (static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::three &&
+                  static_cast<Hold>(s["hold"]) == Hold::buffer &&
+                  static_cast<Prefetch>(s["prefetch"]) == Prefetch::off);
         },
         "the next row's maximum is found where exponentials go to the buffer, and asks for the row "
         "itself");
@@ -54,24 +54,16 @@ SearchSpace space(const Problem& p, const Target& target) {
   limit_accumulators(
       space, norm, target,
       [](const Schedule& s) {
-        const bool both = static_cast<Passes>(s["passes"]) == Passes::two || looks_ahead(s);
+        const bool both =
+            static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::two || looks_ahead(s);
         return both ? 2 : 1;
       },
       12);
   return space;
 }
 
-struct Statistics {
-  Vec largest, sum;
-};
-
-NormRow::Visit raising(Builder& b, const Accumulators& largest) {
-  return
-      [&](Vec h, const Span&, int place) { b.set(largest.of(place), b.max(h, largest.of(place))); };
-}
-
 // With `ahead`, the row's maximum is there already and becomes that of the next row.
-Statistics in_two_passes(NormRow& row, Builder& b, Accumulators* ahead) {
+SoftmaxStatistics in_two_passes(NormRow& row, Builder& b, Accumulators* ahead) {
   // The second pass may as well read a plain row itself.
   const bool from_input = row.is_plain() && row.holds_in_buffer();
   Vec top;
@@ -100,38 +92,12 @@ Statistics in_two_passes(NormRow& row, Builder& b, Accumulators* ahead) {
   return {top, sums.sum()};
 }
 
-// Each lane has its own maximum and a sum relative to it: with e = exp(-|h - maximum|), a new
-// maximum scales the sum by e and adds 1, another value adds e. The start is finite, so that a row
-// of -inf gives sums of 0, not NaN from -inf - -inf.
-Statistics in_one_pass(NormRow& row, Builder& b) {
-  const float lowest = std::numeric_limits<float>::lowest();
-  Accumulators largest(b, row.accumulators(), lowest);
-  Accumulators sums(b, row.accumulators(), 0);
-  row.first_pass(-kInfinity, [&](Vec h, const Span&, int place) {
-    const Vec maximum = largest.of(place);
-    const Vec sum = sums.of(place);
-    const Vec sign = b.constant_bits(0x80000000U);
-    const Vec below = b.bit_or(h - maximum, sign);
-    const Vec e = math::exp_nonpositive(b, below);
-    const auto rises = b.compare(ir::program::Compare::gt, h, maximum);
-    const Vec scaled = b.fma(sum, e, b.constant(1));
-    const Vec grown = sum + e;
-    b.set(sum, b.select(rises, scaled, grown));
-    b.set(maximum, b.max(h, maximum));
-  });
-  const Vec top = largest.largest();
-  for (int i = 0; i < row.accumulators(); ++i) {
-    b.set(sums.of(i), sums.of(i) * math::exp_nonpositive(b, largest.of(i) - top));
-  }
-  return {top, sums.sum()};
-}
-
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   std::optional<Accumulators> ahead;
   const auto body = [&](NormRow& row, const Norm&, Builder& b) {
-    const bool online = static_cast<Passes>(s["passes"]) == Passes::two;
-    const Statistics statistics =
-        online ? in_one_pass(row, b) : in_two_passes(row, b, ahead ? &*ahead : nullptr);
+    const bool online = static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::two;
+    const SoftmaxStatistics statistics = online ? maximum_and_sum_in_one_pass(row, b)
+                                                : in_two_passes(row, b, ahead ? &*ahead : nullptr);
     const Vec scale = math::reciprocal(b, statistics.sum);
     row.last_pass([&](Vec h, const Span&, int) {
       const bool is_exponential = !online && row.holds_row();

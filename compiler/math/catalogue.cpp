@@ -24,6 +24,7 @@ Vec without_options(Builder& b, Vec x, const Options&) {
 double exact_reciprocal(double x) { return 1 / x; }
 double exact_rsqrt(double x) { return 1 / std::sqrt(x); }
 double exact_exp(double x) { return std::exp(x); }
+double exact_log(double x) { return std::log(x); }
 double exact_tanh(double x) { return std::tanh(x); }
 double exact_erf(double x) { return std::erf(x); }
 double exact_sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
@@ -42,6 +43,7 @@ constexpr std::array kFunctions = {
     Function{"rsqrt", rsqrt, exact_rsqrt, 0x1p-126, kInf, true, 0x1p-126F},
     Function{"exp", without_options<exp>, exact_exp, 0, kInf, false},
     Function{"exp_nonpositive", without_options<exp_nonpositive>, exact_exp, 0x1p-102, 0.0F, false},
+    Function{"log", without_options<log>, exact_log, 0, kInf, false},
     Function{"tanh", tanh, exact_tanh, 0, kInf, true},
     Function{"erf", without_options<erf>, exact_erf, 0, kInf, false},
     Function{"sigmoid", sigmoid, exact_sigmoid, 0x1p-102, kInf, true},

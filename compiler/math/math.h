@@ -27,6 +27,7 @@ Vec exp(Builder& b, Vec x);
 /// e^x for x <= 0 (softmax after its maximum is taken away), also for -inf and NaN; results below
 /// the smallest normal number may be 0.
 Vec exp_nonpositive(Builder& b, Vec x);
+Vec log(Builder& b, Vec x);  ///< the natural logarithm: -inf of 0, NaN below
 Vec tanh(Builder& b, Vec x, const Options& options = {});
 Vec erf(Builder& b, Vec x);
 Vec sigmoid(Builder& b, Vec x, const Options& options = {});  ///< 1 / (1 + e^-x)

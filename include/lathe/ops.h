@@ -50,6 +50,13 @@ struct Softmax {
   int64_t rows = 512;
 };
 
+/// y = x - max x - log(sum(exp(x - max x))). x -> y. A row of -inf gives NaN.
+struct LogSoftmax {
+  int64_t width = 0;
+  DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
 /// Elementwise activations. x -> y.
 struct Gelu {
   int64_t width = 0;
@@ -156,8 +163,9 @@ struct Elementwise {
 };
 
 /// All of them.
-using Operations = std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, Gelu, Silu, Relu, Swiglu,
-                              Rope, Embedding, Quantize, Linear, BatchedMatmul, Elementwise>;
+using Operations =
+    std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu, Swiglu, Rope,
+               Embedding, Quantize, Linear, BatchedMatmul, Elementwise>;
 
 namespace detail {
 template <typename Op, typename List>

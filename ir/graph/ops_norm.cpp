@@ -125,15 +125,21 @@ Result<std::vector<Array>> eval_normalize(const EvalContext& c) {
   return std::vector<Array>{std::move(y)};
 }
 
+// The largest of a line of elements; NaN where the last NaN is followed by nothing larger.
+double largest_of(const Array& x, size_t first, size_t stride, size_t count) {
+  double largest = -std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i < count; ++i) {
+    const double value = x.reals[first + i * stride];
+    if (value > largest || std::isnan(value)) largest = value;
+  }
+  return largest;
+}
+
 Result<std::vector<Array>> eval_softmax(const EvalContext& c) {
   const Array& x = c.operand(0);
   Array y = c.make_result(0);
   for_each_line(c, [&](size_t first, size_t stride, size_t count) {
-    double largest = -std::numeric_limits<double>::infinity();
-    for (size_t i = 0; i < count; ++i) {
-      const double value = x.reals[first + i * stride];
-      if (value > largest || std::isnan(value)) largest = value;
-    }
+    const double largest = largest_of(x, first, stride, count);
     double sum = 0;
     for (size_t i = 0; i < count; ++i) {
       const double e = std::exp(x.reals[first + i * stride] - largest);  // -inf - -inf is NaN
@@ -141,6 +147,19 @@ Result<std::vector<Array>> eval_softmax(const EvalContext& c) {
       sum += e;
     }
     for (size_t i = 0; i < count; ++i) y.reals[first + i * stride] /= sum;
+  });
+  return std::vector<Array>{std::move(y)};
+}
+
+Result<std::vector<Array>> eval_log_softmax(const EvalContext& c) {
+  const Array& x = c.operand(0);
+  Array y = c.make_result(0);
+  for_each_line(c, [&](size_t first, size_t stride, size_t count) {
+    const double largest = largest_of(x, first, stride, count);
+    double sum = 0;
+    for (size_t i = 0; i < count; ++i) sum += std::exp(x.reals[first + i * stride] - largest);
+    for (size_t i = 0; i < count; ++i)
+      y.reals[first + i * stride] = x.reals[first + i * stride] - largest - std::log(sum);
   });
   return std::vector<Array>{std::move(y)};
 }
@@ -194,6 +213,14 @@ void add_norm_ops(std::vector<Op>& table) {
                    .results = {{"y"}},
                    .infer = infer_along_axis,
                    .eval = eval_softmax});
+  table.push_back({.name = "log_softmax",
+                   .family = Family::norm,
+                   .doc = "x - max(x) - log(sum(exp(x - max(x)))); NaN where all of x is -inf",
+                   .operands = {{"x", TypeClass::real}},
+                   .attributes = {one_axis},
+                   .results = {{"y"}},
+                   .infer = infer_along_axis,
+                   .eval = eval_log_softmax});
 }
 
 }  // namespace lathe::ir::graph

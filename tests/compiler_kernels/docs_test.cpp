@@ -44,8 +44,9 @@ TEST(KernelsDocument, HasAParagraphForEveryFamily) {
   }
 }
 
-TEST(AddAKernelDocument, EveryBlockIsARegionOfTheSkeleton) {
-  const std::string source = read("compiler/kernels/skeleton.cpp");
+TEST(AddAKernelDocument, EveryBlockIsARegionOfItsExamples) {
+  const std::string source =
+      read("compiler/kernels/skeleton.cpp") + read("compiler/kernels/log_softmax.cpp");
   std::vector<std::string> regions;
   for (const std::string& region : parts(source, "// [docs:", "// [/docs:")) {
     regions.push_back(region.substr(region.find('\n') + 1));

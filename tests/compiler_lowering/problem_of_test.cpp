@@ -3,6 +3,7 @@
 
 #include "compiler/lowering/passes.h"
 #include "ir/graph/text.h"
+#include "ir/graph/verify.h"
 
 namespace lathe::compiler::lowering {
 namespace {
@@ -33,6 +34,33 @@ TEST(ProblemOf, ChainsWithAFamilyOfTheirOwn) {
   EXPECT_EQ(problems("graph a(%p: f32[8, 64], %q: f32[8, 64]) -> (%y) {\n"
                      "  %s = silu(%p)\n  %y = mul(%s, %q)\n}\n"),
             std::vector<std::string>{"swiglu rows=8..31 width=64"});
+}
+
+// What a family says that it computes is what lowering takes it for.
+TEST(ProblemOf, AFamilysOwnGraphIsACallOfIt) {
+  for (const Family* family : catalogue()) {
+    SCOPED_TRACE(family->smallest);
+    const auto problem = parse_problem(family->smallest);
+    ASSERT_TRUE(problem) << problem.error().message;
+    const auto graph = family->reference(*problem);
+    ASSERT_TRUE(graph) << graph.error().message;
+    ir::graph::DimBindings sizes;
+    for (const std::string& name : graph->dim_names()) sizes[name] = 3;
+    const auto bound = ir::graph::bind_dims(*graph, sizes);
+    ASSERT_TRUE(bound) << bound.error().message;
+    const auto lowered = lower(*bound);
+    ASSERT_TRUE(lowered) << lowered.error().message;
+    std::vector<std::string> families;
+    for (const Call& call : lowered->calls) {
+      if (call.kind != CallKind::kernel) continue;
+      const auto of_call = problem_of(call, *lowered);
+      ASSERT_TRUE(of_call) << of_call.error().message;
+      families.push_back(of_call->problem.family().name);
+    }
+    // linear's has its weight in panels, of which the graph first makes a matrix.
+    if (family->form == CallForm::linear) families.erase(families.begin(), families.end() - 1);
+    EXPECT_EQ(families, std::vector<std::string>{family->name}) << print(*lowered);
+  }
 }
 
 TEST(ProblemOf, NamesDoNotMatter) {

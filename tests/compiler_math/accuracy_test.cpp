@@ -58,8 +58,9 @@ std::vector<float> inputs(uint64_t stride) {
   around(std::numeric_limits<float>::quiet_NaN(), 3);
   x.push_back(std::bit_cast<float>(0xffffffffU));
   const int reach = stride > 100000 ? 20 : 2000;
-  for (const float edge : {0.34657359F, 1.0F, 2.0F, 4.0F, 7.0086F, 7.0174F, 9.02F, 10.0F, 10.0010F,
-                           10.0610F, 87.3365F, 88.0297F, 88.3762F, 88.7228F, 103.9721F, 104.0F})
+  for (const float edge :
+       {0.34657359F, 0.70710678F, 1.0F, 1.41421356F, 2.0F, 4.0F, 7.0086F, 7.0174F, 9.02F, 10.0F,
+        10.0010F, 10.0610F, 87.3365F, 88.0297F, 88.3762F, 88.7228F, 103.9721F, 104.0F})
     around(edge, reach);
   return x;
 }

@@ -96,5 +96,23 @@ TEST(Softmax, MaskedRowsAndSpecialValuesFollowPyTorch) {
   expect_close(y, {kNan, kNan, 0, 1, kNan, kNan, kNan, kNan}, 0);
 }
 
+TEST(LogSoftmax, IsTheLogarithmOfSoftmaxWhereThatUnderflows) {
+  const auto y = run_one("graph g(%x: f32[2, 2]) -> (%y) { %y = log_softmax(%x) }",
+                         {f32({2, 2}, {0, std::log(3.0), 1000, 0})});
+  expect_close(y, {std::log(0.25), std::log(0.75), 0, -1000}, 1e-6);
+}
+
+TEST(LogSoftmax, AnyAxis) {
+  const auto y = run_one("graph g(%x: f32[2, 2]) -> (%y) { %y = log_softmax(%x) {axis = 0} }",
+                         {f32({2, 2}, {7, -1, 7, -1})});
+  expect_close(y, {-M_LN2, -M_LN2, -M_LN2, -M_LN2}, kExact);
+}
+
+TEST(LogSoftmax, MaskedRowsAndSpecialValuesFollowPyTorch) {
+  const auto y = run_one("graph g(%x: f32[4, 2]) -> (%y) { %y = log_softmax(%x) }",
+                         {f32({4, 2}, {-kInf, -kInf, -kInf, 0, kNan, 0, kInf, 0})});
+  expect_close(y, {kNan, kNan, -kInf, 0, kNan, kNan, kNan, kNan}, 0);
+}
+
 }  // namespace
 }  // namespace lathe::ir::graph
