@@ -1,6 +1,6 @@
 # What nearly every file includes, compiled once for all: a third of a build from nothing. Only headers of the
 # standard library and of third parties stand here, so no change of ours compiles them again, and every file
-# includes what it uses all the same: the lint build reads each by itself.
+# includes what it uses all the same: lint reads changed files one by one, without these.
 
 set(lathe_precompiled_headers
   <algorithm> <array> <atomic> <chrono> <cmath> <cstdint> <filesystem> <fstream> <functional> <map> <memory> <mutex>

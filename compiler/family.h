@@ -85,11 +85,14 @@ struct Family {
   std::vector<std::string> graph_ops{};  ///< of whose nodes `form` makes calls
   std::vector<FragmentCall> fragments{};
 
-  std::string
-      smallest{};  ///< a problem whose program is short enough to be read: tests keep its text
+  /// A problem whose program is short enough to be read: tests keep its text.
+  std::string smallest{};
   /// Parameters that between them reach every kind of code, beside rows, width and type (of which
   /// tests try several); empty for families without a width, whose tests make their own.
   std::vector<std::string> variants{};
+
+  /// Null where there is none of that name.
+  const ParameterSpec* parameter(std::string_view parameter_name) const;
 
   /// Rules between parameters, beyond each one's own.
   Status (*validate)(const Problem&) = nullptr;

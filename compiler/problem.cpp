@@ -95,12 +95,6 @@ Result<Value> check_value(const ParameterSpec& spec, Value value) {
   return fragment.text();
 }
 
-const ParameterSpec* find(const Family& family, std::string_view name) {
-  const auto found = std::find_if(family.parameters.begin(), family.parameters.end(),
-                                  [&](const ParameterSpec& spec) { return spec.name == name; });
-  return found == family.parameters.end() ? nullptr : &*found;
-}
-
 tl::unexpected<Error> unknown_parameter(const Family& family, std::string_view name) {
   std::vector<std::string_view> names;
   for (const ParameterSpec& spec : family.parameters) names.push_back(spec.name);
@@ -123,11 +117,18 @@ Error in_parameter(const Family& family, std::string_view name, Error error) {
 
 }  // namespace
 
+const ParameterSpec* Family::parameter(std::string_view parameter_name) const {
+  const auto found =
+      std::find_if(parameters.begin(), parameters.end(),
+                   [&](const ParameterSpec& spec) { return spec.name == parameter_name; });
+  return found == parameters.end() ? nullptr : &*found;
+}
+
 ProblemBuilder::ProblemBuilder(const Family& family) : family_(&family) {}
 
 ProblemBuilder& ProblemBuilder::set(std::string_view name, Value value) {
   if (!status_) return *this;
-  const ParameterSpec* spec = find(*family_, name);
+  const ParameterSpec* spec = family_->parameter(name);
   if (spec == nullptr) {
     status_ = unknown_parameter(*family_, name);
     return *this;
@@ -148,7 +149,7 @@ ProblemBuilder& ProblemBuilder::set(std::string_view name, Value value) {
 
 ProblemBuilder& ProblemBuilder::set_text(std::string_view name, std::string_view text) {
   if (!status_) return *this;
-  const ParameterSpec* spec = find(*family_, name);
+  const ParameterSpec* spec = family_->parameter(name);
   if (spec == nullptr) {
     status_ = unknown_parameter(*family_, name);
     return *this;

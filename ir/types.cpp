@@ -36,8 +36,8 @@ int size_of(Type type) {
 }
 
 int64_t bytes_of(Type type, int64_t count) {
-  assert(count % info(type).block_elements == 0 && "a partial block has no size");
-  return count / info(type).block_elements * info(type).block_bytes;
+  assert(info(type).are_whole_blocks(count) && "a partial block has no size");
+  return info(type).blocks(count) * info(type).block_bytes;
 }
 
 Result<Type> parse_type(std::string_view text) {

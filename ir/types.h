@@ -34,6 +34,14 @@ struct TypeInfo {
   int block_bytes;        ///< bytes of one block
   bool is_float;
   bool is_signed;
+
+  /// Of `values` that are whole blocks: how many. No division where a value is a block.
+  int64_t blocks(int64_t values) const {
+    return block_elements == 1 ? values : values / block_elements;
+  }
+  bool are_whole_blocks(int64_t values) const {
+    return block_elements == 1 || values % block_elements == 0;
+  }
 };
 
 const TypeInfo& info(Type type);

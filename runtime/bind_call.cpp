@@ -20,8 +20,7 @@ ir::Type element(const TensorView& view) { return static_cast<ir::Type>(view.typ
 // Bytes between neighbours along dimension `k`; strides of block-quantised tensors count values.
 int64_t byte_stride(const TensorView& view, int k) {
   const ir::TypeInfo& info = ir::info(element(view));
-  if (info.block_elements == 1) return view.strides[k] * info.block_bytes;  // without a division
-  return view.strides[k] / info.block_elements * info.block_bytes;
+  return info.blocks(view.strides[k]) * info.block_bytes;
 }
 
 std::string print_shape(const TensorView& view) {
@@ -63,7 +62,7 @@ bool is_addressable(const TensorView& view) {
   };
   const int64_t row = view.rank == 0 ? 1 : view.shape[view.rank - 1];
   int64_t bytes = 0;
-  const int64_t blocks = info.block_elements == 1 ? row : row / info.block_elements;
+  const int64_t blocks = info.blocks(row);
   if (blocks == INT64_MAX || !grow(bytes, blocks + 1, info.block_bytes)) return false;
   for (int k = 0; k + 1 < view.rank; ++k)
     if (!grow(bytes, view.shape[k] - 1, byte_stride(view, k))) return false;
@@ -80,7 +79,7 @@ int64_t bytes_below(const TensorView& view, int dimension) {
 
 Extent extent(const TensorView& view) {
   const auto begin = reinterpret_cast<uintptr_t>(view.data);
-  return {begin, begin + static_cast<uintptr_t>(bytes_below(view, 0))};
+  return {begin, begin + static_cast<uintptr_t>(span_bytes(view))};
 }
 
 // Interleaved views (the q and k columns of one fused tensor) share a span but no byte: equal row
@@ -192,16 +191,14 @@ Status bind_memory(const CompiledKernel& kernel, const OperandRule& rule, const 
                   fmt::format("the last dimension must be contiguous; found stride {}",
                               view.strides[view.rank - 1]));
   }
-  if (info.block_elements != 1 && view.rank > 0 &&
-      view.shape[view.rank - 1] % info.block_elements != 0) {
+  if (view.rank > 0 && !info.are_whole_blocks(view.shape[view.rank - 1])) {
     return refuse(kernel, rule,
                   fmt::format("found {} values in a row, not a multiple of the block of {}",
                               view.shape[view.rank - 1], info.block_elements));
   }
   for (int k = 0; k + 1 < view.rank; ++k) {
     const int64_t stride = view.strides[k];
-    if (stride < 0 || stride > (int64_t{1} << 48) ||
-        (info.block_elements != 1 && stride % info.block_elements != 0))
+    if (stride < 0 || stride > (int64_t{1} << 48) || !info.are_whole_blocks(stride))
       return refuse(kernel, rule,
                     fmt::format("stride {} of dimension {} is not usable", stride, k));
     if (const int variable = rule.stride_variables[k]; variable >= 0) {
@@ -277,6 +274,8 @@ Status check_indices(const CompiledKernel& kernel, const OperandRule& rule, cons
 }
 
 }  // namespace
+
+int64_t span_bytes(const TensorView& view) { return bytes_below(view, 0); }
 
 Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands, int threads,
                  BoundCall& call) {

@@ -171,7 +171,7 @@ Result<ScheduleChoice> choose_schedule(const Problem& problem, const ir::Target&
   LATHE_TRY(auto neighbour, from_neighbours(problem, space, key, store));
   if (neighbour) return std::move(*neighbour);
   if (auto choice = from_other_hosts(records, space, key)) return std::move(*choice);
-  return default_choice(problem, target, std::move(reason));
+  return ScheduleChoice{space.default_schedule(), Match::default_, std::move(reason)};
 }
 
 Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& problem,

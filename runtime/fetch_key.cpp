@@ -1,17 +1,14 @@
 // Members of operations as parameters of problems.
 #include "runtime/fetch_key.h"
 
-#include <algorithm>
 #include <variant>
 
 namespace lathe::runtime::detail {
 
 void ProblemWriter::operator()(std::string_view name, int64_t value) {
-  const auto spec = std::find_if(
-      family_.parameters.begin(), family_.parameters.end(),
-      [&](const compiler::ParameterSpec& parameter) { return parameter.name == name; });
-  const bool is_bucket = spec != family_.parameters.end() &&
-                         std::holds_alternative<compiler::Bucket>(spec->default_value);
+  const compiler::ParameterSpec* spec = family_.parameter(name);
+  const bool is_bucket =
+      spec != nullptr && std::holds_alternative<compiler::Bucket>(spec->default_value);
   if (!is_bucket) {
     builder_.set(name, value);
   } else if (value >= 1) {

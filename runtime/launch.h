@@ -22,6 +22,9 @@ struct BoundCall {
   bool empty = false;  ///< a dimension is 0: nothing to do
 };
 
+/// Bytes from a view's first element to past its last; of one that has elements.
+int64_t span_bytes(const TensorView& view);
+
 /// Checks `operands` (inputs, then outputs) against the kernel's signature: count, null, type,
 /// rank, shape (equal names have equal sizes), strides (last dimension contiguous, none negative),
 /// bytes within an address space, alignment to the element, overlap of an output with anything

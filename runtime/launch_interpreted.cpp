@@ -4,20 +4,6 @@
 #include "runtime/launch.h"
 
 namespace lathe::runtime {
-namespace {
-
-// Bytes from a view's first to past its last element.
-int64_t span_bytes(const TensorView& view) {
-  const auto type = static_cast<ir::Type>(view.type);
-  const ir::TypeInfo& info = ir::info(type);
-  int64_t last = 0;
-  for (int k = 0; k + 1 < view.rank; ++k)
-    last += (view.shape[k] - 1) * (view.strides[k] / info.block_elements * info.block_bytes);
-  return last + ir::bytes_of(type, view.rank == 0 ? 1 : view.shape[view.rank - 1]);
-}
-
-}  // namespace
-
 Status launch_interpreted(const CompiledKernel& kernel, std::span<const TensorView> operands,
                           int threads) {
   BoundCall call;

@@ -128,9 +128,9 @@ constexpr auto fetches_of(const std::tuple<Ops...>*) {
 }
 // Users see the declaration of fetch() alone: naming it of every operation makes it here, and a
 // variable that others could read keeps it.
-extern const decltype(fetches_of(static_cast<const Operations*>(nullptr))) fetches;
-constinit const decltype(fetches_of(static_cast<const Operations*>(nullptr))) fetches =
-    fetches_of(static_cast<const Operations*>(nullptr));
+constexpr const Operations* kAll = nullptr;
+extern const decltype(fetches_of(kAll)) fetches;
+constinit const decltype(fetches_of(kAll)) fetches = fetches_of(kAll);
 
 }  // namespace detail
 

@@ -21,20 +21,34 @@ namespace lathe::runtime {
 template <typename Op>
 struct Description;
 
+/// What every operation on rows of some width has; all that some of them have.
+template <typename Op>
+struct RowDescription {
+  static constexpr void fields(const Op& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("width", op.width);
+  }
+};
+
+/// Of the norms whose y may be q8_0.
+template <typename Op>
+constexpr void visit_quantised(const Op& op, auto&& visit) {
+  visit("quantised", op.quantised, [&](compiler::ProblemBuilder& problem) {
+    if (op.quantised) problem.set("out", ir::Type::q8_0);
+  });
+}
+
 template <>
 struct Description<RmsNorm> {
   static constexpr std::string_view kFamily = "rms_norm";
   static constexpr void fields(const RmsNorm& op, auto&& visit) {
-    visit("rows", op.rows);
-    visit("type", op.type);
-    visit("width", op.width);
+    RowDescription<RmsNorm>::fields(op, visit);
     visit("eps", op.eps);
     visit("residual", op.residual, [&](compiler::ProblemBuilder& problem) {
       if (op.residual) problem.set_text("prologue", "add(x,r)").set("keep", true);
     });
-    visit("quantised", op.quantised, [&](compiler::ProblemBuilder& problem) {
-      if (op.quantised) problem.set("out", ir::Type::q8_0);
-    });
+    visit_quantised(op, visit);
   }
 };
 
@@ -42,13 +56,9 @@ template <>
 struct Description<LayerNorm> {
   static constexpr std::string_view kFamily = "layer_norm";
   static constexpr void fields(const LayerNorm& op, auto&& visit) {
-    visit("rows", op.rows);
-    visit("type", op.type);
-    visit("width", op.width);
+    RowDescription<LayerNorm>::fields(op, visit);
     visit("eps", op.eps);
-    visit("quantised", op.quantised, [&](compiler::ProblemBuilder& problem) {
-      if (op.quantised) problem.set("out", ir::Type::q8_0);
-    });
+    visit_quantised(op, visit);
   }
 };
 
@@ -56,20 +66,8 @@ template <>
 struct Description<Normalize> {
   static constexpr std::string_view kFamily = "normalize";
   static constexpr void fields(const Normalize& op, auto&& visit) {
-    visit("rows", op.rows);
-    visit("type", op.type);
-    visit("width", op.width);
+    RowDescription<Normalize>::fields(op, visit);
     visit("eps", op.eps);
-  }
-};
-
-/// Of an operation that has rows of some width, and nothing else to say.
-template <typename Op>
-struct RowDescription {
-  static constexpr void fields(const Op& op, auto&& visit) {
-    visit("rows", op.rows);
-    visit("type", op.type);
-    visit("width", op.width);
   }
 };
 
@@ -183,10 +181,8 @@ template <>
 struct Description<Elementwise> {
   static constexpr std::string_view kFamily = "elementwise";
   static constexpr void fields(const Elementwise& op, auto&& visit) {
-    visit("rows", op.rows);
-    visit("type", op.type);
+    RowDescription<Elementwise>::fields(op, visit);
     visit("out", op.out);
-    visit("width", op.width);
     visit("expr", op.expression);
   }
 };

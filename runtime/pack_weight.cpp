@@ -84,7 +84,7 @@ Status check_view(const TensorView& weight, bool pair) {
     return refuse(fmt::format("found shape [{}, {}], expected {}", rows, k, expected));
   if (weight.data == nullptr) return refuse("the pointer is null");
   const ir::TypeInfo& info = ir::info(static_cast<ir::Type>(weight.type));
-  if (k % info.block_elements != 0 || weight.strides[0] % info.block_elements != 0) {
+  if (!info.are_whole_blocks(k) || !info.are_whole_blocks(weight.strides[0])) {
     return refuse(fmt::format("found rows of {} values {} apart, expected multiples of {}'s {}", k,
                               weight.strides[0], info.name, info.block_elements));
   }
@@ -225,7 +225,7 @@ Result<std::shared_ptr<const PackedWeightData>> pack_weight(const TensorView& we
   }
   const auto given = static_cast<ir::Type>(weight.type);
   const ir::TypeInfo& info = ir::info(given);
-  const int64_t row_bytes = weight.strides[0] / info.block_elements * info.block_bytes;
+  const int64_t row_bytes = info.blocks(weight.strides[0]) * info.block_bytes;
   const WeightRows rows = {static_cast<const std::byte*>(weight.data), row_bytes, false, given,
                            static_cast<const float*>(options.scales.data)};
   LATHE_CHECK(pack_parts(data->layout, std::span(&rows, 1), parts, pool));

@@ -33,7 +33,8 @@ def targets_of(listing, build):
 
 def main():
     build = os.path.realpath(sys.argv[1])
-    print("\n".join(targets_of(json.load(sys.stdin), build)))
+    for target in targets_of(json.load(sys.stdin), build):
+        print(target)
 
 
 if __name__ == "__main__":

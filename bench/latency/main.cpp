@@ -10,8 +10,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
-#include <functional>
-#include <string>
 #include <vector>
 
 #include <dlfcn.h>
@@ -84,9 +82,9 @@ class Build {
   lathe_view input_ = {}, output_ = {};
 };
 
-double nanoseconds(const std::function<void()>& call) {
+double nanoseconds(Build& build, void (Build::*call)()) {
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < kCalls; ++i) call();
+  for (int i = 0; i < kCalls; ++i) (build.*call)();
   const std::chrono::duration<double, std::nano> spent = std::chrono::steady_clock::now() - start;
   return spent.count() / kCalls;
 }
@@ -104,7 +102,7 @@ void compare(const char* what, std::vector<Build>& builds, void (Build::*call)()
     for (std::size_t i = 0; i < builds.size(); ++i) {
       // Each begins as many rounds as the others.
       const std::size_t next = (i + static_cast<std::size_t>(round)) % builds.size();
-      of_round[next] = nanoseconds([&] { (builds[next].*call)(); });
+      of_round[next] = nanoseconds(builds[next], call);
     }
     for (std::size_t i = 0; i < builds.size(); ++i) {
       times[i].push_back(of_round[i]);

@@ -12,10 +12,6 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
-bool in_two_passes(const Schedule& s) {
-  return static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::two;
-}
-
 Result<ir::graph::Graph> reference(const Problem& p) {
   return norm_reference(
       p, [&](ir::graph::GraphBuilder& graph, const std::vector<ir::graph::Var>& operands) {
@@ -27,7 +23,8 @@ SearchSpace space(const Problem& p, const Target& target) {
   SearchSpace space = norm_space(Norm(p), target, 4);
   add_passes(space, "maximum, sum of exponentials, differences; or maximum and sum in one pass");
   limit_accumulators(
-      space, Norm(p), target, [](const Schedule& s) { return in_two_passes(s) ? 2 : 1; }, 12);
+      space, Norm(p), target,
+      [](const Schedule& s) { return passes_of(s) == SoftmaxPasses::two ? 2 : 1; }, 12);
   return space;
 }
 
@@ -47,8 +44,9 @@ SoftmaxStatistics maximum_then_sum(NormRow& row, Builder& b) {
 
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   return build_norm(p, space(p, target), s, target, [&](NormRow& row, const Norm&, Builder& b) {
-    const SoftmaxStatistics statistics =
-        in_two_passes(s) ? maximum_and_sum_in_one_pass(row, b) : maximum_then_sum(row, b);
+    const SoftmaxStatistics statistics = passes_of(s) == SoftmaxPasses::two
+                                             ? maximum_and_sum_in_one_pass(row, b)
+                                             : maximum_then_sum(row, b);
     const Vec logarithm = math::log(b, statistics.sum);
     // Two differences: the sum of what is taken away may round away what a row of large values has
     // left.

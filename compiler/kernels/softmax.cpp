@@ -33,8 +33,7 @@ SearchSpace space(const Problem& p, const Target& target) {
              "maximum, exponentials and their sum, quotients; or maximum and sum in one pass");
   space.require(
       [](const Schedule& s) {
-        return static_cast<SoftmaxPasses>(s["passes"]) != SoftmaxPasses::two ||
-               static_cast<Hold>(s["hold"]) == Hold::reread;
+        return passes_of(s) != SoftmaxPasses::two || static_cast<Hold>(s["hold"]) == Hold::reread;
       },
       "the two passes have no exponentials to hold: the sum's are relative to a maximum that may "
       "rise");
@@ -43,10 +42,9 @@ SearchSpace space(const Problem& p, const Target& target) {
                  "whether the pass of the exponentials finds the next row's maximum on its way");
     space.require(
         [](const Schedule& s) {
-          return s["ahead"] == 0 ||
-                 (static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::three &&
-                  static_cast<Hold>(s["hold"]) == Hold::buffer &&
-                  static_cast<Prefetch>(s["prefetch"]) == Prefetch::off);
+          return s["ahead"] == 0 || (passes_of(s) == SoftmaxPasses::three &&
+                                     static_cast<Hold>(s["hold"]) == Hold::buffer &&
+                                     static_cast<Prefetch>(s["prefetch"]) == Prefetch::off);
         },
         "the next row's maximum is found where exponentials go to the buffer, and asks for the row "
         "itself");
@@ -54,8 +52,7 @@ SearchSpace space(const Problem& p, const Target& target) {
   limit_accumulators(
       space, norm, target,
       [](const Schedule& s) {
-        const bool both =
-            static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::two || looks_ahead(s);
+        const bool both = passes_of(s) == SoftmaxPasses::two || looks_ahead(s);
         return both ? 2 : 1;
       },
       12);
@@ -95,7 +92,7 @@ SoftmaxStatistics in_two_passes(NormRow& row, Builder& b, Accumulators* ahead) {
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   std::optional<Accumulators> ahead;
   const auto body = [&](NormRow& row, const Norm&, Builder& b) {
-    const bool online = static_cast<SoftmaxPasses>(s["passes"]) == SoftmaxPasses::two;
+    const bool online = passes_of(s) == SoftmaxPasses::two;
     const SoftmaxStatistics statistics = online ? maximum_and_sum_in_one_pass(row, b)
                                                 : in_two_passes(row, b, ahead ? &*ahead : nullptr);
     const Vec scale = math::reciprocal(b, statistics.sum);

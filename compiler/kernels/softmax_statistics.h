@@ -13,6 +13,9 @@ struct SoftmaxStatistics {
 /// The values of the knob `passes`: three passes, the first for the maximum alone, or two.
 enum class SoftmaxPasses : uint8_t { three, two };
 void add_passes(SearchSpace& space, std::string_view meaning);
+inline SoftmaxPasses passes_of(const Schedule& s) {
+  return static_cast<SoftmaxPasses>(s["passes"]);
+}
 
 /// Raises the accumulators by the values that are visited.
 NormRow::Visit raising(Builder& b, const Accumulators& largest);

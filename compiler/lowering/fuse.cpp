@@ -163,9 +163,9 @@ void fuse_norm_rope(LoweredGraph& lowered) {
     const int p = lowered.producer(rope.inputs.front());
     if (p < 0) continue;
     const Call& norm = lowered.calls[static_cast<size_t>(p)];
-    const bool plain = computes(norm, "rms_norm") && norm.prologue.is_plain_leaf() &&
-                       norm.epilogue.is_plain_leaf() && norm.inputs.size() == 1 &&
-                       value_or(norm, "keep", "false") == "false";
+    const bool plain = norm.is_norm() && computes(*norm.family, "rms_norm") &&
+                       norm.prologue.is_plain_leaf() && norm.epilogue.is_plain_leaf() &&
+                       norm.inputs.size() == 1 && value_or(norm, "keep", "false") == "false";
     if (!plain || lowered.uses(norm.outputs.front()) != 1 ||
         std::to_string(norm.width) != value_or(rope, "dim", "") || in_type(norm) != in_type(rope) ||
         out_type(norm) != in_type(rope)) {

@@ -94,14 +94,13 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   std::string line = fmt::format(" rows={}", call.rows / call.batch);
   std::map<std::string, ValueId, std::less<>> operands;
   const auto add_width = [&] { line += fmt::format(" width={}", call.width); };
-  const FragmentCall* named = nullptr;
+  OwnFamily own;
   if (call.is(CallForm::chain)) {
     const std::string expr = text_of(call.prologue, names);
-    const OwnFamily own = own_family(expr);
-    named = own.call;
-    if (named != nullptr) {
+    own = own_family(expr);
+    if (own.call != nullptr) {
       family = own.family->name;
-      if (!named->parameters.empty()) line += " " + named->parameters;
+      if (!own.call->parameters.empty()) line += " " + own.call->parameters;
     } else {
       line += " expr=" + expr;
     }
@@ -130,8 +129,8 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   for (ValueId id : reference.inputs) {
     std::string_view name = reference.value(id).name;
     ValueId value = -1;
-    if (named != nullptr) {
-      for (const auto& [theirs, ours] : named->operands)
+    if (own.call != nullptr) {
+      for (const auto& [theirs, ours] : own.call->operands)
         if (theirs == name) name = ours;
     }
     value = names.value(name);

@@ -9,9 +9,9 @@
 
 namespace lathe::compiler::lowering {
 
-/// A `linear` or `matmul` node as the call that multiplies; adds the steps that it needs (packing
-/// the weight, the bias as f32) to the calls before it. False, with the reason, for what the family
-/// does not compute; nothing is added then.
+/// A `linear` or `matmul` node as the call, of the family that it has, that multiplies; adds the
+/// steps that it needs (packing the weight, the bias as f32) to the calls before it. False, with
+/// the reason, for what the family does not compute; nothing is added then.
 bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                    std::string& reason);
 
@@ -22,10 +22,8 @@ bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& n
 
 /// The family whose calls have that form, of the forms that are one family's.
 const Family& family_of(CallForm form);
-/// The family that makes calls of nodes of that op by `form`; null where there is none.
-const Family* family_of(CallForm form, std::string_view op);
-/// Whether a call is what a node of the op becomes.
-bool computes(const Call& call, std::string_view op);
+/// Whether nodes of the op become calls of the family.
+bool computes(const Family& family, std::string_view op);
 
 /// Where `value` is a transpose of just the last two dimensions of another: that other; else -1.
 /// Products read it the other way about, and the transpose is dropped if nothing else reads it.

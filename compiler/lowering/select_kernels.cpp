@@ -77,18 +77,8 @@ class Selector {
       done = true;
     } else if (chain_functions().count(op) != 0 || op == "gelu" || op == "swiglu" || op == "cast") {
       done = elementwise(node, call, reason);
-    } else if (const Family* family = family_of(CallForm::rows, op)) {
-      done = norm(*family, node, call, reason);
-    } else if (family_of(CallForm::rope, op) != nullptr) {
-      done = rope(node, call, reason);
-    } else if (family_of(CallForm::embedding, op) != nullptr) {
-      done = embedding(node, call, reason);
-    } else if (family_of(CallForm::quantize, op) != nullptr) {
-      done = quantize(node, call, reason);
-    } else if (family_of(CallForm::linear, op) != nullptr && multiplies_by_matrix(node)) {
-      done = select_linear(lowered_, node, call, reason);
-    } else if (family_of(CallForm::batched_matmul, op) != nullptr) {
-      done = select_batched_matmul(lowered_, node, call, reason);
+    } else {
+      done = kernel_of(node, call, reason);
     }
     if (!done) {
       call = Call{};
@@ -100,9 +90,25 @@ class Selector {
     lowered_.calls.push_back(std::move(call));
   }
 
-  // Whether the second factor is one matrix for all rows.
-  bool multiplies_by_matrix(const Node& node) const {
-    return type(node.operands[1]).shape.size() == 2;
+  // By the first family that computes the node's op.
+  bool kernel_of(const Node& node, Call& call, std::string& reason) {
+    for (const Family* family : catalogue()) {
+      if (!computes(*family, node.op->name)) continue;
+      call.family = family;
+      switch (family->form) {
+        case CallForm::none:
+        case CallForm::chain: break;
+        case CallForm::rows: return norm(node, call, reason);
+        case CallForm::rope: return rope(node, call, reason);
+        case CallForm::embedding: return embedding(node, call, reason);
+        case CallForm::quantize: return quantize(node, call, reason);
+        case CallForm::linear:  // by one matrix for all rows
+          if (type(node.operands[1]).shape.size() != 2) break;
+          return select_linear(lowered_, node, call, reason);
+        case CallForm::batched_matmul: return select_batched_matmul(lowered_, node, call, reason);
+      }
+    }
+    return false;
   }
 
   void set_types(Call& call, Type in, Type out) const {
@@ -184,12 +190,9 @@ class Selector {
     return true;
   }
 
-  bool norm(const Family& family, const Node& node, Call& call, std::string& reason) {
+  bool norm(const Node& node, Call& call, std::string& reason) {
     const TensorType& x = type(node.operands.front());
-    const auto has = [&](std::string_view parameter) {
-      return std::any_of(family.parameters.begin(), family.parameters.end(),
-                         [&](const ParameterSpec& spec) { return spec.name == parameter; });
-    };
+    const auto has = [&](std::string_view name) { return call.family->parameter(name) != nullptr; };
     if (node.results.size() != 1) {
       reason = "the statistics are asked for, too";
       return false;
@@ -232,7 +235,6 @@ class Selector {
     if (const auto* eps = node.attributes.find("eps"))
       call.values["eps"] = fmt::format("{}", eps->real());
     call.kind = CallKind::kernel;
-    call.family = &family;
     call.prologue = Chain::leaf(node.operands.front());
     call.epilogue = Chain::self();
     set_types(call, x.element, type(node.results.front()).element);
@@ -274,7 +276,6 @@ class Selector {
       if (per_token) call.values["tables"] = "per_token";
     }
     call.kind = CallKind::kernel;
-    call.family = &family_of(CallForm::rope);
     for (ValueId operand : node.operands)
       if (operand >= 0) call.inputs.push_back(operand);
     set_types(call, x.element, type(node.results.front()).element);
@@ -290,7 +291,6 @@ class Selector {
       return false;
     }
     call.kind = CallKind::kernel;
-    call.family = &family_of(CallForm::embedding);
     call.inputs = node.operands;
     call.width = last(table);
     call.rows = elements(type(node.operands[1]));
@@ -305,7 +305,6 @@ class Selector {
       return false;
     }
     call.kind = CallKind::kernel;
-    call.family = &family_of(CallForm::quantize);
     call.inputs = node.operands;
     call.width = last(x);
     call.rows = elements(x) / call.width;
@@ -332,22 +331,14 @@ class Selector {
 
 }  // namespace
 
-const Family* family_of(CallForm form, std::string_view op) {
-  for (const Family* family : catalogue()) {
-    const auto& ops = family->graph_ops;
-    if (family->form == form && std::find(ops.begin(), ops.end(), op) != ops.end()) return family;
-  }
-  return nullptr;
-}
-
 const Family& family_of(CallForm form) {
   const auto& families = catalogue();
   return **std::find_if(families.begin(), families.end(),
                         [&](const Family* family) { return family->form == form; });
 }
 
-bool computes(const Call& call, std::string_view op) {
-  return call.kind == CallKind::kernel && family_of(call.family->form, op) == call.family;
+bool computes(const Family& family, std::string_view op) {
+  return std::find(family.graph_ops.begin(), family.graph_ops.end(), op) != family.graph_ops.end();
 }
 
 Result<LoweredGraph> select_kernels(const Graph& graph, const LayoutRule& layouts) {

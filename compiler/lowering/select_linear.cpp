@@ -113,7 +113,6 @@ bool select_linear(LoweredGraph& lowered, const Node& node, Call& call, std::str
   }
   const WeightLayout layout = lowered.layouts(w.element, n, k, false);
   call.kind = CallKind::kernel;
-  call.family = &family_of(CallForm::linear);
   call.rows = elements(x) / k;
   call.width = n;
   call.values = {{"n", std::to_string(n)},

@@ -97,7 +97,6 @@ bool select_batched_matmul(const LoweredGraph& lowered, const Node& node, Call& 
     return false;
   }
   call.kind = CallKind::kernel;
-  call.family = &family_of(CallForm::batched_matmul);
   call.batch = batches->count;
   call.rows = batches->count * batches->merged * a.rows();
   call.width = b.columns();

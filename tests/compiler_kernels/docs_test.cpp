@@ -1,6 +1,6 @@
 // docs/kernels.md and docs/add_a_kernel.md say what the code says.
-#include <fstream>
-#include <sstream>
+#include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,14 +10,6 @@
 
 namespace lathe::tests {
 namespace {
-
-std::string read(const std::string& path) {
-  std::ifstream in(path);
-  EXPECT_TRUE(in) << path;
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
-}
 
 // The parts of `text` between `begin` and `end`, markers left out.
 std::vector<std::string> parts(const std::string& text, const std::string& begin,
@@ -38,20 +30,21 @@ TEST(KernelsDocument, HasTheCatalogue) {
 }
 
 TEST(KernelsDocument, HasAParagraphForEveryFamily) {
-  const std::string document = read("docs/kernels.md");
+  const std::string document = read_source("docs/kernels.md");
   for (const compiler::Family* family : compiler::catalogue()) {
     EXPECT_THAT(document, testing::HasSubstr("**" + family->name + "**"));
   }
 }
 
 TEST(AddAKernelDocument, EveryBlockIsARegionOfItsExamples) {
-  const std::string source =
-      read("compiler/kernels/skeleton.cpp") + read("compiler/kernels/log_softmax.cpp");
+  const std::string source = read_source("compiler/kernels/skeleton.cpp") +
+                             read_source("compiler/kernels/log_softmax.cpp");
   std::vector<std::string> regions;
   for (const std::string& region : parts(source, "// [docs:", "// [/docs:")) {
     regions.push_back(region.substr(region.find('\n') + 1));
   }
-  const std::vector<std::string> blocks = parts(read("docs/add_a_kernel.md"), "```cpp\n", "```");
+  const std::vector<std::string> blocks =
+      parts(read_source("docs/add_a_kernel.md"), "```cpp\n", "```");
   EXPECT_EQ(blocks, regions);
   EXPECT_GE(regions.size(), 5U);
 }

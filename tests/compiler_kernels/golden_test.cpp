@@ -22,15 +22,17 @@ std::string text_of(const compiler::Problem& problem) {
   return text;
 }
 
-TEST(Golden, ProgramsAreAsCommitted) {
-  for (const compiler::Family* family : compiler::catalogue()) {
-    SCOPED_TRACE(family->name);
-    const auto problem = compiler::parse_problem(family->smallest);
-    ASSERT_TRUE(problem) << "smallest: " << problem.error().message;
-    ASSERT_EQ(&problem->family(), family);
-    EXPECT_TRUE(matches_golden("kernels/" + family->name + ".txt", text_of(*problem)));
-  }
+class Golden : public testing::TestWithParam<const compiler::Family*> {};
+
+TEST_P(Golden, ProgramIsAsCommitted) {
+  const auto problem = compiler::parse_problem(GetParam()->smallest);
+  ASSERT_TRUE(problem) << "smallest: " << problem.error().message;
+  ASSERT_EQ(&problem->family(), GetParam());
+  EXPECT_TRUE(matches_golden("kernels/" + GetParam()->name + ".txt", text_of(*problem)));
 }
+
+INSTANTIATE_TEST_SUITE_P(Kernels, Golden, testing::ValuesIn(compiler::catalogue()),
+                         [](const auto& info) { return info.param->name; });
 
 TEST(Golden, SkeletonIsAsCommitted) {
   const auto problem = compiler::ProblemBuilder(compiler::kernels::scale())
