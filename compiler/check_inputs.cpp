@@ -236,12 +236,19 @@ void fill_blocks(const CheckInput& input, InputPattern pattern, Random& random, 
   }
 }
 
-void fill_indices(const CheckInput& input, InputPattern pattern, Random& random, Tensor& tensor) {
-  for (int64_t i = 0; i < tensor.elements(); ++i)
-    tensor.set(i, static_cast<double>(random.below(static_cast<uint64_t>(input.index_limit))));
-  if (pattern.is_normal() || tensor.elements() == 0) return;
-  tensor.set(tensor.elements() - 1, 0);
-  tensor.set(0, static_cast<double>(input.index_limit - 1));
+void fill_elements(const ElementRange& range, bool reaches_bounds, Random& random, Tensor& tensor) {
+  const int64_t width = tensor.rank() == 0 ? 1 : tensor.shape().back();
+  const auto count = static_cast<uint64_t>(std::max<int64_t>(range.below - range.least, 1));
+  std::vector<int64_t> row(static_cast<size_t>(width));
+  for (int64_t start = 0; start < tensor.elements(); start += width) {
+    for (int64_t& element : row) element = range.least + static_cast<int64_t>(random.below(count));
+    if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
+    if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
+      row.back() = range.least;
+    if (range.ascending) std::sort(row.begin(), row.end());
+    for (int64_t i = 0; i < width; ++i)
+      tensor.set(start + i, static_cast<double>(row[static_cast<size_t>(i)]));
+  }
 }
 
 }  // namespace
@@ -328,7 +335,9 @@ int row_axis_of(std::string_view name, std::span<const std::string> symbols) {
 void fill_input(const CheckInput& input, InputPattern pattern, Random& random, Tensor& tensor) {
   const auto rank = input.shape.size();
   if (tensor.elements() == 0) return;
-  if (input.index_limit > 0) return fill_indices(input, pattern, random, tensor);
+  if (input.elements) return fill_elements(*input.elements, !pattern.is_normal(), random, tensor);
+  if (input.type == Type::boolean)
+    return fill_elements({.least = 0, .below = 2}, /*reaches_bounds=*/false, random, tensor);
   if (ir::info(input.type).block_elements > 1) return fill_blocks(input, pattern, random, tensor);
   if (!ir::info(input.type).is_float) {
     fill_codes(random, tensor);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -87,13 +88,19 @@ int mixed_turns(int64_t rows);
 /// for: it is checked as often as it has kinds.
 std::vector<InputPattern> check_patterns(int64_t rows);
 
+/// What integers an operand may hold: those of [least, below), in rows that ascend or in any order.
+struct ElementRange {
+  int64_t least = 0, below = 0;
+  bool ascending = false;
+};
+
 /// One input of a kernel's signature.
 struct CheckInput {
   ir::Type type = ir::Type::f32;
   std::vector<int64_t> shape;
-  int operand = 0;          ///< its place among the inputs
-  int row_axis = -1;        ///< of its activations' rows, or of a table's entries; -1: it has none
-  int64_t index_limit = 0;  ///< of an index operand: how many entries there are
+  int operand = 0;    ///< its place among the inputs
+  int row_axis = -1;  ///< of its activations' rows, or of a table's entries; -1: it has none
+  std::optional<ElementRange> elements{};  ///< of an operand of indices, lengths or offsets
 };
 
 /// The row axis of the operand `name` whose dimensions have these names (empty: a number). Tables
@@ -101,11 +108,12 @@ struct CheckInput {
 int row_axis_of(std::string_view name, std::span<const std::string> symbols);
 
 /// Fills `tensor`, of the input's type and shape; the same for the same state of `random` on every
-/// host. Indices are in range, and where the pattern is not normal the first is the last entry and
-/// the last is entry 0. With a mixed pattern some columns of weights are zero, equal or ascending,
-/// and some blocks of codes are zero, equal, at either bound, or zero but for one element. Codes of
-/// weights are never -128 in i8, which no quantiser writes; those of q8_0 rows may be. Large
-/// tensors of ordinary values repeat their beginning.
+/// host. Elements that have a range are in it, and reach both of its bounds where the pattern is
+/// not normal: the first the greater, the last the lesser, in ascending rows the other way about.
+/// With a mixed pattern some columns of weights are zero, equal or ascending, and some blocks of
+/// codes are zero, equal, at either bound, or zero but for one element. Codes of weights are never
+/// -128 in i8, which no quantiser writes; those of q8_0 rows may be. Large tensors of ordinary
+/// values repeat their beginning.
 void fill_input(const CheckInput& input, InputPattern pattern, Random& random, ir::Tensor& tensor);
 
 }  // namespace lathe::compiler

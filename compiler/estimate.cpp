@@ -154,8 +154,13 @@ class PlanCost {
   double cycles(const ir::plan::Body& body) {
     double sum = 0;
     for (const ir::plan::Step& step : body) {
-      const auto* loop = std::get_if<ir::plan::Loop>(&step.value);
-      sum += loop != nullptr ? this->loop(*loop) : call(std::get<ir::plan::Call>(step.value));
+      if (const auto* loop = std::get_if<ir::plan::Loop>(&step.value)) {
+        sum += this->loop(*loop);
+      } else if (const auto* let = std::get_if<ir::plan::Let>(&step.value)) {
+        variables_[static_cast<size_t>(let->variable)] = value(let->value);
+      } else {
+        sum += call(std::get<ir::plan::Call>(step.value));
+      }
     }
     return sum;
   }
@@ -164,11 +169,20 @@ class PlanCost {
   bool prefetches() const { return prefetches_; }
 
  private:
+  // Elements of operands are not known yet: each counts as the greatest that its rule lets it be.
+  int64_t value(const ir::plan::Expr& expr) const {
+    return expr.evaluate(variables_.data(), [&](const ir::plan::Expr::Token& token, int64_t) {
+      return plan_.operands[static_cast<size_t>(token.value)].elements->below.evaluate(
+                 variables_.data()) -
+             1;
+    });
+  }
+
   double loop(const ir::plan::Loop& loop) {
-    const int64_t extent = loop.extent.evaluate(variables_.data());
-    const int64_t block = std::max<int64_t>(loop.block.evaluate(variables_.data()), 1);
-    const auto trips = static_cast<double>((extent + block - 1) / block);
-    variables_[static_cast<size_t>(loop.variable)] = 0;
+    const int64_t begin = value(loop.begin), end = value(loop.end);
+    const int64_t block = std::max<int64_t>(value(loop.block), 1);
+    const auto trips = static_cast<double>((std::max(end - begin, int64_t{0}) + block - 1) / block);
+    variables_[static_cast<size_t>(loop.variable)] = begin;
     const double once = cycles(loop.body);
     if (!loop.parallel) return trips * once;
     busy_ = std::max(busy_, std::min(trips, static_cast<double>(threads_)));
@@ -178,8 +192,7 @@ class PlanCost {
 
   double call(const ir::plan::Call& call) {
     std::vector<int64_t> parameters;
-    for (const ir::plan::Expr& parameter : call.parameters)
-      parameters.push_back(parameter.evaluate(variables_.data()));
+    for (const auto& [name, parameter] : call.parameters) parameters.push_back(value(parameter));
     ProgramCost cost(plan_.programs[static_cast<size_t>(call.program)], parameters, machine_);
     const double cycles = cost.cycles() + machine_.call_cycles;
     prefetches_ = prefetches_ || cost.prefetches();

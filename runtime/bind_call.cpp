@@ -251,23 +251,35 @@ int64_t read_index(const TensorView& view, const std::byte* at) {
   return *reinterpret_cast<const int32_t*>(at);
 }
 
-Status check_indices(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
-                     int64_t limit) {
+Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+                      const BoundCall& call) {
+  const int64_t least = rule.elements->least.evaluate(call.variables.data());
+  const int64_t below = rule.elements->below.evaluate(call.variables.data());
   const int64_t inner = view.rank == 0 ? 1 : view.shape[view.rank - 1];
   const int64_t outer = view.rank < 2 ? 1 : view.shape[0];
   const int64_t stride = view.rank < 2 ? 0 : byte_stride(view, 0);
   const int size = ir::size_of(rule.type);
   for (int64_t i = 0; i < outer; ++i) {
+    int64_t floor = least;
     for (int64_t j = 0; j < inner; ++j) {
-      const int64_t index =
+      const int64_t element =
           read_index(view, static_cast<const std::byte*>(view.data) + i * stride + j * size);
-      if (index < 0 || index >= limit) {
-        return refuse(kernel, rule,
-                      limit == 0 ? fmt::format("found index {} at [{}] into an empty table", index,
-                                               i * inner + j)
-                                 : fmt::format("found index {} at [{}], expected 0..{}", index,
-                                               i * inner + j, limit - 1));
+      if (element >= floor && element < below) {
+        if (rule.elements->ascending) floor = element;
+        continue;
       }
+      const bool is_index = rule.table_variable() >= 0;
+      const std::string found =
+          fmt::format("found {}{} at [{}]", is_index ? "index " : "", element, i * inner + j);
+      if (element >= least && element < below) {
+        return refuse(kernel, rule,
+                      fmt::format("{}, less than the {} before it; expected ascending elements",
+                                  found, floor));
+      }
+      return refuse(kernel, rule,
+                    is_index && below == 0
+                        ? fmt::format("{} into an empty table", found)
+                        : fmt::format("{}, expected {}..{}", found, least, below - 1));
     }
   }
   return {};
@@ -302,11 +314,9 @@ Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> opera
     call.pointers[i] = static_cast<std::byte*>(operands[i].data);
   }
   LATHE_CHECK(check_overlap(kernel, operands));
-  for (size_t i = 0; i < operands.size(); ++i) {
-    const int limit = kernel.operands[i].index_limit;
-    if (limit >= 0)
-      LATHE_CHECK(check_indices(kernel, kernel.operands[i], operands[i], call.variables[limit]));
-  }
+  for (size_t i = 0; i < operands.size(); ++i)
+    if (kernel.operands[i].elements)
+      LATHE_CHECK(check_elements(kernel, kernel.operands[i], operands[i], call));
   if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;
   return {};
 }

@@ -26,6 +26,13 @@ class FlatKernel : public codegen::LoadedKernel {
 
 }  // namespace
 
+int OperandRule::table_variable() const {
+  if (!elements || elements->ascending || elements->least != ir::plan::Expr(0)) return -1;
+  const auto& below = elements->below.tokens();
+  const bool is_count = below.size() == 1 && below[0].kind == ir::plan::Expr::Kind::variable;
+  return is_count ? static_cast<int>(below[0].value) : -1;
+}
+
 Result<std::unique_ptr<codegen::LoadedKernel>> load_image(const codegen::KernelImage& image,
                                                           const codegen::Backend& backend) {
   const support::IsaMask missing = image.required_isa.without(support::executable_isa());
@@ -53,7 +60,7 @@ Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
     const ir::graph::Value& value = graph.value(id);
     OperandRule rule;
     rule.name = plan.operands[rules.size()].name;  // the graph's results have no names of their own
-    rule.index_limit = plan.operands[rules.size()].index_limit;
+    rule.elements = plan.operands[rules.size()].elements;
     rule.type = value.type.element;
     rule.output = output;
     for (const ir::graph::Dim& dim : value.type.shape) {

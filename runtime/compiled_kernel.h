@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct OperandRule {
   std::string name;
   ir::Type type = ir::Type::f32;
   bool output = false;
-  int index_limit = -1;  ///< variable; see ir::plan::Operand
+  std::optional<ir::plan::ElementRule> elements{};  ///< over the plan's inputs
   /// For each dimension: `factor` times variable `variable`, or the number `factor` if variable <
   /// 0.
   struct Dimension {
@@ -28,6 +29,9 @@ struct OperandRule {
   std::vector<Dimension> shape;
   std::vector<int>
       stride_variables;  ///< of every dimension but the last; -1 where the plan has none
+
+  /// Of indices into tables: the plan's variable that counts the entries. -1 of other operands.
+  int table_variable() const;
 };
 
 /// How kernels run: as machine code, or by the plan interpreter, which checks every access and

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "ir/plan/iteration_space.h"
 #include "runtime/float_environment.h"
 #include "support/large_memory.h"
 
@@ -15,7 +16,6 @@ namespace plan = ir::plan;
 
 // Of a program: each operand and its strides, scratch, and what blocks of rows, columns and k need.
 constexpr int kMaxSlots = 4 * BoundCall::kMaxOperands;
-constexpr int kMaxNest = 4;
 
 // Working memory of one thread, kept between launches.
 class Arena {
@@ -41,9 +41,9 @@ class Runner {
       : kernel_(kernel), call_(call), pool_(pool) {}
 
   Status run() {
-    LATHE_CHECK(reserve_scratch());
     Variables variables;
     std::copy_n(call_.variables.begin(), kernel_.plan.inputs, variables.begin());
+    LATHE_CHECK(reserve_scratch(environment(variables)));
     body(kernel_.plan.body, variables, 0, /*parallel_allowed=*/true);
     return {};
   }
@@ -52,13 +52,13 @@ class Runner {
   using Variables = std::array<int64_t, BoundCall::kMaxVariables>;
 
   // One arena: shared scratch first, then each worker's own.
-  Status reserve_scratch() {
+  Status reserve_scratch(const plan::Environment& inputs) {
     if (kernel_.plan.scratch.empty()) return {};
     int64_t shared = 0, own = 0;
     for (const plan::Scratch& scratch : kernel_.plan.scratch) {
       int64_t& sum = scratch.per_worker ? own : shared;
       scratch_offsets_.push_back(sum);
-      sum += aligned(scratch.bytes.evaluate(call_.variables.data()));
+      sum += aligned(inputs.value(scratch.bytes));
     }
     thread_local Arena arena;
     worker_bytes_ = own;
@@ -71,18 +71,25 @@ class Runner {
     return {};
   }
 
+  plan::Environment environment(Variables& variables) const {
+    return {variables.data(), call_.pointers.data()};
+  }
+
   void body(const plan::Body& steps, Variables& variables, int worker, bool parallel_allowed) {
+    const plan::Environment here = environment(variables);
     for (const plan::Step& step : steps) {
       if (const auto* call = std::get_if<plan::Call>(&step.value)) {
-        invoke(*call, variables, worker);
+        invoke(*call, here, worker);
+      } else if (const auto* let = std::get_if<plan::Let>(&step.value)) {
+        variables[static_cast<size_t>(let->variable)] = here.value(let->value);
       } else {
         const auto& loop = std::get<plan::Loop>(step.value);
         if (loop.parallel && parallel_allowed && pool_.threads() > 1) {
           parallel(loop, variables);
         } else {
-          const int64_t extent = loop.extent.evaluate(variables.data());
-          const int64_t block = std::max<int64_t>(1, loop.block.evaluate(variables.data()));
-          for (int64_t i = 0; i < extent; i += block) {
+          const int64_t end = here.value(loop.end);
+          const int64_t block = std::max<int64_t>(1, here.value(loop.block));
+          for (int64_t i = here.value(loop.begin); i < end; i += block) {
             variables[static_cast<size_t>(loop.variable)] = i;
             body(loop.body, variables, worker, parallel_allowed && !loop.parallel);
           }
@@ -91,51 +98,27 @@ class Runner {
     }
   }
 
-  // Directly nested parallel loops whose extents do not depend on each other become one index
-  // space.
-  void parallel(const plan::Loop& outermost, const Variables& variables) {
-    struct Level {
-      const plan::Loop* loop;
-      int64_t block, trips;
-    };
-    std::array<Level, kMaxNest> levels{};
-    int depth = 0;
-    int64_t total = 1;
-    for (const plan::Loop* loop = &outermost; loop != nullptr && depth < kMaxNest;) {
-      const int64_t extent = loop->extent.evaluate(variables.data());
-      const int64_t block = std::max<int64_t>(1, loop->block.evaluate(variables.data()));
-      levels[static_cast<size_t>(depth++)] = {loop, block, (extent + block - 1) / block};
-      total *= (extent + block - 1) / block;
-      const plan::Loop* inner = nullptr;
-      if (loop->body.size() == 1) {
-        inner = std::get_if<plan::Loop>(&loop->body.front().value);
-        if (inner != nullptr && !inner->parallel) inner = nullptr;
-      }
-      loop = inner;
-    }
-    pool_.parallel_for(total, [&](int64_t index, int worker) {
+  void parallel(const plan::Loop& outermost, Variables& variables) {
+    const plan::IterationSpace space(outermost, environment(variables));
+    pool_.parallel_for(space.size(), [&](int64_t index, int worker) {
       Variables own;
       std::copy_n(variables.begin(), kernel_.plan.variables.size(), own.begin());
-      for (int d = depth - 1; d >= 0; --d) {
-        const Level& level = levels[static_cast<size_t>(d)];
-        own[static_cast<size_t>(level.loop->variable)] = index % level.trips * level.block;
-        index /= level.trips;
-      }
-      body(levels[static_cast<size_t>(depth - 1)].loop->body, own, worker, false);
+      space.enter(index, environment(own));
+      body(space.body(), own, worker, false);
     });
   }
 
-  void invoke(const plan::Call& call, const Variables& variables, int worker) {
+  void invoke(const plan::Call& call, const plan::Environment& here, int worker) {
     std::array<uint64_t, kMaxSlots> slots;
     size_t slot = 0;
-    for (const plan::Argument& argument : call.buffers) {
-      std::byte* base = argument.kind == plan::Argument::Kind::operand
-                            ? call_.pointers[static_cast<size_t>(argument.index)]
-                            : scratch(argument.index, worker);
-      slots[slot++] = reinterpret_cast<uint64_t>(base + argument.offset.evaluate(variables.data()));
+    for (const auto& [name, place] : call.buffers) {
+      std::byte* base = place.kind == plan::Place::Kind::operand
+                            ? call_.pointers[static_cast<size_t>(place.index)]
+                            : scratch(place.index, worker);
+      slots[slot++] = reinterpret_cast<uint64_t>(base + here.value(place.offset));
     }
-    for (const plan::Expr& parameter : call.parameters)
-      slots[slot++] = static_cast<uint64_t>(parameter.evaluate(variables.data()));
+    for (const auto& [name, value] : call.parameters)
+      slots[slot++] = static_cast<uint64_t>(here.value(value));
     kernel_.functions[static_cast<size_t>(call.program)](slots.data());
   }
 

@@ -22,9 +22,16 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
                              .shape = shape,
                              .operand = static_cast<int>(operand),
                              .row_axis = compiler::row_axis_of(rule.name, symbols)};
-  if (rule.index_limit >= 0) {
-    const std::string& name = kernel.plan.variables[static_cast<size_t>(rule.index_limit)];
-    input.index_limit = sizes.find(name)->second;
+  if (rule.elements) {
+    std::vector<int64_t> variables;
+    for (int i = 0; i < kernel.plan.inputs; ++i) {
+      const auto size = sizes.find(kernel.plan.variables[static_cast<size_t>(i)]);
+      variables.push_back(size == sizes.end() ? 0 : size->second);
+    }
+    input.elements =
+        compiler::ElementRange{.least = rule.elements->least.evaluate(variables.data()),
+                               .below = rule.elements->below.evaluate(variables.data()),
+                               .ascending = rule.elements->ascending};
   }
   return input;
 }
@@ -95,7 +102,7 @@ Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& ker
   for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
     const runtime::OperandRule& rule = kernel.operands[i];
     signature += fmt::format("{} [{}] {};", ir::info(rule.type).name, fmt::join(shapes[i], ","),
-                             rule.index_limit >= 0 ? "index" : "");
+                             rule.elements ? "index" : "");
   }
   if (inputs_ && signature == signature_) return inputs_;
   std::vector<ir::Tensor> before;
@@ -106,7 +113,7 @@ Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& ker
   for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
     const runtime::OperandRule& rule = kernel.operands[i];
     const auto same = std::find_if(before.begin(), before.end(), [&](const ir::Tensor& tensor) {
-      return rule.index_limit < 0 && tensor.elements() > 0 && tensor.type() == rule.type &&
+      return !rule.elements && tensor.elements() > 0 && tensor.type() == rule.type &&
              tensor.shape() == shapes[i];
     });
     if (same != before.end()) {
@@ -126,7 +133,7 @@ void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes
                     uint64_t seed, std::vector<ir::Tensor>& inputs) {
   compiler::Random random(seed);
   for (size_t i = 0; i < inputs.size(); ++i)
-    if (kernel.operands[i].index_limit >= 0)
+    if (kernel.operands[i].elements)
       compiler::fill_input(described(kernel, sizes, i, inputs[i].shape()), {}, random, inputs[i]);
 }
 
@@ -135,7 +142,8 @@ std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {
   for (size_t i = 0; i < tables.size(); ++i) {
     const auto& shape = kernel.operands[i].shape;
     for (const runtime::OperandRule& rule : kernel.operands)
-      if (rule.index_limit >= 0 && shape.size() > 1 && shape.front().variable == rule.index_limit)
+      if (rule.table_variable() >= 0 && shape.size() > 1 &&
+          shape.front().variable == rule.table_variable())
         tables[i] = true;
   }
   return tables;
@@ -146,7 +154,8 @@ void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
                           const std::function<void(int64_t)>& visit) {
   const int limit = kernel.operands[table].shape.front().variable;
   for (size_t k = 0; k < inputs.size(); ++k)
-    for (int64_t i = 0; kernel.operands[k].index_limit == limit && i < inputs[k].elements(); ++i)
+    for (int64_t i = 0; kernel.operands[k].table_variable() == limit && i < inputs[k].elements();
+         ++i)
       visit(static_cast<int64_t>(inputs[k].at(i)));
 }
 
@@ -155,7 +164,7 @@ int64_t named_entries(const runtime::CompiledKernel& kernel, size_t table,
   const int limit = kernel.operands[table].shape.front().variable;
   int64_t named = 0;
   for (size_t k = 0; k < inputs.size(); ++k)
-    if (kernel.operands[k].index_limit == limit) named += inputs[k].elements();
+    if (kernel.operands[k].table_variable() == limit) named += inputs[k].elements();
   return named;
 }
 
@@ -170,7 +179,8 @@ void keep_named_entries(const runtime::CompiledKernel& kernel, const std::vector
   std::set<int64_t> named;
   for_each_named_entry(kernel, table, part, [&](int64_t entry) { named.insert(entry); });
   for (size_t k = 0; k < part.size(); ++k) {
-    for (int64_t i = 0; kernel.operands[k].index_limit == limit && i < part[k].elements(); ++i) {
+    for (int64_t i = 0; kernel.operands[k].table_variable() == limit && i < part[k].elements();
+         ++i) {
       const auto place = named.find(static_cast<int64_t>(part[k].at(i)));
       part[k].set(i, static_cast<double>(std::distance(named.begin(), place)));
     }

@@ -9,11 +9,12 @@
 namespace lathe::compiler::kernels {
 namespace {
 
-using ir::plan::Argument;
+using ir::plan::Bindings;
 using ir::plan::Body;
 using ir::plan::Call;
 using ir::plan::Expr;
 using ir::plan::Loop;
+using ir::plan::Place;
 using ir::plan::Plan;
 using ir::program::BufferAccess;
 
@@ -36,18 +37,19 @@ class PlanWriter {
     const Expr threads = Expr::variable(plan_.input("threads"));
     for (const Port& port : matmul_.signature) {
       const auto written = has_blocks() ? BufferAccess::read_write : BufferAccess::write;
-      plan_.operands.push_back(
-          {port.name, port.type, port.output ? written : BufferAccess::read, false, -1});
+      plan_.add_operand({port.name, port.type, port.output ? written : BufferAccess::read});
     }
     if (s_.block.pack) {
       rows_kept_ = min(round_up(rows_, Expr(s_.block.tile)), Expr(s_.unit_rows));
-      packed_ = scratch("a.packed", rows_kept_ * Expr(matmul_.group * packed_row_bytes()));
-      pack_rows_ = static_cast<int>(plan_.programs.size());
-      plan_.programs.push_back(pack_rows_program(matmul_, s_, target_));
+      packed_ =
+          plan_.add_scratch({"a.packed", rows_kept_ * Expr(matmul_.group * packed_row_bytes())});
+      pack_rows_ = plan_.add_program(pack_rows_program(matmul_, s_, target_));
     }
-    panels_ = scratch("b.packed", s_.block.panels * s_.product.part_bytes.front());
-    if (s_.block.keeps_sums(s_.product))
-      sums_ = scratch("y.sums", int64_t{s_.block.tile} * s_.product.panel * 4);
+    panels_ = plan_.add_scratch({"b.packed", s_.block.panels * s_.product.part_bytes.front()});
+    if (s_.block.keeps_sums(s_.product)) {
+      names_.at("y.sums",
+                plan_.add_scratch({"y.sums", int64_t{s_.block.tile} * s_.product.panel * 4}));
+    }
     const int64_t whole = matmul_.n / s_.product.panel, rest = matmul_.n % s_.product.panel;
     if (whole > 0) whole_ = programs(s_.product.panel);
     if (rest > 0) rest_ = programs(rest);
@@ -69,7 +71,7 @@ class PlanWriter {
     const Expr panel_block = ceil_div(Expr(all), ceil_div(parts, row_parts));
     rows_here_ = min(row_block, rows_ - row_);
 
-    Loop rows{row, rows_, row_block, true, {}};
+    Loop rows{row, 0, rows_, row_block, /*parallel=*/true};
     over_depth(rows.body, [&](Body& body) {
       if (s_.block.pack) pack_rows(body);
       const Expr first = Expr::variable(panel);
@@ -82,9 +84,9 @@ class PlanWriter {
         blocks(body, rest_, "rest", Expr(whole), whole > 0 ? here - whole_here : here);
       }
     });
-    Loop panels{panel, Expr(all), panel_block, true, {}};
+    Loop panels{panel, 0, Expr(all), panel_block, /*parallel=*/true};
     append(panels.body, std::move(rows));
-    Loop all_batches{batch, batches, Expr(1), true, {}};
+    Loop all_batches{batch, 0, batches, 1, /*parallel=*/true};
     append(all_batches.body, std::move(panels));
     append(plan_.body, std::move(all_batches));
     return std::move(plan_);
@@ -102,20 +104,10 @@ class PlanWriter {
   Expr stride(const Port& port, int k) {
     return Expr::variable(plan_.input(fmt::format("{}.stride{}", port.name, k)));
   }
-  // Names with a dot are none of the epilogue's inputs.
-  int scratch(const char* name, const Expr& bytes) {
-    plan_.scratch.push_back({name, bytes, true});
-    return static_cast<int>(plan_.scratch.size() - 1);
-  }
-  static Argument in_scratch(int index, const Expr& offset = 0) {
-    return {Argument::Kind::scratch, index, offset};
-  }
   Programs programs(int64_t columns) {
     Programs pair;
-    pair.pack = static_cast<int>(plan_.programs.size());
-    plan_.programs.push_back(pack_panels_program(matmul_, s_, target_, columns));
-    pair.multiply = static_cast<int>(plan_.programs.size());
-    plan_.programs.push_back(linear_block_program(s_.product, s_.block, target_, columns));
+    pair.pack = plan_.add_program(pack_panels_program(matmul_, s_, target_, columns));
+    pair.multiply = plan_.add_program(linear_block_program(s_.product, s_.block, target_, columns));
     return pair;
   }
 
@@ -123,14 +115,13 @@ class PlanWriter {
   Expr batch_of_y(const Expr& member) const { return batch_ * Expr(matmul_.group) + member; }
 
   // Where rows of a matrix begin that lies as [rows, columns], or the other way about.
-  Argument in_matrix(int operand, const Expr& batch, const Expr& row, const Expr& column,
-                     bool transposed = false) {
-    const Port& port = matmul_.signature[static_cast<size_t>(operand)];
+  Place in_matrix(const Port& port, const Expr& batch, const Expr& row, const Expr& column,
+                  bool transposed = false) {
     const Expr element = ir::size_of(port.type);
     const Expr offset = batch * stride(port, 0);
     const Expr& strided = transposed ? column : row;
     const Expr& dense = transposed ? row : column;
-    return {Argument::Kind::operand, operand, offset + strided * stride(port, 1) + dense * element};
+    return plan_.operand(port.name) + (offset + strided * stride(port, 1) + dense * element);
   }
 
   void over_depth(Body& body, const std::function<void(Body&)>& visit) {
@@ -140,7 +131,7 @@ class PlanWriter {
     const int variable = plan_.loop_variable("k");
     k_ = Expr::variable(variable);
     depth_ = min(Expr(s_.block.depth), Expr(matmul_.k) - k_);
-    Loop loop{variable, Expr(matmul_.k), Expr(s_.block.depth), false, {}};
+    Loop loop{variable, 0, Expr(matmul_.k), Expr(s_.block.depth)};
     visit(loop.body);
     append(body, std::move(loop));
   }
@@ -150,25 +141,31 @@ class PlanWriter {
                   const std::function<void(Body&, const Expr&)>& visit) {
     if (matmul_.group == 1) return visit(body, Expr(0));
     const int variable = plan_.loop_variable(name);
-    Loop loop{variable, Expr(matmul_.group), Expr(1), false, {}};
+    Loop loop{variable, 0, Expr(matmul_.group)};
     visit(loop.body, Expr::variable(variable));
     append(body, std::move(loop));
   }
 
-  Argument packed_at(const Expr& member, const Expr& row) const {
-    return in_scratch(packed_, (member * rows_kept_ + row) * Expr(packed_row_bytes()));
+  Place packed_at(const Expr& member, const Expr& row) const {
+    return packed_ + (member * rows_kept_ + row) * Expr(packed_row_bytes());
   }
 
   void pack_rows(Body& body) {
     over_group(body, "packed_member", [&](Body& inner, const Expr& member) {
-      Call call{
-          pack_rows_,
-          {in_matrix(0, batch_of_y(member), row_, k_, matmul_.transpose_a), packed_at(member, 0)},
-          {rows_here_}};
-      if (matmul_.transpose_a || has_blocks()) call.parameters.push_back(depth_);
-      call.parameters.push_back(stride(matmul_.signature[0], 1));
-      append(inner, std::move(call));
+      Bindings names = names_;
+      // The program may be linear's own, which calls its rows x.
+      names.at("a", a_at(member, row_)).at("x", a_at(member, row_));
+      const Expr row_bytes = stride(matmul_.signature[0], 1);
+      names.set("a.stride1", row_bytes).set("x.stride0", row_bytes);
+      names.at("packed", packed_at(member, 0));
+      names.set("rows", rows_here_).set("depth", depth_);
+      append(inner, bind(plan_, pack_rows_, names));
     });
+  }
+
+  // Where rows of `a` begin, from the block of k on.
+  Place a_at(const Expr& member, const Expr& row) {
+    return in_matrix(matmul_.signature[0], batch_of_y(member), row, k_, matmul_.transpose_a);
   }
 
   // `count` panels from `first` on, as many at once as stay near; 0 of them in units that have
@@ -178,59 +175,51 @@ class PlanWriter {
     const int variable = plan_.loop_variable(name + "_block");
     const Expr panel = first + Expr::variable(variable);
     const Expr panels = min(Expr(s_.block.panels), count - Expr::variable(variable));
-    Loop loop{variable, count, Expr(s_.block.panels), false, {}};
+    Loop loop{variable, 0, count, Expr(s_.block.panels)};
     const Expr column = panel * Expr(s_.product.panel);
-    append(loop.body,
-           Call{of.pack,
-                {in_matrix(1, batch_, k_, column, matmul_.transpose_b), in_scratch(panels_)},
-                {panels, depth_, stride(matmul_.signature[1], 1)}});
+    const Port& b = matmul_.signature[1];
+    Bindings names = names_;
+    names.at("b", in_matrix(b, batch_, k_, column, matmul_.transpose_b)).at("packed", panels_);
+    names.set("b.stride1", stride(b, 1)).set("panels", panels).set("depth", depth_);
+    append(loop.body, bind(plan_, of.pack, names));
     over_group(loop.body, name + "_member", [&](Body& inner, const Expr& member) {
       const int row_variable = plan_.loop_variable(name + "_row");
       const Expr row = Expr::variable(row_variable);
-      Loop rows{row_variable, rows_here_, Expr(s_.block.rows), false, {}};
+      Loop rows{row_variable, 0, rows_here_, Expr(s_.block.rows)};
       append(rows.body, multiply(of.multiply, member, row, column, panels));
       append(inner, std::move(rows));
     });
     append(body, std::move(loop));
   }
 
+  // The program multiplies one matrix: the strides of its rows are those that follow the batch's.
   Call multiply(int program, const Expr& member, const Expr& row, const Expr& column,
                 const Expr& panels) {
-    const auto operands = static_cast<int>(matmul_.signature.size());
-    Call call;
-    call.program = program;
-    call.buffers = {
-        s_.block.pack ? packed_at(member, row) : in_matrix(0, batch_of_y(member), row_ + row, k_),
-        in_scratch(panels_)};
-    for (int i = 2; i < operands; ++i) {
-      const Port& port = matmul_.signature[static_cast<size_t>(i)];
+    Bindings names = names_;
+    for (size_t i = 2; i < matmul_.signature.size(); ++i) {
+      const Port& port = matmul_.signature[i];
       const Expr here = port.shape.back() == ir::graph::Dim(1) ? Expr(0) : column;
-      call.buffers.push_back(
-          port.row_dimension() < 0
-              ? Argument{Argument::Kind::operand, i, here * Expr(ir::size_of(port.type))}
-              : in_matrix(i, batch_of_y(member), row_ + row, here));
+      if (port.row_dimension() < 0) {
+        names.at(port.name, plan_.operand(port.name) + here * Expr(ir::size_of(port.type)));
+        continue;
+      }
+      names.at(port.name, in_matrix(port, batch_of_y(member), row_ + row, here));
+      names.set(port.name + ".stride0", stride(port, 1));
     }
-    if (s_.block.keeps_sums(s_.product)) call.buffers.push_back(in_scratch(sums_));
-    call.parameters = {min(Expr(s_.block.rows), rows_here_ - row), panels};
-    if (has_blocks()) {
-      call.parameters.push_back(depth_);
-      call.parameters.push_back(k_);
-      call.parameters.push_back(Expr(matmul_.k) - k_ - depth_);
-    }
-    if (!s_.block.pack) call.parameters.push_back(stride(matmul_.signature.front(), 1));
-    call.parameters.push_back(stride(matmul_.signature.back(), 1));
-    for (int i = 2; i + 1 < operands; ++i) {
-      const Port& port = matmul_.signature[static_cast<size_t>(i)];
-      if (port.row_dimension() >= 0) call.parameters.push_back(stride(port, 1));
-    }
-    return call;
+    names.at("a", s_.block.pack ? packed_at(member, row) : a_at(member, row_ + row));
+    names.set("a.stride0", stride(matmul_.signature[0], 1));
+    names.at("b", panels_);
+    names.set("rows", min(Expr(s_.block.rows), rows_here_ - row)).set("panels", panels);
+    names.set("depth", depth_).set("before", k_).set("after", Expr(matmul_.k) - k_ - depth_);
+    return bind(plan_, program, names);
   }
 
   const BatchedMatmul& matmul_;
   const BatchedMatmulBlocking& s_;
   const ir::Target& target_;
   Plan plan_;
-  int packed_ = 0, panels_ = 0, sums_ = 0;  ///< scratch
+  Bindings names_;             ///< what all calls may use
+  Place packed_{}, panels_{};  ///< scratch
   int pack_rows_ = -1;
   Programs whole_, rest_;
   Expr rows_, rows_kept_, batch_, row_;

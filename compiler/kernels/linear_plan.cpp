@@ -9,10 +9,11 @@
 namespace lathe::compiler::kernels {
 namespace {
 
-using ir::plan::Argument;
+using ir::plan::Bindings;
 using ir::plan::Call;
 using ir::plan::Expr;
 using ir::plan::Loop;
+using ir::plan::Place;
 using ir::plan::Plan;
 using ir::program::BufferAccess;
 
@@ -35,41 +36,40 @@ class PlanWriter {
     rows_ = Expr::variable(plan_.input("rows"));
     for (const Port& port : linear_.signature) {
       if (port.row_dimension() < 0) continue;
-      plan_.input(port.name + ".stride0");
+      names_.set(port.name + ".stride0", stride(port.name));
     }
     threads_ = Expr::variable(plan_.input("threads"));
     const bool partial = s_.has_outer_blocks(linear_);
     for (const Port& port : linear_.signature) {
       const auto written = partial ? BufferAccess::read_write : BufferAccess::write;
-      plan_.operands.push_back(
-          {port.name, port.type, port.output ? written : BufferAccess::read, false, -1});
+      plan_.add_operand({port.name, port.type, port.output ? written : BufferAccess::read});
     }
     if (s_.pack) {
       const Expr rows = min(round_up(rows_, Expr(s_.tile)), Expr(kPackedRows));
-      plan_.scratch.push_back({"packed", rows * Expr(packed_row_bytes() * depth_blocks()), false});
-      scratch_.emplace_back("packed");
+      packed_ = plan_.add_scratch(
+          {"packed", rows * Expr(packed_row_bytes() * depth_blocks()), /*per_worker=*/false});
       if (linear_.quantised()) {
-        plan_.scratch.push_back({"factors", rows * Expr(quantised_.factor_bytes), false});
-        scratch_.emplace_back("factors");
+        factors_ = plan_.add_scratch(
+            {"factors", rows * Expr(quantised_.factor_bytes), /*per_worker=*/false});
       }
-      plan_.programs.push_back(linear_pack_program(linear_, s_, target_));
+      pack_program_ = plan_.add_program(linear_pack_program(linear_, s_, target_));
     }
     const int64_t expanded = s_.expanded_bytes(linear_);
-    if (expanded > 0) scratch("expanded", expanded);
+    if (expanded > 0) names_.at("expanded", plan_.add_scratch({"expanded", expanded}));
     if (s_.keeps_sums(linear_)) {
       const Expr rows = s_.has_inner_blocks(linear_) ? round_up(rows_, Expr(s_.tile)) : s_.tile;
-      scratch("tile", rows * Expr(linear_.panel * s_.streams * 4));
+      names_.at("y.sums", plan_.add_scratch({"tile", rows * Expr(linear_.panel * s_.streams * 4)}));
     }
     if (linear_.quantises_y()) {
       const Expr rows = min(Expr(most_rows()), round_up(rows_, Expr(s_.tile)));
-      scratch("y_block", rows * Expr(y_block_stride()));
-      quantise_program_ = static_cast<int>(plan_.programs.size());
-      plan_.programs.push_back(quantise_block_program(linear_.name + "_quantise_y", target_));
+      y_block_ = plan_.add_scratch({"y_block", rows * Expr(y_block_stride())});
+      quantise_program_ =
+          plan_.add_program(quantise_block_program(linear_.name + "_quantise_y", target_));
     }
 
     // What is packed at once is bounded, whatever the number of rows.
     const int chunk_variable = s_.pack ? plan_.loop_variable("chunk") : -1;
-    Loop chunk{chunk_variable, rows_, Expr(kPackedRows), false, {}};
+    Loop chunk{chunk_variable, 0, rows_, Expr(kPackedRows)};
     ir::plan::Body& body = s_.pack ? chunk.body : plan_.body;
     if (s_.pack) {
       first_row_ = Expr::variable(chunk_variable);
@@ -84,14 +84,6 @@ class PlanWriter {
   }
 
  private:
-  void scratch(const char* name, const Expr& bytes) {
-    scratch_.emplace_back(name);
-    plan_.scratch.push_back({name, bytes, true});
-  }
-  Argument scratch_argument(std::string_view name) const {
-    const auto at = std::find(scratch_.begin(), scratch_.end(), name);
-    return {Argument::Kind::scratch, static_cast<int>(at - scratch_.begin()), Expr(0)};
-  }
   Expr stride(const std::string& operand) {
     return Expr::variable(plan_.input(operand + ".stride0"));
   }
@@ -114,20 +106,14 @@ class PlanWriter {
     return linear_.quantised() ? quantised_.code_bytes : s_.packed_stride(linear_) * 4;
   }
   // Where the factors of quantised rows lie.
-  Argument factors_at(const Expr& row) const {
-    Argument argument = scratch_argument("factors");
-    argument.offset = row * Expr(quantised_.factor_bytes);
-    return argument;
-  }
+  Place factors_at(const Expr& row) const { return factors_ + row * Expr(quantised_.factor_bytes); }
   int64_t depth_blocks() const { return (linear_.k + packed_depth() - 1) / packed_depth(); }
   int64_t packed_depth() const { return s_.depth_inside ? linear_.k : s_.depth; }
 
   // Where row `row` of the block of k that starts at `k` lies among the packed rows.
-  Argument packed_at(const Expr& row, const Expr& k) const {
-    Argument argument = scratch_argument("packed");
+  Place packed_at(const Expr& row, const Expr& k) const {
     const Expr rows = min(round_up(rows_, Expr(s_.tile)), Expr(kPackedRows));
-    argument.offset = (ceil_div(k, Expr(packed_depth())) * rows + row) * Expr(packed_row_bytes());
-    return argument;
+    return packed_ + (ceil_div(k, Expr(packed_depth())) * rows + row) * Expr(packed_row_bytes());
   }
 
   void pack(ir::plan::Body& body) {
@@ -135,15 +121,15 @@ class PlanWriter {
     const Expr row = Expr::variable(row_variable);
     const Expr block = max(ceil_div(rows_here_, threads_),
                            Expr(std::max<int64_t>(kLeastPackedBytes / (4 * linear_.k), 1)));
-    Loop rows{row_variable, rows_here_, block, true, {}};
+    Loop rows{row_variable, 0, rows_here_, block, /*parallel=*/true};
     over_depth(rows.body, "packed_k", [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
-      Call call{0,
-                {{Argument::Kind::operand, 0, x_at(first_row_ + row, k)}, packed_at(row, k)},
-                {min(block, rows_here_ - row)}};
-      if (linear_.quantised()) call.buffers.push_back(factors_at(row));
-      if (s_.has_outer_blocks(linear_)) call.parameters.push_back(depth);
-      call.parameters.push_back(stride("x"));
-      append(inner, std::move(call));
+      // Of floats the copy is "packed", of codes "codes" and "factors".
+      Bindings names = names_;
+      names.at("x", plan_.operand("x") + x_at(first_row_ + row, k));
+      names.at("packed", packed_at(row, k)).at("codes", packed_at(row, k));
+      names.at("factors", factors_at(row));
+      names.set("rows", min(block, rows_here_ - row)).set("depth", depth);
+      append(inner, bind(plan_, pack_program_, names));
     });
     append(body, std::move(rows));
   }
@@ -153,7 +139,7 @@ class PlanWriter {
     if (!s_.has_outer_blocks(linear_)) return visit(body, Expr(0), Expr(linear_.k));
     const int variable = plan_.loop_variable(name);
     const Expr k = Expr::variable(variable);
-    Loop loop{variable, Expr(linear_.k), Expr(s_.depth), false, {}};
+    Loop loop{variable, 0, Expr(linear_.k), Expr(s_.depth)};
     visit(loop.body, k, min(Expr(s_.depth), Expr(linear_.k) - k));
     append(body, std::move(loop));
   }
@@ -181,42 +167,41 @@ class PlanWriter {
       return min(ceil_div(i * Expr(groups), count) * Expr(together), Expr(whole));
     };
     const Expr rows = min(row_block, rows_here_ - row);
-    std::vector<Place> places;
+    std::vector<Block> parts;
     if (whole > 0) {
       const Expr panels = begin(block + Expr(1)) - begin(block);
-      places.push_back({.program = block_program(columns),
-                        .row = row,
-                        .rows = rows,
-                        .panel = begin(block),
-                        .panels = panels,
-                        .columns = panels * Expr(columns)});
+      parts.push_back({.program = block_program(columns),
+                       .row = row,
+                       .rows = rows,
+                       .panel = begin(block),
+                       .panels = panels,
+                       .columns = panels * Expr(columns)});
     }
     if (rest > 0) {
       const Expr is_last = max(block + Expr(2) - count, Expr(0));
-      places.push_back({.program = block_program(rest),
-                        .row = row,
-                        .rows = rows,
-                        .panel = Expr(whole),
-                        .panels = is_last,
-                        .columns = is_last * Expr(rest)});
+      parts.push_back({.program = block_program(rest),
+                       .row = row,
+                       .rows = rows,
+                       .panel = Expr(whole),
+                       .panels = is_last,
+                       .columns = is_last * Expr(rest)});
     }
 
-    Loop rows_loop{row_variable, rows_here_, row_block, true, {}};
-    for (const Place& place : places) {
-      over_depth(rows_loop.body, "k" + std::to_string(place.program),
+    Loop rows_loop{row_variable, 0, rows_here_, row_block, /*parallel=*/true};
+    for (const Block& part : parts) {
+      over_depth(rows_loop.body, "k" + std::to_string(part.program),
                  [&](ir::plan::Body& inner, const Expr& k, const Expr& depth) {
-                   append(inner, block_call(place, k, depth));
+                   append(inner, block_call(part, k, depth));
                  });
-      if (linear_.quantises_y()) append(rows_loop.body, quantise_call(place));
+      if (linear_.quantises_y()) append(rows_loop.body, quantise_call(part));
     }
-    Loop columns_loop{block_variable, count, Expr(1), true, {}};
+    Loop columns_loop{block_variable, 0, count, 1, /*parallel=*/true};
     append(columns_loop.body, std::move(rows_loop));
     append(body, std::move(columns_loop));
   }
 
   int block_program(int64_t columns) {
-    plan_.programs.push_back(linear_block_program(linear_, s_, target_, columns));
-    return static_cast<int>(plan_.programs.size()) - 1;
+    return plan_.add_program(linear_block_program(linear_, s_, target_, columns));
   }
 
   // Where y is quantised, at most these panels are multiplied at once, into the worker's own block
@@ -235,62 +220,52 @@ class PlanWriter {
   }
 
   // Which rows and panels a call multiplies.
-  struct Place {
+  struct Block {
     int program = 0;
     Expr row, rows, panel, panels;
     Expr columns;  ///< of y, that the panels make
   };
 
-  Call block_call(const Place& place, const Expr& k, const Expr& depth) {
-    const bool partial = s_.has_outer_blocks(linear_);
-    const Expr row = first_row_ + place.row;
-    const Expr column = place.panel * Expr(linear_.panel_columns());
-    Call call;
-    call.program = place.program;
-    call.buffers.push_back(s_.pack ? packed_at(place.row, k)
-                                   : Argument{Argument::Kind::operand, 0, x_at(row, k)});
-    if (linear_.quantised()) call.buffers.push_back(factors_at(place.row));
+  Call block_call(const Block& block, const Expr& k, const Expr& depth) {
+    const Expr row = first_row_ + block.row;
+    const Expr column = block.panel * Expr(linear_.panel_columns());
+    Bindings names = names_;
+    names.at("x", s_.pack ? packed_at(block.row, k) : plan_.operand("x") + x_at(row, k));
+    names.at("x_factors", factors_at(block.row));
     for (size_t part = 0; part < linear_.part_bytes.size(); ++part) {
-      Expr offset = place.panel * Expr(linear_.part_bytes[part]);
-      if (partial) offset = offset + k * Expr(linear_.part_bytes[part] / linear_.k);
-      call.buffers.push_back({Argument::Kind::operand, static_cast<int>(1 + part), offset});
+      Expr offset = block.panel * Expr(linear_.part_bytes[part]);
+      if (s_.has_outer_blocks(linear_))
+        offset = offset + k * Expr(linear_.part_bytes[part] / linear_.k);
+      const std::string& name = linear_.signature[1 + part].name;
+      names.at(name, plan_.operand(name) + offset);
     }
     for (size_t i = linear_.first_input(); i < linear_.signature.size(); ++i) {
-      const bool in_block = linear_.quantises_y() && linear_.signature[i].output;
-      call.buffers.push_back(in_block ? scratch_argument("y_block")
-                                      : Argument{Argument::Kind::operand, static_cast<int>(i),
-                                                 offset_in(linear_.signature[i], row, column)});
+      const Port& port = linear_.signature[i];
+      if (port.output && linear_.quantises_y()) {
+        names.at("y", y_block_).set("y.stride0", y_block_stride());
+      } else {
+        names.at(port.name, plan_.operand(port.name) + offset_in(port, row, column));
+      }
     }
-    if (s_.expanded_bytes(linear_) > 0) call.buffers.push_back(scratch_argument("expanded"));
-    if (s_.keeps_sums(linear_)) call.buffers.push_back(scratch_argument("tile"));
-    call.parameters = {place.rows, place.panels};
-    if (partial) {
-      call.parameters.push_back(depth);
-      call.parameters.push_back(k);
-      call.parameters.push_back(Expr(linear_.k) - k - depth);
-    }
-    if (!s_.pack) call.parameters.push_back(stride("x"));
-    call.parameters.push_back(linear_.quantises_y() ? Expr(y_block_stride()) : stride("y"));
-    for (size_t i = linear_.first_input(); i + 1 < linear_.signature.size(); ++i) {
-      if (linear_.signature[i].row_dimension() >= 0)
-        call.parameters.push_back(stride(linear_.signature[i].name));
-    }
-    return call;
+    names.set("rows", block.rows).set("panels", block.panels);
+    names.set("depth", depth).set("before", k).set("after", Expr(linear_.k) - k - depth);
+    return bind(plan_, block.program, names);
   }
 
   // Quantises the block of y that block_call has written.
-  Call quantise_call(const Place& place) {
-    const ir::TypeInfo& blocks = ir::info(linear_.out);
+  Call quantise_call(const Block& block) {
+    const ir::TypeInfo& type = ir::info(linear_.out);
     const auto in_blocks = [&](const Expr& columns) {
-      return ceil_div(columns, Expr(blocks.block_elements));
+      return ceil_div(columns, Expr(type.block_elements));
     };
-    const Expr column = place.panel * Expr(linear_.panel_columns());
+    const Expr column = block.panel * Expr(linear_.panel_columns());
     const Expr offset =
-        (first_row_ + place.row) * stride("y") + in_blocks(column) * Expr(blocks.block_bytes);
-    return {quantise_program_,
-            {scratch_argument("y_block"),
-             {Argument::Kind::operand, static_cast<int>(linear_.signature.size()) - 1, offset}},
-            {place.rows, in_blocks(place.columns), Expr(y_block_stride()), stride("y")}};
+        (first_row_ + block.row) * stride("y") + in_blocks(column) * Expr(type.block_bytes);
+    Bindings names = names_;
+    names.at("x", y_block_).set("x.stride0", y_block_stride());
+    names.at("y", plan_.operand("y") + offset);
+    names.set("rows", block.rows).set("blocks", in_blocks(block.columns));
+    return bind(plan_, quantise_program_, names);
   }
 
   const Linear& linear_;
@@ -301,8 +276,9 @@ class PlanWriter {
   Expr rows_, threads_;
   Expr first_row_ = 0;  ///< of the chunk whose rows are packed
   Expr rows_here_;      ///< in it
-  std::vector<std::string> scratch_;
-  int quantise_program_ = -1;
+  Bindings names_;      ///< what all calls may use
+  Place packed_{}, factors_{}, y_block_{};
+  int pack_program_ = -1, quantise_program_ = -1;
 };
 
 }  // namespace

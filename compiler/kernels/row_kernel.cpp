@@ -50,14 +50,11 @@ RowKernel::RowKernel(std::string name, Signature signature, const Target& target
     slots_[port.name].pointer = b_.buffer(port.name, port.type, access_of(port));
   }
   rows_ = b_.parameter("rows");
-  parameters_.push_back({""});
   for (const Port& port : signature_) {
     for (int k = 0; k + 1 < static_cast<int>(port.shape.size()); ++k) {
       // A dimension of size 1 is never stepped over.
       if (port.shape[static_cast<size_t>(k)] == ir::graph::Dim(1)) continue;
-      const std::string variable = stride_name(port.name, k);
-      slots_[port.name].strides[k] = b_.parameter(variable);
-      parameters_.push_back({variable});
+      slots_[port.name].strides[k] = b_.parameter(stride_name(port.name, k));
     }
   }
 }
@@ -166,34 +163,32 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
   constexpr int64_t kTasks = 4;
   const Expr block = max(ceil_div(rows, threads * Expr(kTasks)), Expr(least));
 
-  ir::plan::Call call;
-  for (size_t i = 0; i < signature_.size(); ++i) {
-    const Port& port = signature_[i];
-    plan.operands.push_back({port.name, port.type, access_of(port), false,
-                             port.index_limit.empty() ? -1 : plan.input(port.index_limit)});
+  ir::plan::Bindings names;
+  for (const Port& port : signature_) {
+    ir::plan::Operand operand{port.name, port.type, access_of(port)};
+    if (!port.index_limit.empty())
+      operand.elements =
+          ir::plan::ElementRule{.below = Expr::variable(plan.input(port.index_limit))};
+    const ir::plan::Place place = plan.add_operand(std::move(operand));
     Expr offset = 0;
+    for (int k = 0; k + 1 < static_cast<int>(port.shape.size()); ++k) {
+      const std::string name = stride_name(port.name, k);
+      names.set(name, Expr::variable(plan.input(name)));
+    }
     if (const int k = port.row_dimension(); k >= 0) {
       const bool contiguous = k + 1 == static_cast<int>(port.shape.size());
       const Expr step = contiguous ? Expr(ir::size_of(port.type))
                                    : Expr::variable(plan.input(stride_name(port.name, k)));
       offset = Expr::variable(row) * step;
     }
-    call.buffers.push_back({ir::plan::Argument::Kind::operand, static_cast<int>(i), offset});
+    names.at(port.name, place + offset);
   }
-  for (const auto& [name, bytes] : scratch_) {
-    call.buffers.push_back(
-        {ir::plan::Argument::Kind::scratch, static_cast<int>(plan.scratch.size()), Expr(0)});
-    plan.scratch.push_back({name, Expr(bytes), true});
-  }
-  for (const Parameter& parameter : parameters_) {
-    call.parameters.push_back(parameter.variable.empty()
-                                  ? min(block, rows - Expr::variable(row))
-                                  : Expr::variable(plan.input(parameter.variable)));
-  }
-  plan.programs.push_back(b_.finish());
-  ir::plan::Loop loop{row, rows, block, true, {}};
-  loop.body.push_back({std::move(call)});
-  plan.body.push_back({std::move(loop)});
+  for (const auto& [name, bytes] : scratch_) names.at(name, plan.add_scratch({name, bytes}));
+  names.set("rows", min(block, rows - Expr::variable(row)));
+  const int program = plan.add_program(b_.finish());
+  ir::plan::Loop loop{row, 0, rows, block, /*parallel=*/true};
+  append(loop.body, bind(plan, program, names));
+  append(plan.body, std::move(loop));
   return plan;
 }
 

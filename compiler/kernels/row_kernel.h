@@ -74,9 +74,6 @@ class RowKernel {
     Pointer pointer;
     std::map<int, Scalar> strides;
   };
-  struct Parameter {
-    std::string variable;  ///< the plan's; empty for the number of rows
-  };
 
   void rows_loop(const std::function<void()>& body, const std::function<void()>& before = nullptr);
   Scalar misalignment(std::string_view operand);
@@ -85,7 +82,6 @@ class RowKernel {
   Signature signature_;
   Builder b_;
   std::map<std::string, Slot, std::less<>> slots_;
-  std::vector<Parameter> parameters_;
   std::vector<std::pair<std::string, int64_t>> scratch_;
   Scalar rows_;
   Scalar row_;             ///< the current one, inside the loop

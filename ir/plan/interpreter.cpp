@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "ir/plan/race_check.h"
 #include "ir/program/decoded.h"
@@ -63,15 +64,33 @@ class Interpretation {
   }
 
  private:
-  // One level of a nest of parallel loops.
-  struct Level {
-    const Loop* loop;
-    int64_t extent, block;
-  };
+  // What an expression comes to here; every element that it reads is checked to lie in its operand.
+  Result<int64_t> value(const Expr& expr) {
+    std::optional<Error> outside;
+    const int64_t result =
+        expr.evaluate(variables_.data(), [&](const Expr::Token& token, int64_t offset) {
+          const OperandView& view = operands_[static_cast<size_t>(token.value)];
+          const auto at = static_cast<int64_t>(static_cast<uint64_t>(view.start) +
+                                               static_cast<uint64_t>(offset));
+          if (at >= 0 && at <= view.bytes - token.bytes())
+            return read_element(token, view.data + at);
+          if (!outside) outside = outside_error(token, at, view);
+          return int64_t{0};
+        });
+    if (outside) return tl::unexpected(std::move(*outside));
+    return result;
+  }
+
+  Error outside_error(const Expr::Token& token, int64_t at, const OperandView& view) const {
+    return {ErrorCode::verify_error,
+            fmt::format("{}: reads bytes {} … {} of operand '{}', which has {} bytes", place(), at,
+                        at + token.bytes() - 1,
+                        plan_.operands[static_cast<size_t>(token.value)].name, view.bytes)};
+  }
 
   Status reserve_scratch() {
     for (const Scratch& scratch : plan_.scratch) {
-      const int64_t bytes = scratch.bytes.evaluate(variables_.data());
+      LATHE_TRY(const int64_t bytes, value(scratch.bytes));
       const int copies = scratch.per_worker ? options_.workers : 1;
       if (bytes < 0 || bytes > kMaxScratchBytes / copies)
         return fail(ErrorCode::invalid_argument,
@@ -105,48 +124,41 @@ class Interpretation {
     for (const Step& step : steps) {
       if (const auto* call = std::get_if<Call>(&step.value)) {
         LATHE_CHECK(this->call(*call));
-        continue;
+      } else if (const auto* let = std::get_if<Let>(&step.value)) {
+        LATHE_TRY(variables_[static_cast<size_t>(let->variable)], value(let->value));
+      } else {
+        const Loop& loop = std::get<Loop>(step.value);
+        LATHE_CHECK(loop.parallel ? parallel(loop)
+                                  : each_block(loop, [&] { return body(loop.body); }));
       }
-      const Loop& loop = std::get<Loop>(step.value);
-      LATHE_CHECK(loop.parallel ? parallel(loop) : sequential(loop));
     }
     return {};
-  }
-
-  Level level(const Loop& loop) const {
-    return {&loop, loop.extent.evaluate(variables_.data()),
-            std::max<int64_t>(1, loop.block.evaluate(variables_.data()))};
   }
 
   int64_t& variable(const Loop& loop) { return variables_[static_cast<size_t>(loop.variable)]; }
 
   template <typename F>
-  Status each_block(const Level level, F run) {
-    for (int64_t i = 0; i < level.extent;) {
-      variable(*level.loop) = i;
-      LATHE_CHECK(run());
-      if (level.extent - i <= level.block) break;
-      i += level.block;
-    }
-    return {};
-  }
-
-  Status sequential(const Loop& loop) {
-    const Level here = level(loop);
+  Status each_block(const Loop& loop, F run) {
+    LATHE_TRY(const int64_t begin, value(loop.begin));
+    LATHE_TRY(const int64_t end, value(loop.end));
+    LATHE_TRY(int64_t block, value(loop.block));
+    block = std::max<int64_t>(block, 1);
     bound_.push_back(loop.variable);
-    const Status status = each_block(here, [&] { return body(loop.body); });
-    if (status) bound_.pop_back();
-    return status;
+    for (int64_t i = begin; i < end; i += block) {
+      variable(loop) = i;
+      LATHE_CHECK(run());
+      if (i > INT64_MAX - block) break;
+    }
+    bound_.pop_back();
+    return {};
   }
 
   // Directly nested parallel loops are one space of iterations.
   Status parallel(const Loop& outermost) {
     nest_.clear();
     iterations_.clear();
-    const size_t outside = bound_.size();
     for (const Loop* loop = &outermost; loop != nullptr;) {
-      nest_.push_back(level(*loop));
-      bound_.push_back(loop->variable);
+      nest_.push_back(loop);
       const Loop* inner =
           loop->body.size() == 1 ? std::get_if<Loop>(&loop->body.front().value) : nullptr;
       loop = inner != nullptr && inner->parallel ? inner : nullptr;
@@ -154,18 +166,17 @@ class Interpretation {
     race_check_.begin_loop();
     LATHE_CHECK(iterations(0));
     worker_ = 0;
-    bound_.resize(outside);
     return {};
   }
 
   Status iterations(size_t depth) {
     if (depth == nest_.size()) return iteration();
-    return each_block(nest_[depth], [&] { return iterations(depth + 1); });
+    return each_block(*nest_[depth], [&] { return iterations(depth + 1); });
   }
 
   Status iteration() {
     const auto number = static_cast<int64_t>(iterations_.size() / nest_.size());
-    for (const Level& each : nest_) iterations_.push_back(variable(*each.loop));
+    for (const Loop* loop : nest_) iterations_.push_back(variable(*loop));
     worker_ = static_cast<size_t>(number % options_.workers);
     if (options_.check_disjoint) {
       race_check_.begin_iteration();
@@ -173,8 +184,7 @@ class Interpretation {
         if (plan_.scratch[i].per_worker) poison(scratch_[i][worker_]);
     }
     in_parallel_ = true;
-    const Loop& innermost = *nest_.back().loop;
-    LATHE_CHECK(body(innermost.body));
+    LATHE_CHECK(body(nest_.back()->body));
     in_parallel_ = false;
     return {};
   }
@@ -182,9 +192,14 @@ class Interpretation {
   Status call(const Call& call) {
     views_.clear();
     parameters_.clear();
-    for (const Argument& argument : call.buffers) views_.push_back(view(argument));
-    for (const Expr& parameter : call.parameters)
-      parameters_.push_back(parameter.evaluate(variables_.data()));
+    for (const Call::Buffer& buffer : call.buffers) {
+      LATHE_TRY(const int64_t offset, value(buffer.place.offset));
+      views_.push_back(view(buffer.place, offset));
+    }
+    for (const Call::Parameter& parameter : call.parameters) {
+      LATHE_TRY(const int64_t found, value(parameter.value));
+      parameters_.push_back(found);
+    }
     CallObserver observer(race_check_, views_);
     program::InterpreterOptions options;
     options.instruction_limit = options_.instruction_limit;
@@ -199,10 +214,9 @@ class Interpretation {
     return {};
   }
 
-  BufferView view(const Argument& argument) {
-    const auto index = static_cast<size_t>(argument.index);
-    const int64_t offset = argument.offset.evaluate(variables_.data());
-    if (argument.kind == Argument::Kind::operand) {
+  BufferView view(const Place& place, int64_t offset) {
+    const auto index = static_cast<size_t>(place.index);
+    if (place.kind == Place::Kind::operand) {
       const OperandView& operand = operands_[index];
       const uint64_t start = static_cast<uint64_t>(operand.start) + static_cast<uint64_t>(offset);
       return {operand.data, operand.bytes, static_cast<int64_t>(start)};
@@ -228,7 +242,7 @@ class Interpretation {
     const char* separator = "";
     for (size_t i = 0; i < nest_.size(); ++i) {
       out += fmt::format("{}{} = {}", separator,
-                         plan_.variables[static_cast<size_t>(nest_[i].loop->variable)],
+                         plan_.variables[static_cast<size_t>(nest_[i]->variable)],
                          iterations_[static_cast<size_t>(number) * nest_.size() + i]);
       separator = ", ";
     }
@@ -237,9 +251,9 @@ class Interpretation {
 
   tl::unexpected<Error> race_error(const Call& call, const CallObserver& observer) const {
     const RaceCheck::Race& race = *observer.race;
-    const Argument& argument = call.buffers[observer.race_buffer];
-    const auto index = static_cast<size_t>(argument.index);
-    const bool is_operand = argument.kind == Argument::Kind::operand;
+    const Place& place = call.buffers[observer.race_buffer].place;
+    const auto index = static_cast<size_t>(place.index);
+    const bool is_operand = place.kind == Place::Kind::operand;
     return fail(ErrorCode::verify_error,
                 "plan '{}': parallel iteration {} {} and iteration {} {} bytes {} … {} of {} '{}'; "
                 "no two iterations may share what one of them writes",
@@ -259,7 +273,7 @@ class Interpretation {
   program::Trace trace_;
 
   std::vector<int> bound_;           // variables of the loops around
-  std::vector<Level> nest_;          // of the running parallel loops
+  std::vector<const Loop*> nest_;    // the running parallel loops
   std::vector<int64_t> iterations_;  // their variables' values, iteration after iteration
   size_t worker_ = 0;
   bool in_parallel_ = false;

@@ -2,52 +2,23 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
+#include "ir/plan/expr.h"
 #include "ir/program/program.h"
 
 namespace lathe::ir::plan {
 
-/// An integer expression over the plan's variables (dimensions, strides, loop variables,
-/// `threads`), in postfix order. Small and flat, so that a launch evaluates it in nanoseconds.
-class Expr {
- public:
-  static constexpr int kMaxDepth = 16;  ///< of the evaluation's stack
-  enum class Kind : uint8_t { constant, variable, add, sub, mul, min, max, ceil_div, round_up };
-  struct Token {
-    Kind kind = Kind::constant;
-    int64_t value = 0;  ///< the constant, or the variable's index in Plan::variables
-    bool operator==(const Token&) const = default;
-  };
-
-  Expr(int64_t value = 0) : tokens_{{Kind::constant, value}} {}  // NOLINT: implicit on purpose
-  static Expr variable(int index);
-
-  const std::vector<Token>& tokens() const { return tokens_; }
-  bool is_constant() const { return tokens_.size() == 1 && tokens_[0].kind == Kind::constant; }
-  int64_t constant() const { return tokens_[0].value; }
-
-  /// ceil_div and round_up ask for a positive divisor; 0 is taken as 1. Overflow wraps.
-  int64_t evaluate(const int64_t* variables) const;
-  int depth() const;  ///< operands on the stack at once; verify() refuses more than kMaxDepth
-
-  friend Expr combine(Kind kind, const Expr& a, const Expr& b);
-  bool operator==(const Expr&) const = default;
-
- private:
-  std::vector<Token> tokens_;
+/// What the elements of an integer operand must be, which the launcher checks before anything runs:
+/// plans and programs use them to reach into other operands. Bounds are of the plan's inputs.
+struct ElementRule {
+  Expr least = 0, below;   ///< every element is in [least, below)
+  bool ascending = false;  ///< none is less than the one before it along the last dimension
 };
-
-Expr combine(Expr::Kind kind, const Expr& a, const Expr& b);  ///< folds constants, x*1, x+0
-inline Expr operator+(const Expr& a, const Expr& b) { return combine(Expr::Kind::add, a, b); }
-inline Expr operator-(const Expr& a, const Expr& b) { return combine(Expr::Kind::sub, a, b); }
-inline Expr operator*(const Expr& a, const Expr& b) { return combine(Expr::Kind::mul, a, b); }
-inline Expr min(const Expr& a, const Expr& b) { return combine(Expr::Kind::min, a, b); }
-inline Expr max(const Expr& a, const Expr& b) { return combine(Expr::Kind::max, a, b); }
-inline Expr ceil_div(const Expr& a, const Expr& b) { return combine(Expr::Kind::ceil_div, a, b); }
-inline Expr round_up(const Expr& a, const Expr& b) { return combine(Expr::Kind::round_up, a, b); }
 
 /// An input or output tensor of the kernel, in the order of the problem's signature. Its run-time
 /// sizes and strides are variables named `<dim>` and `<operand>.stride<k>` (in bytes).
@@ -56,9 +27,7 @@ struct Operand {
   Type type = Type::f32;
   program::BufferAccess access = program::BufferAccess::read;
   bool optional = false;
-  /// An integer operand whose elements are positions: the variable's index such that every element
-  /// must be in [0, its value); the launcher checks them before anything runs. -1: no such rule.
-  int index_limit = -1;
+  std::optional<ElementRule> elements{};  ///< of an integer operand whose elements are used
 };
 
 /// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the
@@ -72,39 +41,64 @@ struct Scratch {
 struct Step;
 using Body = std::vector<Step>;
 
-/// for (variable = 0; variable < extent; variable += block) body. Iterations of a parallel loop run
-/// on any worker in any order; parallel loops nest only directly inside each other.
+/// for (variable = begin; variable < end; variable += block) body. Iterations of a parallel loop
+/// run on any worker in any order; parallel loops nest only directly inside each other, and of a
+/// nest the bounds of the innermost alone may depend on the variables of the others: a nest over
+/// sequences and the blocks of each is one space of iterations, shared out by the sequences'
+/// lengths.
 struct Loop {
   int variable = 0;
-  Expr extent, block = 1;
+  Expr begin, end, block = 1;
   bool parallel = false;
-  Body body;
+  Body body{};
 };
 
-/// One call of a program: for each of its buffers the operand or scratch and the byte offset of its
-/// start, then its parameters.
-struct Argument {
+/// Names a value: the variable is bound for the steps that follow in the same body, and inside
+/// them.
+struct Let {
+  int variable = 0;
+  Expr value;
+};
+
+/// Where a buffer of a program lies: in an operand or in scratch, at a byte offset from its start.
+struct Place {
   enum class Kind : uint8_t { operand, scratch } kind = Kind::operand;
   int index = 0;
-  Expr offset;
+  Expr offset{};
 };
+inline Place operator+(Place place, const Expr& bytes) {
+  place.offset = place.offset + bytes;
+  return place;
+}
+
+/// One call of a program. It gives a place to each of the program's buffers and a value to each of
+/// its parameters, by name and in the program's order; bind() makes calls from names alone.
 struct Call {
+  struct Buffer {
+    std::string name;
+    Place place;
+  };
+  struct Parameter {
+    std::string name;
+    Expr value;
+  };
   int program = 0;
-  std::vector<Argument> buffers;
-  std::vector<Expr> parameters;
+  std::vector<Buffer> buffers{};
+  std::vector<Parameter> parameters{};
 };
 
 struct Step {
-  std::variant<Loop, Call> value;
+  std::variant<Loop, Let, Call> value;
 };
 
 void append(Body& body, Loop loop);
+void append(Body& body, Let let);
 void append(Body& body, Call call);
 
 struct Plan {
   std::string name;
   std::vector<std::string>
-      variables;   ///< inputs first (dimensions, strides, "threads"), then loop variables
+      variables;   ///< inputs first (dimensions, strides, "threads"), then those of loops and lets
   int inputs = 0;  ///< how many of them the launch provides
   std::vector<Operand> operands;
   std::vector<Scratch> scratch;
@@ -117,14 +111,45 @@ struct Plan {
   int input(const std::string& name);
   int loop_variable(const std::string& name);
   int find(const std::string& name) const;  ///< -1 when absent
+
+  /// Appends to the table and gives the place of its start.
+  Place add_operand(Operand operand);
+  Place add_scratch(Scratch entry);
+  int add_program(program::Program program);  ///< its index
+  /// The place of a table's entry by name. One that is absent gives index -1, which verify()
+  /// refuses.
+  Place operand(std::string_view name) const;
+  /// The element at byte `offset` of an integer operand, i32 or i64.
+  Expr element(std::string_view operand, const Expr& offset) const;
 };
+
+/// What the writer of a plan offers to the calls it makes: places for buffers and values for
+/// parameters, by the names that programs have for them. A later offer of a name replaces the
+/// earlier.
+class Bindings {
+ public:
+  Bindings& at(std::string buffer, Place place);
+  Bindings& set(std::string parameter, Expr value);
+
+  const Place* place(std::string_view buffer) const;    ///< null where nothing was offered
+  const Expr* value(std::string_view parameter) const;  ///< the same
+
+ private:
+  std::vector<Call::Buffer> buffers_;
+  std::vector<Call::Parameter> parameters_;
+};
+
+/// A call of `plan.programs[program]` that takes what it needs from `bindings`; it may offer more.
+/// A buffer or parameter that it does not offer is left out, which verify() refuses by its name.
+Call bind(const Plan& plan, int program, const Bindings& bindings);
 
 /// Stable text: programs are named, not printed.
 std::string print(const Plan& plan);
 std::string print(const Expr& expr, const Plan& plan);
 
-/// Indices in range, variables bound before use, every program verifies, parallel loops well
-/// placed.
+/// Indices in range, variables bound before use, every program verifies and gets what it asks for
+/// by name, elements are read of integer operands with rules that nothing writes, parallel loops
+/// well placed.
 Status verify(const Plan& plan);
 
 }  // namespace lathe::ir::plan

@@ -46,6 +46,13 @@ std::string variable_name(const Plan& plan, int64_t index) {
   return plan.variables[static_cast<size_t>(index)];
 }
 
+std::string place_name(const Plan& plan, Place::Kind kind, int64_t index) {
+  const auto i = static_cast<size_t>(index);
+  if (kind == Place::Kind::operand && i < plan.operands.size()) return plan.operands[i].name;
+  if (kind == Place::Kind::scratch && i < plan.scratch.size()) return plan.scratch[i].name;
+  return fmt::format("?{}", index);
+}
+
 std::string_view access_name(program::BufferAccess access) {
   switch (access) {
     case program::BufferAccess::read: return "read";
@@ -66,8 +73,7 @@ class Printer {
     for (const Operand& operand : plan_.operands) {
       out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
                           access_name(operand.access), operand.optional ? " optional" : "");
-      if (operand.index_limit >= 0)
-        out_ += fmt::format(" below {}", variable_name(plan_, operand.index_limit));
+      if (operand.elements) out_ += rule_text(*operand.elements);
       out_ += "\n";
     }
     for (const Scratch& scratch : plan_.scratch)
@@ -82,6 +88,9 @@ class Printer {
     for (const Step& step : steps) {
       if (const auto* loop = std::get_if<Loop>(&step.value)) {
         this->loop(*loop, indent);
+      } else if (const auto* let = std::get_if<Let>(&step.value)) {
+        out_ += fmt::format("{:{}}let {} = {}\n", "", indent, variable_name(plan_, let->variable),
+                            print(let->value, plan_));
       } else {
         call_line(std::get<Call>(step.value), indent);
       }
@@ -89,9 +98,9 @@ class Printer {
   }
 
   void loop(const Loop& loop, int indent) {
-    out_ += fmt::format("{:{}}{}for {} = 0 .. {} step {} {{\n", "", indent,
+    out_ += fmt::format("{:{}}{}for {} = {} .. {} step {} {{\n", "", indent,
                         loop.parallel ? "parallel " : "", variable_name(plan_, loop.variable),
-                        print(loop.extent, plan_), print(loop.block, plan_));
+                        print(loop.begin, plan_), print(loop.end, plan_), print(loop.block, plan_));
     body(loop.body, indent + 2);
     out_ += fmt::format("{:{}}}}\n", "", indent);
   }
@@ -102,28 +111,28 @@ class Printer {
                         known ? plan_.programs[static_cast<size_t>(call.program)].name
                               : fmt::format("?{}", call.program));
     const char* separator = "";
-    for (const Argument& argument : call.buffers) {
-      out_ += separator + argument_text(argument);
+    for (const Call::Buffer& buffer : call.buffers) {
+      out_ += separator + place_text(buffer.place);
       separator = ", ";
     }
     separator = call.buffers.empty() ? "" : "; ";
-    for (const Expr& parameter : call.parameters) {
-      out_ += separator + print(parameter, plan_);
+    for (const Call::Parameter& parameter : call.parameters) {
+      out_ += separator + print(parameter.value, plan_);
       separator = ", ";
     }
     out_ += ")\n";
   }
 
-  std::string argument_text(const Argument& argument) const {
-    std::string name = fmt::format("?{}", argument.index);
-    const auto index = static_cast<size_t>(argument.index);
-    if (argument.kind == Argument::Kind::operand) {
-      if (index < plan_.operands.size()) name = plan_.operands[index].name;
-    } else if (index < plan_.scratch.size()) {
-      name = plan_.scratch[index].name;
-    }
-    if (argument.offset == Expr(0)) return name;
-    return fmt::format("{} + {}", name, print(argument.offset, plan_));
+  std::string rule_text(const ElementRule& rule) const {
+    const std::string order = rule.ascending ? " ascending" : "";
+    if (rule.least == Expr(0)) return fmt::format("{} below {}", order, print(rule.below, plan_));
+    return fmt::format("{} in {} .. {}", order, print(rule.least, plan_), print(rule.below, plan_));
+  }
+
+  std::string place_text(const Place& place) const {
+    std::string name = place_name(plan_, place.kind, place.index);
+    if (place.offset == Expr(0)) return name;
+    return fmt::format("{} + {}", name, print(place.offset, plan_));
   }
 
   const Plan& plan_;
@@ -139,6 +148,9 @@ std::string print(const Expr& expr, const Plan& plan) {
       stack.push_back({fmt::format("{}", token.value), 3});
     } else if (token.kind == Kind::variable) {
       stack.push_back({variable_name(plan, token.value), 3});
+    } else if (token.is_element()) {
+      const std::string operand = place_name(plan, Place::Kind::operand, token.value);
+      stack.back() = {fmt::format("{}[{}]", operand, stack.back().text), 3};
     } else {
       const Printed right = std::move(stack.back());
       stack.pop_back();

@@ -1,7 +1,7 @@
 // The rules of plans: indices in range, variables bound before use, parallel loops well placed.
 #include "ir/program/verifier.h"
 
-#include <optional>
+#include <algorithm>
 #include <set>
 
 #include "ir/plan/plan.h"
@@ -12,7 +12,7 @@ namespace {
 using program::BufferAccess;
 
 // Where a loop stands with regard to the parallel loops around it.
-enum class Place : uint8_t { sequential, directly_in_parallel, inside_parallel };
+enum class Nesting : uint8_t { sequential, directly_in_parallel, inside_parallel };
 
 class Verifier {
  public:
@@ -24,7 +24,7 @@ class Verifier {
       const Status status = program::verify(program);
       if (!status) return fail_with_context(fmt::format("plan '{}'", plan_.name), status.error());
     }
-    return check_body(plan_.body, Place::sequential);
+    return check_body(plan_.body, Nesting::sequential);
   }
 
  private:
@@ -44,11 +44,10 @@ class Verifier {
     for (const Operand& operand : plan_.operands) {
       if (!names.insert(operand.name).second)
         return broken("two operands are named '{}'", operand.name);
-      if (operand.index_limit < -1 || operand.index_limit >= plan_.inputs)
-        return broken("operand '{}': index limit {} is not an input; expected -1 … {}",
-                      operand.name, operand.index_limit, plan_.inputs - 1);
     }
     for (int i = 0; i < plan_.inputs; ++i) bound_[static_cast<size_t>(i)] = true;
+    for (const Operand& operand : plan_.operands)
+      if (operand.elements) LATHE_CHECK(check_rule(operand));
     for (const Scratch& scratch : plan_.scratch) {
       if (!names.insert(scratch.name).second)
         return broken("two operands or scratch buffers are named '{}'", scratch.name);
@@ -57,71 +56,124 @@ class Verifier {
     return {};
   }
 
+  Status check_rule(const Operand& operand) const {
+    const std::string where = fmt::format("elements of operand '{}'", operand.name);
+    if (operand.type != Type::i32 && operand.type != Type::i64)
+      return broken("{}: they are {}; a rule is for i32 or i64", where, name(operand.type));
+    for (const Expr* bound : {&operand.elements->least, &operand.elements->below}) {
+      if (bound->reads_elements())
+        return broken("{}: a bound reads elements; expected one of inputs alone", where);
+      LATHE_CHECK(check_expr(where, *bound));
+    }
+    return {};
+  }
+
+  // What expressions read must stay as it was when it was checked.
+  Status check_element(const std::string& where, const Expr::Token& token) const {
+    if (token.value < 0 || token.value >= static_cast<int64_t>(plan_.operands.size()))
+      return broken("{}: an element of operand {} of {}", where, token.value,
+                    plan_.operands.size());
+    const Operand& operand = plan_.operands[static_cast<size_t>(token.value)];
+    if (!operand.elements)
+      return broken("{}: an element of operand '{}', which has no rule for its elements", where,
+                    operand.name);
+    if (size_of(operand.type) != token.bytes())
+      return broken("{}: an element of {} bytes of operand '{}', whose elements are {}", where,
+                    token.bytes(), operand.name, name(operand.type));
+    if (operand.access != BufferAccess::read)
+      return broken("{}: an element of operand '{}', which may be written", where, operand.name);
+    return {};
+  }
+
   Status check_expr(const std::string& where, const Expr& expr) const {
     if (expr.depth() > Expr::kMaxDepth)
       return broken("{}: the expression nests {} deep; expected at most {}", where, expr.depth(),
                     Expr::kMaxDepth);
     for (const Expr::Token& token : expr.tokens()) {
+      if (token.is_element()) LATHE_CHECK(check_element(where, token));
       if (token.kind != Expr::Kind::variable) continue;
       if (token.value < 0 || token.value >= static_cast<int64_t>(bound_.size()))
         return broken("{}: variable {} of {}", where, token.value, bound_.size());
       const auto index = static_cast<size_t>(token.value);
       if (!bound_[index])
-        return broken("{}: '{}' is used outside the loop that binds it", where,
-                      plan_.variables[index]);
+        return broken("{}: '{}' is used where nothing binds it", where, plan_.variables[index]);
     }
     return {};
   }
 
-  Status check_body(const Body& body, Place place) {
+  Status check_body(const Body& body, Nesting nesting) {
+    std::vector<size_t> lets;  // bound in this body
     for (const Step& step : body) {
       if (const auto* loop = std::get_if<Loop>(&step.value)) {
         const bool alone = body.size() == 1;
-        LATHE_CHECK(check_loop(*loop, place == Place::directly_in_parallel && !alone
-                                          ? Place::inside_parallel
-                                          : place));
+        LATHE_CHECK(check_loop(*loop, nesting == Nesting::directly_in_parallel && !alone
+                                          ? Nesting::inside_parallel
+                                          : nesting));
+      } else if (const auto* let = std::get_if<Let>(&step.value)) {
+        LATHE_TRY(const size_t variable, own_variable("let", let->variable));
+        LATHE_CHECK(check_expr(fmt::format("let '{}'", plan_.variables[variable]), let->value));
+        bound_[variable] = true;
+        lets.push_back(variable);
       } else {
         LATHE_CHECK(check_call(std::get<Call>(step.value)));
       }
     }
+    for (const size_t variable : lets) bound_[variable] = false;
     return {};
   }
 
-  Status check_loop(const Loop& loop, Place place) {
-    if (loop.variable < plan_.inputs || loop.variable >= static_cast<int>(bound_.size()))
-      return broken("a loop over variable {}; expected a loop variable, {} … {}", loop.variable,
+  // A variable that a loop or a let may bind here.
+  Result<size_t> own_variable(std::string_view what, int variable) const {
+    if (variable < plan_.inputs || variable >= static_cast<int>(bound_.size()))
+      return broken("{} of variable {}; expected one that is no input, {} … {}", what, variable,
                     plan_.inputs, static_cast<int>(bound_.size()) - 1);
-    const auto index = static_cast<size_t>(loop.variable);
+    const auto index = static_cast<size_t>(variable);
+    if (bound_[index])
+      return broken("{} '{}': something around it binds the same variable", what,
+                    plan_.variables[index]);
+    return index;
+  }
+
+  Status check_loop(const Loop& loop, Nesting nesting) {
+    LATHE_TRY(const size_t index, own_variable("loop over", loop.variable));
     const std::string where = fmt::format("loop over '{}'", plan_.variables[index]);
-    if (bound_[index]) return broken("{}: a loop around it binds the same variable", where);
-    LATHE_CHECK(check_expr(where, loop.extent));
-    LATHE_CHECK(check_expr(where, loop.block));
+    for (const Expr* expr : {&loop.begin, &loop.end, &loop.block})
+      LATHE_CHECK(check_expr(where, *expr));
     if (loop.block.is_constant() && loop.block.constant() < 1)
       return broken("{}: block {}; expected at least 1", where, loop.block.constant());
-    if (loop.parallel) LATHE_CHECK(check_parallel(where, loop, place));
+    if (loop.parallel) LATHE_CHECK(check_parallel(where, loop, nesting));
     bound_[index] = true;
     if (loop.parallel) nest_.push_back(loop.variable);
-    const Place inside = loop.parallel                ? Place::directly_in_parallel
-                         : place == Place::sequential ? Place::sequential
-                                                      : Place::inside_parallel;
+    const Nesting inside = loop.parallel                    ? Nesting::directly_in_parallel
+                           : nesting == Nesting::sequential ? Nesting::sequential
+                                                            : Nesting::inside_parallel;
     LATHE_CHECK(check_body(loop.body, inside));
     if (loop.parallel) nest_.pop_back();
     bound_[index] = false;
     return {};
   }
 
-  Status check_parallel(const std::string& where, const Loop& loop, Place place) const {
-    if (place == Place::inside_parallel)
+  // Whether the loop's whole body is another parallel loop.
+  static bool has_nested(const Loop& loop) {
+    const auto* inner =
+        loop.body.size() == 1 ? std::get_if<Loop>(&loop.body.front().value) : nullptr;
+    return inner != nullptr && inner->parallel;
+  }
+
+  Status check_parallel(const std::string& where, const Loop& loop, Nesting nesting) const {
+    if (nesting == Nesting::inside_parallel)
       return broken(
           "{}: a parallel loop inside an iteration of another; parallel loops nest only directly, "
           "each being the whole body of the one around it",
           where);
-    for (const Expr* expr : {&loop.extent, &loop.block})
-      for (const Expr::Token& token : expr->tokens())
-        for (const int variable : nest_)
-          if (token.kind == Expr::Kind::variable && token.value == variable)
-            return broken("{}: its extent depends on '{}', a parallel loop that it is nested in",
-                          where, plan_.variables[static_cast<size_t>(variable)]);
+    if (!has_nested(loop)) return {};
+    for (const Expr* expr : {&loop.begin, &loop.end, &loop.block})
+      for (const int variable : nest_)
+        if (expr->reads_variable(variable))
+          return broken(
+              "{}: its bounds depend on '{}', a parallel loop that it is nested in; in a nest "
+              "those of the innermost loop alone may",
+              where, plan_.variables[static_cast<size_t>(variable)]);
     return {};
   }
 
@@ -130,27 +182,43 @@ class Verifier {
       return broken("a call of program {} of {}", call.program, plan_.programs.size());
     const program::Program& program = plan_.programs[static_cast<size_t>(call.program)];
     const std::string where = fmt::format("call of '{}'", program.name);
-    if (call.buffers.size() != program.buffers.size() ||
-        call.parameters.size() != program.parameters.size())
-      return broken("{}: {} buffers and {} parameters; expected {} and {}", where,
-                    call.buffers.size(), call.parameters.size(), program.buffers.size(),
-                    program.parameters.size());
+    LATHE_CHECK(check_names(where, "buffer", call.buffers, program.buffers));
+    LATHE_CHECK(check_names(where, "parameter", call.parameters, program.parameters));
     for (size_t i = 0; i < call.buffers.size(); ++i)
-      LATHE_CHECK(check_argument(where, call.buffers[i], program.buffers[i]));
-    for (const Expr& parameter : call.parameters) LATHE_CHECK(check_expr(where, parameter));
+      LATHE_CHECK(check_place(where, call.buffers[i].place, program.buffers[i]));
+    for (const Call::Parameter& parameter : call.parameters)
+      LATHE_CHECK(check_expr(where, parameter.value));
     return {};
   }
 
-  Status check_argument(const std::string& where, const Argument& argument,
-                        const program::Buffer& buffer) const {
-    LATHE_CHECK(check_expr(where, argument.offset));
-    const bool is_operand = argument.kind == Argument::Kind::operand;
+  // That a call gives what the program asks for, each by its name, in the program's order.
+  template <typename Given, typename Asked>
+  Status check_names(const std::string& where, std::string_view what, const Given& given,
+                     const Asked& asked) const {
+    for (size_t i = 0; i < std::max(given.size(), asked.size()); ++i) {
+      if (i < given.size() && i < asked.size() && given[i].name == asked[i].name) continue;
+      const bool is_missing =
+          i < asked.size() && std::none_of(
+                                  given.begin(), given.end(),
+                                  [&](const auto& each) { return each.name == asked[i].name; });
+      if (is_missing) return broken("{}: {} '{}' gets nothing", where, what, asked[i].name);
+      return broken("{}: {} {} is given as '{}'; expected {}", where, what, i,
+                    i < given.size() ? given[i].name : "",
+                    i < asked.size() ? fmt::format("'{}'", asked[i].name) : "no more");
+    }
+    return {};
+  }
+
+  Status check_place(const std::string& where, const Place& place,
+                     const program::Buffer& buffer) const {
+    LATHE_CHECK(check_expr(where, place.offset));
+    const bool is_operand = place.kind == Place::Kind::operand;
     const size_t count = is_operand ? plan_.operands.size() : plan_.scratch.size();
-    if (argument.index < 0 || static_cast<size_t>(argument.index) >= count)
-      return broken("{}: {} {} of {}", where, is_operand ? "operand" : "scratch", argument.index,
+    if (place.index < 0 || static_cast<size_t>(place.index) >= count)
+      return broken("{}: {} {} of {}", where, is_operand ? "operand" : "scratch", place.index,
                     count);
     if (!is_operand) return {};
-    const Operand& operand = plan_.operands[static_cast<size_t>(argument.index)];
+    const Operand& operand = plan_.operands[static_cast<size_t>(place.index)];
     if (buffer.access != BufferAccess::read && operand.access == BufferAccess::read)
       return broken("{}: writes operand '{}' through '{}', but the operand is read-only", where,
                     operand.name, buffer.name);

@@ -251,7 +251,8 @@ TEST(CheckInputs, RowsOfBlocksHaveTheCodeThatQuantisersNeverWrite) {
 }
 
 TEST(CheckInputs, IndicesReachTheirBounds) {
-  const CheckInput ids{.type = Type::i32, .shape = {5}, .row_axis = 0, .index_limit = 1000};
+  const CheckInput ids{
+      .type = Type::i32, .shape = {5}, .row_axis = 0, .elements = ElementRange{.below = 1000}};
   const Tensor adversarial = filled(ids, InputPattern::mixed(0, 5));
   EXPECT_EQ(adversarial.at(0), 999);
   EXPECT_EQ(adversarial.at(4), 0);
@@ -261,6 +262,27 @@ TEST(CheckInputs, IndicesReachTheirBounds) {
   }
   // What is timed reads any entries.
   EXPECT_NE(filled(ids, {}).at(0), 999);
+}
+
+TEST(CheckInputs, OffsetsAscendFromBoundToBound) {
+  const CheckInput offsets{.type = Type::i32,
+                           .shape = {2, 6},
+                           .elements = ElementRange{.least = 3, .below = 20, .ascending = true}};
+  for (const InputPattern pattern : {InputPattern{}, InputPattern::mixed(0, 2)}) {
+    const Tensor found = filled(offsets, pattern);
+    for (int64_t i = 0; i < found.elements(); ++i) {
+      EXPECT_GE(found.at(i), 3);
+      EXPECT_LT(found.at(i), 20);
+      if (i % 6 != 0) {
+        EXPECT_GE(found.at(i), found.at(i - 1));
+      }
+    }
+  }
+  const Tensor bounds = filled(offsets, InputPattern::mixed(0, 2));
+  for (const int64_t row : {0, 6}) {
+    EXPECT_EQ(bounds.at(row), 3);
+    EXPECT_EQ(bounds.at(row + 5), 19);
+  }
 }
 
 TEST(CheckInputs, AreTheSameForTheSameSeed) {

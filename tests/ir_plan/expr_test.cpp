@@ -1,9 +1,9 @@
 // Expressions fold, evaluate and bound their stack.
+#include "ir/plan/expr.h"
+
 #include <limits>
 
 #include <gtest/gtest.h>
-
-#include "ir/plan/plan.h"
 
 namespace lathe::ir::plan {
 namespace {
@@ -60,6 +60,28 @@ TEST(Expr, FoldsIdentities) {
   EXPECT_FALSE((Expr(0) - a).is_constant());
   EXPECT_NE(Expr(0) - a, a);
   EXPECT_NE(min(a, 1), a);
+}
+
+TEST(Expr, ReadsElements) {
+  const std::vector<int64_t> wide = {-5, int64_t{1} << 40};
+  const std::vector<int32_t> narrow = {7, -9};
+  const std::byte* operands[] = {reinterpret_cast<const std::byte*>(wide.data()),
+                                 reinterpret_cast<const std::byte*>(narrow.data())};
+  const auto read = [&](const Expr::Token& token, int64_t offset) {
+    return read_element(token, operands[token.value] + offset);
+  };
+  const int64_t variables[] = {1};
+  const Expr i = Expr::variable(0);
+  const Expr sum = Expr::element(0, 8, i * 8) + Expr::element(1, 4, i * 4) * 2;
+  EXPECT_EQ(sum.evaluate(variables, read), (int64_t{1} << 40) - 18);
+  EXPECT_EQ(sum.depth(), 3);
+  EXPECT_TRUE(sum.reads_elements());
+  EXPECT_FALSE(i.reads_elements());
+  EXPECT_TRUE(sum.reads_variable(0));
+  EXPECT_FALSE(sum.reads_variable(1));
+  // The offset of an element may be an element.
+  EXPECT_EQ(Expr::element(0, 8, Expr::element(1, 4, 0) + 1).evaluate(variables, read),
+            int64_t{1} << 40);
 }
 
 TEST(Expr, DepthCountsTheStack) {

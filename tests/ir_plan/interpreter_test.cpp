@@ -92,7 +92,7 @@ TEST(PlanInterpreter, NestedParallelLoopsNameBothVariables) {
   Plan plan = sample_plan();
   Loop inner = loop_of(plan);
   inner.variable = plan.loop_variable("column");
-  inner.extent = 2;
+  inner.end = 2;
   inner.block = 1;
   loop_of(plan).body.clear();
   append(loop_of(plan).body, std::move(inner));
@@ -107,8 +107,8 @@ Plan through_scratch(bool per_worker) {
   Plan plan = sample_plan();
   plan.scratch.push_back({"tile", 2 * kRowBytes, per_worker});
   Call second = call_of(plan);
-  call_of(plan).buffers[1] = {Argument::Kind::scratch, 0, 0};
-  second.buffers[0] = {Argument::Kind::scratch, 0, 0};
+  call_of(plan).buffers[1].place = {Place::Kind::scratch, 0};
+  second.buffers[0].place = {Place::Kind::scratch, 0};
   append(loop_of(plan).body, std::move(second));
   return plan;
 }
@@ -165,7 +165,7 @@ TEST(PlanInterpreter, AccessOutsideNamesThePlace) {
 
 TEST(PlanInterpreter, NullOperandThatIsNotTouched) {
   Plan plan = sample_plan();
-  plan.operands.push_back({"bias", Type::f32, program::BufferAccess::read, true, -1});
+  plan.operands.push_back({"bias", Type::f32, program::BufferAccess::read, true});
   Data data(2);
   auto views = data.views();
   views.push_back({});
@@ -208,6 +208,63 @@ TEST(PlanInterpreter, ScratchOfNegativeSize) {
   plan.scratch[0].bytes = Expr(0) - Expr::variable(0);
   Data data(2);
   EXPECT_THAT(error_of(plan, data.views(), data.inputs), HasSubstr("scratch 'tile' would have -2"));
+}
+
+struct Sequences {
+  explicit Sequences(std::vector<int32_t> where) : starts(std::move(where)), data(starts.back()) {}
+  std::string run(int workers = 3) {
+    const auto views = data.views();
+    const OperandView offsets{reinterpret_cast<std::byte*>(starts.data()),
+                              static_cast<int64_t>(starts.size() * 4), 0};
+    return error_of(ragged_plan(), {views[0], offsets, views[1]},
+                    {static_cast<int64_t>(data.x.size()) / kWidth, sequences, 1},
+                    {.workers = workers});
+  }
+  std::vector<int32_t> starts;
+  Data data;
+  int64_t sequences = static_cast<int64_t>(starts.size()) - 1;
+};
+
+TEST(PlanInterpreter, SequencesOfTheirOwnLengths) {
+  Sequences some({0, 5, 5, 6, 13});
+  ASSERT_EQ(some.run(), "(runs)");
+  for (size_t i = 0; i < some.data.x.size(); ++i) EXPECT_EQ(some.data.y[i], 2 * some.data.x[i]);
+}
+
+TEST(PlanInterpreter, RowsOutsideEverySequenceStay) {
+  Sequences some({2, 3, 7});
+  ASSERT_EQ(some.run(), "(runs)");
+  EXPECT_EQ(some.data.y[2 * kWidth - 1], -1.0F);
+  EXPECT_EQ(some.data.y[2 * kWidth], 2 * some.data.x[2 * kWidth]);
+}
+
+TEST(PlanInterpreter, ElementOutsideItsOperand) {
+  Sequences some({0, 2, 4});
+  some.sequences = 3;
+  EXPECT_THAT(some.run(), HasSubstr("plan 'double_sequences' at sequence = 2: reads bytes 12 … 15 "
+                                    "of operand 'starts', which has 12 bytes"));
+}
+
+TEST(PlanInterpreter, LoopsBeginAnywhere) {
+  Plan plan = sample_plan();
+  loop_of(plan).begin = 3;
+  Data data(6);
+  EXPECT_EQ(error_of(plan, data.views(), data.inputs), "(runs)");
+  EXPECT_EQ(data.y[3 * kWidth - 1], -1.0F);
+  for (size_t i = 3 * kWidth; i < data.x.size(); ++i) EXPECT_EQ(data.y[i], 2 * data.x[i]);
+}
+
+TEST(PlanInterpreter, NamedValues) {
+  // Half of the rows, by a value with a name.
+  Plan plan = sample_plan();
+  const int half = plan.loop_variable("half");
+  loop_of(plan).end = Expr::variable(half);
+  plan.body.insert(plan.body.begin(), Step{Let{half, ceil_div(Expr::variable(0), 2)}});
+  ASSERT_TRUE(verify(plan));
+  Data data(8);
+  EXPECT_EQ(error_of(plan, data.views(), data.inputs), "(runs)");
+  EXPECT_EQ(data.y[4 * kWidth - 1], 2 * data.x[4 * kWidth - 1]);
+  EXPECT_EQ(data.y[4 * kWidth], -1.0F);
 }
 
 TEST(PlanInterpreter, InstructionLimit) {

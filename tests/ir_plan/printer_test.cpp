@@ -15,19 +15,27 @@ TEST(PlanPrinter, NestedLoopsScratchAndOptionals) {
   Plan plan = sample_plan();
   const int column = plan.loop_variable("column");
   const int pass = plan.loop_variable("pass");
-  plan.operands.push_back({"positions", Type::i32, program::BufferAccess::read, true, 0});
+  plan.operands.push_back({"positions", Type::i32, program::BufferAccess::read, true,
+                           ElementRule{.below = Expr::variable(0)}});
   plan.scratch.push_back({"packed", round_up(Expr::variable(0) * 4, 64), true});
   plan.scratch.push_back({"sums", 256, false});
   Loop inner = loop_of(plan);
   inner.variable = column;
-  call_of(plan).buffers[1] = {Argument::Kind::scratch, 1, 0};
+  call_of(plan).buffers[1].place = {Place::Kind::scratch, 1};
   Loop outer = loop_of(plan);
   outer.body.clear();
   append(outer.body, std::move(inner));
-  Loop sequential{pass, 3, 1, false, {}};
+  Loop sequential{pass, 0, 3};
   append(sequential.body, std::move(outer));
   append(plan.body, std::move(sequential));
   EXPECT_TRUE(tests::matches_golden("plan/nested.txt", print(plan)));
+}
+
+TEST(PlanPrinter, ElementsAndNamedValues) {
+  Plan plan = ragged_plan();
+  plan.operands.push_back({"pages", Type::i64, program::BufferAccess::read, false,
+                           ElementRule{.least = 1, .below = Expr::variable(0)}});
+  EXPECT_TRUE(tests::matches_golden("plan/ragged.txt", print(plan)));
 }
 
 TEST(PlanPrinter, ParenthesesOnlyWhereNeeded) {
@@ -45,7 +53,7 @@ TEST(PlanPrinter, ParenthesesOnlyWhereNeeded) {
 TEST(PlanPrinter, BadIndicesAreShownNotFollowed) {
   Plan plan = sample_plan();
   call_of(plan).program = 9;
-  call_of(plan).buffers[0].index = -4;
+  call_of(plan).buffers[0].place.index = -4;
   loop_of(plan).variable = 77;
   const std::string text = print(plan);
   EXPECT_NE(text.find("?9(?-4"), std::string::npos) << text;

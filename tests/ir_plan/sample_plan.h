@@ -33,16 +33,46 @@ inline Plan sample_plan(const Expr& block = 2, const Expr& step = 2) {
   plan.input("x.stride0");
   plan.input("threads");
   const int row = plan.loop_variable("row");
-  plan.operands = {{"x", Type::f32, program::BufferAccess::read, false, -1},
-                   {"y", Type::f32, program::BufferAccess::write, false, -1}};
-  plan.programs.push_back(double_rows());
+  const Place x = plan.add_operand({"x", Type::f32, program::BufferAccess::read});
+  const Place y = plan.add_operand({"y", Type::f32, program::BufferAccess::write});
+  const int program = plan.add_program(double_rows());
   const Expr offset = Expr::variable(row) * Expr::variable(1);
-  Call call;
-  call.buffers = {{Argument::Kind::operand, 0, offset}, {Argument::Kind::operand, 1, offset}};
-  call.parameters = {min(block, rows - Expr::variable(row))};
-  Loop loop{row, rows, step, true, {}};
-  append(loop.body, std::move(call));
+  Bindings names;
+  names.at("x", x + offset).at("y", y + offset);
+  names.set("rows", min(block, rows - Expr::variable(row)));
+  Loop loop{row, 0, rows, step, /*parallel=*/true};
+  append(loop.body, bind(plan, program, names));
   append(plan.body, std::move(loop));
+  return plan;
+}
+
+/// Doubles the rows of each sequence: sequence s has rows starts[s] … starts[s + 1] - 1, and its
+/// blocks of two rows are iterations of one nest. The size of a sequence has a name.
+inline Plan ragged_plan() {
+  Plan plan;
+  plan.name = "double_sequences";
+  const Expr rows = Expr::variable(plan.input("rows"));
+  const Expr sequences = Expr::variable(plan.input("sequences"));
+  plan.input("threads");
+  const Expr sequence = Expr::variable(plan.loop_variable("sequence"));
+  const Expr row = Expr::variable(plan.loop_variable("row"));
+  const Expr left = Expr::variable(plan.loop_variable("left"));
+  const Place x = plan.add_operand({"x", Type::f32, program::BufferAccess::read});
+  plan.add_operand({.name = "starts",
+                    .type = Type::i32,
+                    .elements = ElementRule{.below = rows + 1, .ascending = true}});
+  const Place y = plan.add_operand({"y", Type::f32, program::BufferAccess::write});
+  const int program = plan.add_program(double_rows());
+  const Expr first = plan.element("starts", sequence * 4);
+  const Expr end = plan.element("starts", (sequence + 1) * 4);
+  Bindings names;
+  names.at("x", x + row * kRowBytes).at("y", y + row * kRowBytes).set("rows", min(2, left));
+  Loop inner{plan.find("row"), first, end, 2, /*parallel=*/true};
+  append(inner.body, Let{plan.find("left"), end - row});
+  append(inner.body, bind(plan, program, names));
+  Loop outer{plan.find("sequence"), 0, sequences, 1, /*parallel=*/true};
+  append(outer.body, std::move(inner));
+  append(plan.body, std::move(outer));
   return plan;
 }
 

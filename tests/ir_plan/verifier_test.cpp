@@ -27,7 +27,7 @@ TEST(PlanVerifier, AcceptsDirectlyNestedParallelLoopsInASequentialOne) {
   inner.variable = plan.loop_variable("column");
   loop_of(plan).body.clear();
   append(loop_of(plan).body, std::move(inner));
-  Loop outer{plan.loop_variable("pass"), 3, 1, false, std::move(plan.body)};
+  Loop outer{plan.loop_variable("pass"), 0, 3, 1, /*parallel=*/false, std::move(plan.body)};
   plan.body.clear();
   append(plan.body, std::move(outer));
   const Status status = verify(plan);
@@ -58,22 +58,93 @@ TEST(PlanVerifier, ScratchNamedAsAnOperand) {
   EXPECT_THAT(error_of(plan), HasSubstr("two operands or scratch buffers are named 'x'"));
 }
 
-TEST(PlanVerifier, IndexLimitThatIsNoInput) {
+TEST(PlanVerifier, AcceptsSequencesOfTheirOwnLengths) {
+  const Status status = verify(ragged_plan());
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+TEST(PlanVerifier, RuleForElementsThatAreNoIntegers) {
   Plan plan = sample_plan();
-  plan.operands[0].index_limit = 3;
-  EXPECT_THAT(error_of(plan), HasSubstr("index limit 3 is not an input"));
+  plan.operands[0].elements = ElementRule{.below = 3};
+  EXPECT_THAT(error_of(plan),
+              HasSubstr("elements of operand 'x': they are f32; a rule is for i32 or i64"));
+}
+
+TEST(PlanVerifier, RuleOfALoopVariable) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->below = Expr::variable(plan.find("row"));
+  EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'starts': 'row' is used where"));
+}
+
+TEST(PlanVerifier, RuleOfElements) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->least = plan.element("starts", 0);
+  EXPECT_THAT(error_of(plan), HasSubstr("a bound reads elements; expected one of inputs alone"));
+}
+
+TEST(PlanVerifier, ElementWithoutARule) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements.reset();
+  EXPECT_THAT(error_of(plan),
+              HasSubstr("an element of operand 'starts', which has no rule for its elements"));
+}
+
+TEST(PlanVerifier, ElementOfAnotherSize) {
+  Plan plan = ragged_plan();
+  plan.operands[1].type = Type::i64;
+  EXPECT_THAT(error_of(plan),
+              HasSubstr("an element of 4 bytes of operand 'starts', whose elements are i64"));
+}
+
+TEST(PlanVerifier, ElementThatMayBeWritten) {
+  Plan plan = ragged_plan();
+  plan.operands[1].access = program::BufferAccess::read_write;
+  EXPECT_THAT(error_of(plan), HasSubstr("an element of operand 'starts', which may be written"));
+}
+
+TEST(PlanVerifier, ElementOfAnUnknownOperand) {
+  Plan plan = ragged_plan();
+  std::get<Loop>(loop_of(plan).body[0].value).begin = plan.element("ends", 0);
+  EXPECT_THAT(error_of(plan), HasSubstr("an element of operand -1 of 3"));
+}
+
+TEST(PlanVerifier, NamedValueOutsideItsBody) {
+  Plan plan = ragged_plan();
+  Loop again{plan.loop_variable("again"), 0, Expr::variable(plan.find("left"))};
+  append(plan.body, std::move(again));
+  EXPECT_THAT(error_of(plan), HasSubstr("'left' is used where nothing binds it"));
+}
+
+TEST(PlanVerifier, NamedValueBeforeItsName) {
+  Plan plan = ragged_plan();
+  Body& body = std::get<Loop>(loop_of(plan).body[0].value).body;
+  std::swap(body[0], body[1]);
+  EXPECT_THAT(error_of(plan), HasSubstr("'left' is used where nothing binds it"));
+}
+
+TEST(PlanVerifier, NameOfALoopVariable) {
+  Plan plan = ragged_plan();
+  Body& body = std::get<Loop>(loop_of(plan).body[0].value).body;
+  std::get<Let>(body[0].value).variable = plan.find("row");
+  EXPECT_THAT(error_of(plan), HasSubstr("let 'row': something around it binds the same variable"));
+}
+
+TEST(PlanVerifier, NameOfAnInput) {
+  Plan plan = ragged_plan();
+  Body& body = std::get<Loop>(loop_of(plan).body[0].value).body;
+  std::get<Let>(body[0].value).variable = 0;
+  EXPECT_THAT(error_of(plan), HasSubstr("let of variable 0; expected one that is no input, 3 … 5"));
 }
 
 TEST(PlanVerifier, ScratchOfALoopVariable) {
   Plan plan = sample_plan();
   plan.scratch.push_back({"packed", Expr::variable(3), true});
-  EXPECT_THAT(error_of(plan),
-              HasSubstr("size of scratch 'packed': 'row' is used outside the loop"));
+  EXPECT_THAT(error_of(plan), HasSubstr("size of scratch 'packed': 'row' is used where nothing"));
 }
 
 TEST(PlanVerifier, UnknownVariable) {
   Plan plan = sample_plan();
-  loop_of(plan).extent = Expr::variable(9);
+  loop_of(plan).end = Expr::variable(9);
   EXPECT_THAT(error_of(plan), HasSubstr("variable 9 of 4"));
 }
 
@@ -81,23 +152,23 @@ TEST(PlanVerifier, VariableUsedOutsideItsLoop) {
   Plan plan = sample_plan();
   Call call = call_of(plan);
   append(plan.body, std::move(call));
-  EXPECT_THAT(error_of(plan), HasSubstr("'row' is used outside the loop that binds it"));
+  EXPECT_THAT(error_of(plan), HasSubstr("'row' is used where nothing binds it"));
 }
 
 TEST(PlanVerifier, LoopOverAnInput) {
   Plan plan = sample_plan();
   loop_of(plan).variable = 0;
-  EXPECT_THAT(error_of(plan), HasSubstr("expected a loop variable, 3 … 3"));
+  EXPECT_THAT(error_of(plan), HasSubstr("expected one that is no input, 3 … 3"));
 }
 
 TEST(PlanVerifier, VariableBoundTwice) {
   Plan plan = sample_plan();
   Loop inner = loop_of(plan);
   inner.parallel = false;
-  inner.extent = 1;
+  inner.end = 1;
   loop_of(plan).body.clear();
   append(loop_of(plan).body, std::move(inner));
-  EXPECT_THAT(error_of(plan), HasSubstr("a loop around it binds the same variable"));
+  EXPECT_THAT(error_of(plan), HasSubstr("something around it binds the same variable"));
 }
 
 TEST(PlanVerifier, BlockOfZero) {
@@ -117,21 +188,20 @@ TEST(PlanVerifier, ParallelLoopBelowASequentialOneInAParallelOne) {
   Plan plan = sample_plan();
   Loop inner = loop_of(plan);
   inner.variable = plan.loop_variable("column");
-  Loop between{plan.loop_variable("pass"), 2, 1, false, {}};
+  Loop between{plan.loop_variable("pass"), 0, 2};
   append(between.body, std::move(inner));
   loop_of(plan).body.clear();
   append(loop_of(plan).body, std::move(between));
   EXPECT_THAT(error_of(plan), HasSubstr("parallel loops nest only directly"));
 }
 
-TEST(PlanVerifier, ParallelExtentOfAParallelVariable) {
-  Plan plan = sample_plan();
-  Loop inner = loop_of(plan);
-  inner.extent = Expr::variable(inner.variable);
-  inner.variable = plan.loop_variable("column");
-  loop_of(plan).body.clear();
-  append(loop_of(plan).body, std::move(inner));
-  EXPECT_THAT(error_of(plan), HasSubstr("its extent depends on 'row'"));
+TEST(PlanVerifier, OnlyTheInnermostOfANestMayBeRagged) {
+  Plan plan = ragged_plan();
+  Loop& inner = std::get<Loop>(loop_of(plan).body[0].value);
+  Loop innermost{plan.loop_variable("part"), 0, 2, 1, /*parallel=*/true, std::move(inner.body)};
+  inner.body.clear();
+  append(inner.body, std::move(innermost));
+  EXPECT_THAT(error_of(plan), HasSubstr("loop over 'row': its bounds depend on 'sequence'"));
 }
 
 TEST(PlanVerifier, UnknownProgram) {
@@ -140,39 +210,51 @@ TEST(PlanVerifier, UnknownProgram) {
   EXPECT_THAT(error_of(plan), HasSubstr("a call of program 1 of 1"));
 }
 
-TEST(PlanVerifier, WrongNumberOfBuffers) {
+TEST(PlanVerifier, BufferThatGetsNothing) {
   Plan plan = sample_plan();
   call_of(plan).buffers.pop_back();
-  EXPECT_THAT(error_of(plan), HasSubstr("1 buffers and 1 parameters; expected 2 and 1"));
+  EXPECT_THAT(error_of(plan), HasSubstr("call of 'double_rows': buffer 'y' gets nothing"));
 }
 
-TEST(PlanVerifier, WrongNumberOfParameters) {
+TEST(PlanVerifier, ParameterThatGetsNothing) {
   Plan plan = sample_plan();
   call_of(plan).parameters.clear();
-  EXPECT_THAT(error_of(plan), HasSubstr("2 buffers and 0 parameters; expected 2 and 1"));
+  EXPECT_THAT(error_of(plan), HasSubstr("call of 'double_rows': parameter 'rows' gets nothing"));
+}
+
+TEST(PlanVerifier, BuffersInAnotherOrder) {
+  Plan plan = sample_plan();
+  std::swap(call_of(plan).buffers[0], call_of(plan).buffers[1]);
+  EXPECT_THAT(error_of(plan), HasSubstr("buffer 0 is given as 'y'; expected 'x'"));
+}
+
+TEST(PlanVerifier, ParameterThatTheProgramHasNot) {
+  Plan plan = sample_plan();
+  call_of(plan).parameters.push_back({"columns", 1});
+  EXPECT_THAT(error_of(plan), HasSubstr("parameter 1 is given as 'columns'; expected no more"));
 }
 
 TEST(PlanVerifier, UnknownOperand) {
   Plan plan = sample_plan();
-  call_of(plan).buffers[0].index = 2;
+  call_of(plan).buffers[0].place.index = 2;
   EXPECT_THAT(error_of(plan), HasSubstr("operand 2 of 2"));
 }
 
 TEST(PlanVerifier, UnknownScratch) {
   Plan plan = sample_plan();
-  call_of(plan).buffers[0].kind = Argument::Kind::scratch;
+  call_of(plan).buffers[0].place.kind = Place::Kind::scratch;
   EXPECT_THAT(error_of(plan), HasSubstr("scratch 0 of 0"));
 }
 
 TEST(PlanVerifier, WritesAReadOnlyOperand) {
   Plan plan = sample_plan();
-  call_of(plan).buffers[1].index = 0;
+  call_of(plan).buffers[1].place.index = 0;
   EXPECT_THAT(error_of(plan), HasSubstr("writes operand 'x' through 'y'"));
 }
 
 TEST(PlanVerifier, ReadsAWriteOnlyOperand) {
   Plan plan = sample_plan();
-  call_of(plan).buffers[0].index = 1;
+  call_of(plan).buffers[0].place.index = 1;
   EXPECT_THAT(error_of(plan), HasSubstr("reads operand 'y' through 'x'"));
 }
 
@@ -189,7 +271,7 @@ TEST(PlanVerifier, ExpressionTooDeep) {
   Plan plan = sample_plan();
   Expr deep = Expr::variable(0);
   for (int i = 0; i < Expr::kMaxDepth; ++i) deep = Expr::variable(0) + deep;
-  loop_of(plan).extent = deep;
+  loop_of(plan).end = deep;
   EXPECT_THAT(error_of(plan), HasSubstr("nests 17 deep; expected at most 16"));
 }
 

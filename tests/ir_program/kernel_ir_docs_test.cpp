@@ -41,15 +41,15 @@ plan::Plan scale_plan() {
   const Expr threads = Expr::variable(plan.input("threads"));
   const int variable = plan.loop_variable("row");
   const Expr row = Expr::variable(variable), block = ceil_div(rows, threads);
-  plan.operands = {{"x", Type::f16, BufferAccess::read, false, -1},
-                   {"y", Type::f32, BufferAccess::write, false, -1}};
-  plan.programs.push_back(scale_rows(*parse_target("avx2")));
-  plan::Call call;
-  call.buffers = {{plan::Argument::Kind::operand, 0, row * x_stride},
-                  {plan::Argument::Kind::operand, 1, row * y_stride}};
-  call.parameters = {min(block, rows - row)};
-  plan::Loop loop{variable, rows, block, true, {}};
-  append(loop.body, std::move(call));
+  const plan::Place x = plan.add_operand({"x", Type::f16, BufferAccess::read});
+  const plan::Place y = plan.add_operand({"y", Type::f32, BufferAccess::write});
+  const int program = plan.add_program(scale_rows(*parse_target("avx2")));
+  plan::Bindings names;
+  names.at("x", x + row * x_stride).at("y", y + row * y_stride);
+  names.set("rows", min(block, rows - row));
+  names.set("x.stride0", x_stride).set("y.stride0", y_stride);
+  plan::Loop loop{variable, 0, rows, block, /*parallel=*/true};
+  append(loop.body, bind(plan, program, names));
   append(plan.body, std::move(loop));
   return plan;
 }

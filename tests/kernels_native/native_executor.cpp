@@ -37,7 +37,9 @@ Status NativeExecutor::run(const ir::plan::Plan& plan,
   for (const auto& program : plan.programs) {
     LATHE_TRY(functions.emplace_back(), function(program));
   }
-  const PlanCalls calls = calls_of(plan, variables);
+  std::vector<std::byte*> starts;
+  for (const ir::plan::OperandView& view : operands) starts.push_back(view.data + view.start);
+  const PlanCalls calls = calls_of(plan, variables, starts);
   std::vector<GuardedBuffer> scratch;
   for (const int64_t bytes : calls.scratch_bytes)
     scratch.emplace_back(static_cast<size_t>(bytes), GuardedBuffer::Side::after, kScratchAlignment);

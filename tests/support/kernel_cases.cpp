@@ -31,7 +31,8 @@ compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_
           .shape = std::move(shape),
           .operand = operand,
           .row_axis = compiler::row_axis_of(value.name, symbols),
-          .index_limit = is_index ? kTableEntries : 0};
+          .elements = is_index ? std::optional(compiler::ElementRange{.below = kTableEntries})
+                               : std::nullopt};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -183,6 +184,11 @@ std::vector<InputPattern> adversarial_patterns(int64_t rows) {
 }
 
 Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, InputPattern pattern) {
+  return make_case(problem_line, compiler::Sizes{{"rows", rows}, {"batch", kBatches}}, pattern);
+}
+
+Result<KernelCase> make_case(const std::string& problem_line, const compiler::Sizes& sizes,
+                             InputPattern pattern) {
   LATHE_TRY(compiler::Problem problem, compiler::parse_problem(problem_line));
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
   KernelCase result{.problem = std::move(problem),
@@ -192,8 +198,10 @@ Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, Inpu
                     .expected = {},
                     .rounded = {}};
   ir::graph::DimBindings bindings;
-  for (const std::string& name : graph.dim_names())
-    bindings[name] = name == "rows" ? rows : name == "batch" ? kBatches : kTableEntries;
+  for (const std::string& name : graph.dim_names()) {
+    const auto size = sizes.find(name);
+    bindings[name] = size == sizes.end() ? kTableEntries : size->second;
+  }
   result.sizes.insert(bindings.begin(), bindings.end());
   compiler::Random random(1234 + static_cast<uint64_t>(pattern.of(1)));
   LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));

@@ -37,6 +37,9 @@ struct KernelCase {
 /// `rows` rows; tables get few entries. The same on every host.
 Result<KernelCase> make_case(const std::string& problem_line, int64_t rows,
                              InputPattern pattern = InputKind::normal);
+/// The same with these sizes of named dimensions.
+Result<KernelCase> make_case(const std::string& problem_line, const compiler::Sizes& sizes,
+                             InputPattern pattern = InputKind::normal);
 
 /// How operands lie in memory and how the plan is cut.
 struct CaseOptions {

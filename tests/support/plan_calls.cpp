@@ -3,41 +3,48 @@
 
 #include <algorithm>
 
+#include "ir/plan/iteration_space.h"
+
 namespace lathe::tests {
 namespace {
 
-void walk(const ir::plan::Body& body, std::vector<int64_t>& variables, PlanCalls& result) {
+using ir::plan::Environment;
+
+void walk(const ir::plan::Body& body, const Environment& here, PlanCalls& result) {
   for (const ir::plan::Step& step : body) {
     if (const auto* loop = std::get_if<ir::plan::Loop>(&step.value)) {
-      const int64_t extent = loop->extent.evaluate(variables.data());
-      const int64_t block = std::max<int64_t>(1, loop->block.evaluate(variables.data()));
-      for (int64_t i = 0; i < extent; i += block) {
-        variables[static_cast<size_t>(loop->variable)] = i;
-        walk(loop->body, variables, result);
+      const int64_t end = here.value(loop->end);
+      const int64_t block = std::max<int64_t>(1, here.value(loop->block));
+      for (int64_t i = here.value(loop->begin); i < end; i += block) {
+        here.variables[loop->variable] = i;
+        walk(loop->body, here, result);
       }
-      continue;
+    } else if (const auto* let = std::get_if<ir::plan::Let>(&step.value)) {
+      here.variables[let->variable] = here.value(let->value);
+    } else {
+      const auto& call = std::get<ir::plan::Call>(step.value);
+      PlanCall& made = result.calls.emplace_back();
+      made.program = static_cast<size_t>(call.program);
+      for (const auto& [name, place] : call.buffers)
+        made.buffers.push_back({place.kind == ir::plan::Place::Kind::scratch,
+                                static_cast<size_t>(place.index), here.value(place.offset)});
+      for (const auto& [name, value] : call.parameters)
+        made.parameters.push_back(here.value(value));
     }
-    const auto& call = std::get<ir::plan::Call>(step.value);
-    PlanCall& made = result.calls.emplace_back();
-    made.program = static_cast<size_t>(call.program);
-    for (const ir::plan::Argument& argument : call.buffers)
-      made.buffers.push_back({argument.kind == ir::plan::Argument::Kind::scratch,
-                              static_cast<size_t>(argument.index),
-                              argument.offset.evaluate(variables.data())});
-    for (const ir::plan::Expr& parameter : call.parameters)
-      made.parameters.push_back(parameter.evaluate(variables.data()));
   }
 }
 
 }  // namespace
 
-PlanCalls calls_of(const ir::plan::Plan& plan, std::span<const int64_t> inputs) {
+PlanCalls calls_of(const ir::plan::Plan& plan, std::span<const int64_t> inputs,
+                   std::span<std::byte* const> operands) {
   std::vector<int64_t> variables(plan.variables.size());
   std::copy(inputs.begin(), inputs.end(), variables.begin());
+  const Environment here{variables.data(), operands.data()};
   PlanCalls result;
   for (const ir::plan::Scratch& scratch : plan.scratch)
-    result.scratch_bytes.push_back(scratch.bytes.evaluate(variables.data()));
-  walk(plan.body, variables, result);
+    result.scratch_bytes.push_back(here.value(scratch.bytes));
+  walk(plan.body, here, result);
   return result;
 }
 

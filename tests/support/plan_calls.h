@@ -2,6 +2,7 @@
 // other.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -26,7 +27,9 @@ struct PlanCalls {
   std::vector<PlanCall> calls;
 };
 
-/// `inputs` are the values of the plan's first variables. One worker runs everything in order.
-PlanCalls calls_of(const ir::plan::Plan& plan, std::span<const int64_t> inputs);
+/// `inputs` are the values of the plan's first variables, `operands` where element 0 of each lies
+/// (for plans that read elements). One worker runs everything in order.
+PlanCalls calls_of(const ir::plan::Plan& plan, std::span<const int64_t> inputs,
+                   std::span<std::byte* const> operands = {});
 
 }  // namespace lathe::tests
