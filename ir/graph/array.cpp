@@ -1,6 +1,7 @@
 // Conversions between host tensors and the interpreter's arrays, and rounding to element types.
 #include "ir/graph/array.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
 
@@ -99,6 +100,20 @@ int64_t wrap_to(Type type, int64_t value) {
   return with_integer_type(type, [value](auto zero) {
     return static_cast<int64_t>(static_cast<decltype(zero)>(value));
   });
+}
+
+void copy_elements(const Array& from, size_t first, size_t count, Array& to, size_t target) {
+  const auto copy = [](const auto& source, size_t begin, size_t n, auto& destination, size_t at) {
+    std::copy_n(source.begin() + static_cast<std::ptrdiff_t>(begin), n,
+                destination.begin() + static_cast<std::ptrdiff_t>(at));
+  };
+  if (!to.is_real()) return copy(from.integers, first, count, to.integers, target);
+  copy(from.reals, first, count, to.reals, target);
+  if (from.blocks.empty() || to.blocks.empty()) return;
+  const auto bytes = [&](size_t elements) {
+    return static_cast<size_t>(bytes_of(to.type, static_cast<int64_t>(elements)));
+  };
+  copy(from.blocks, bytes(first), bytes(count), to.blocks, bytes(target));
 }
 
 std::vector<double> to_doubles(const Array& array) {

@@ -38,6 +38,10 @@ double round_to(Type type, double value);
 /// bool becomes 0 or 1.
 int64_t wrap_to(Type type, int64_t value);
 
+/// Copies `count` elements of `from`, the first at `first`, to `to` from `target` on: values, and
+/// blocks where both arrays have them, whose elements are then whole blocks.
+void copy_elements(const Array& from, size_t first, size_t count, Array& to, size_t target);
+
 /// Values as doubles, whatever the type.
 std::vector<double> to_doubles(const Array& array);
 

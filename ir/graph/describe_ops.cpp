@@ -45,6 +45,14 @@ std::string describe_attribute(const AttributeSpec& spec) {
   return fmt::format("{}; {}\n", text, spec.doc);
 }
 
+// A line for each operand or result that has a text of its own.
+template <typename Spec>
+std::string describe_specs(const std::vector<Spec>& specs, std::string_view what) {
+  return join(specs, "", [&](const Spec& spec) {
+    return spec.doc.empty() ? "" : fmt::format("- {} `{}`: {}\n", what, spec.name, spec.doc);
+  });
+}
+
 std::string describe_op(const Op& op) {
   std::string signature = join(op.results, ", ", [](const ResultSpec& spec) {
     return fmt::format("{}{}", spec.name, spec.optional ? "?" : "");
@@ -53,10 +61,12 @@ std::string describe_op(const Op& op) {
   const std::string types = join(op.operands, ", ", [](const OperandSpec& spec) {
     return fmt::format("{} {}", spec.name, short_name(spec.types));
   });
+  const std::string list = describe_specs(op.operands, "operand") +
+                           describe_specs(op.results, "result") +
+                           join(op.attributes, "", describe_attribute);
   return fmt::format("\n### `{}`\n\n{}.{}\n{}{}", signature, op.doc,
                      types.empty() ? "" : fmt::format(" Types: {}.", types),
-                     op.attributes.empty() ? "" : "\n",
-                     join(op.attributes, "", describe_attribute));
+                     list.empty() ? "" : "\n", list);
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ struct OperandSpec {
   std::string_view name;
   TypeClass types = TypeClass::plain;
   Arity arity = Arity::required;  ///< a variadic operand is the last and takes one or more values
+  std::string_view doc = {};      ///< shape and meaning, where the op's formula does not give them
 };
 
 struct AttributeSpec {
@@ -51,6 +52,7 @@ struct AttributeSpec {
 struct ResultSpec {
   std::string_view name;
   bool optional = false;  ///< results after the first may be left out, last first
+  std::string_view doc = {};
 };
 
 /// What shape inference sees of a node. Operand types and attributes already fit the op's

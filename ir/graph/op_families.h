@@ -15,6 +15,7 @@ void add_position_ops(std::vector<Op>& table);
 void add_arithmetic_ops(std::vector<Op>& table);  // elementwise: arithmetic, where, comparisons
 void add_conversion_ops(std::vector<Op>& table);  // cast, quantize, quantize_rows, dequantize
 void add_data_ops(std::vector<Op>& table);        // data: look-ups and scatters
+void add_cache_ops(std::vector<Op>& table);       // data: paged caches, writing into a cache
 void add_shape_ops(std::vector<Op>& table);       // data: concat, slice, transpose, reshape
 
 }  // namespace lathe::ir::graph

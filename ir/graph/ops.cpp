@@ -19,6 +19,7 @@ std::vector<Op> make_table() {
   add_arithmetic_ops(table);
   add_conversion_ops(table);
   add_data_ops(table);
+  add_cache_ops(table);
   add_shape_ops(table);
   return table;
 }

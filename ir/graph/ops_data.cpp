@@ -58,17 +58,6 @@ Result<Types> infer_embedding(const InferContext& c) {
   return Types{y};
 }
 
-// Copies `count` elements, whatever kind the arrays are.
-void copy_elements(const Array& from, size_t first, size_t count, Array& to, size_t target) {
-  if (to.is_real()) {
-    std::copy_n(from.reals.begin() + static_cast<std::ptrdiff_t>(first), count,
-                to.reals.begin() + static_cast<std::ptrdiff_t>(target));
-  } else {
-    std::copy_n(from.integers.begin() + static_cast<std::ptrdiff_t>(first), count,
-                to.integers.begin() + static_cast<std::ptrdiff_t>(target));
-  }
-}
-
 Result<std::vector<Array>> eval_embedding(const EvalContext& c) {
   const Array& table = c.operand(0);
   const Array& ids = c.operand(1);

@@ -1,68 +1,13 @@
 // Every ONNX single-operator case that the graph ops cover, rebuilt as a graph and run in place.
+#include "tests/ir_graph/conformance.h"
+
 #include <fstream>
-#include <functional>
-#include <map>
+#include <iostream>
 
-#include <nlohmann/json.hpp>
-
-#include "ir/graph/builder.h"
 #include "ir/half.h"
-#include "ir/npy.h"
-#include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::ir::graph {
 namespace {
-
-using Json = nlohmann::json;
-
-struct Case {
-  std::string name;
-  Json json;
-  std::map<int, Tensor> inputs;  // by slot
-  std::map<int, DoubleArray> outputs;
-
-  template <typename T>
-  T attribute(const char* key) const {
-    const Json& set = json["attributes"];
-    return (set.contains(key) ? set[key] : json["attribute_defaults"].at(key)).get<T>();
-  }
-};
-
-// One case's graph under construction: its inputs by slot, absent ones empty.
-class CaseBuilder {
- public:
-  explicit CaseBuilder(const Case& c) : c_(c), b_("conformance") {
-    for (const auto& [slot, tensor] : c.inputs) {
-      vars_[slot] = b_.input("input_" + std::to_string(slot), tensor.type(),
-                             Shape(tensor.shape().begin(), tensor.shape().end()));
-    }
-  }
-
-  const Case& operator*() const { return c_; }
-  Var in(int slot) const { return vars_.contains(slot) ? vars_.at(slot) : Var{}; }
-  const std::vector<int64_t>& shape(int slot) const { return c_.inputs.at(slot).shape(); }
-  int rank(int slot) const { return c_.inputs.at(slot).rank(); }
-  Type type(int slot) const { return c_.inputs.at(slot).type(); }
-
-  Var op(std::string_view name, const std::vector<Var>& operands,
-         const std::vector<NamedAttribute>& attributes = {}) {
-    return b_.op(name, operands, attributes);
-  }
-  std::vector<Var> results(std::string_view name, const std::vector<Var>& operands, int count,
-                           const std::vector<NamedAttribute>& attributes) {
-    return b_.op_results(name, operands, count, attributes);
-  }
-  Var cast(Var x, Type type) { return op("cast", {x}, {{"type", type}}); }
-  Var constant(double value, Type type = Type::f32) { return b_.constant(value, type); }
-  Result<Graph> finish(const std::vector<Var>& outputs) { return b_.finish(outputs); }
-
- private:
-  const Case& c_;
-  GraphBuilder b_;
-  std::map<int, Var> vars_;
-};
-
-using Build = std::function<std::vector<Var>(CaseBuilder&)>;
 
 Build unary(const char* op) {
   return [op](CaseBuilder& c) { return std::vector<Var>{c.op(op, {c.in(0)})}; };
@@ -78,10 +23,17 @@ std::vector<Var> build_norm(CaseBuilder& c, const char* op) {
 }
 
 std::vector<Var> build_rotary(CaseBuilder& c) {
-  return {c.op("rope", {c.in(0), c.in(1), c.in(2), c.in(3)},
-               {{"interleaved", (*c).attribute<int>("interleaved") != 0},
-                {"rotary_dim", (*c).attribute<int64_t>("rotary_embedding_dim")},
-                {"layout", "heads_tokens"}})};
+  const bool flat = c.rank(0) == 3;  // [batch, tokens, heads * size]
+  const auto& shape = c.shape(0);
+  const Var x =
+      flat ? c.op("reshape", {c.in(0)},
+                  {{"shape", {shape[0], shape[1], (*c).attribute<int64_t>("num_heads"), Dim(-1)}}})
+           : c.in(0);
+  const Var y = c.op("rope", {x, c.in(1), c.in(2), c.in(3)},
+                     {{"interleaved", (*c).attribute<int>("interleaved") != 0},
+                      {"rotary_dim", (*c).attribute<int64_t>("rotary_embedding_dim")},
+                      {"layout", flat ? "tokens_heads" : "heads_tokens"}});
+  return {flat ? c.op("reshape", {y}, {{"shape", Shape(shape.begin(), shape.end())}}) : y};
 }
 
 // (x - zero_point) * scale, both given for the whole tensor, per slice of an axis, or per block of
@@ -123,6 +75,7 @@ std::vector<Var> build_gemm(CaseBuilder& c) {
   };
   const Var product = c.op("matmul", {operand(0, "transA"), operand(1, "transB")});
   const Var scaled = c.op("mul", {product, c.constant((*c).attribute<double>("alpha"))});
+  if (c.in(2).id == kNoValue) return {scaled};
   const Var bias = c.op("mul", {c.in(2), c.constant((*c).attribute<double>("beta"))});
   return {c.op("add", {scaled, bias})};
 }
@@ -144,43 +97,6 @@ std::vector<Var> build_qlinear_matmul(CaseBuilder& c) {
   const Var rounded = c.op("round", {c.op("mul", {product, scale})});
   return {
       c.cast(c.op("add", {rounded, c.cast(c.in(7), Type::f32)}), c.type(7))};  // the cast saturates
-}
-
-// Without softcap, windows, lengths beside the shapes, or the scores as a result: those have no
-// graph yet.
-bool is_basic_attention(const Case& c) {
-  const Json& set = c.json["attributes"];
-  return !set.contains("softcap") && set.value("left_window_size", -1) < 0 &&
-         set.value("right_window_size", -1) < 0 && !c.inputs.contains(6) && !c.outputs.contains(3);
-}
-
-std::vector<Var> build_attention(CaseBuilder& c) {
-  if (!is_basic_attention(*c)) return {};
-  const Json& set = (*c).json["attributes"];
-  const bool flat = c.rank(0) == 3;  // [batch, tokens, heads * size]
-  const auto heads_first = [&](int slot, const char* count) {
-    if (!flat) return c.in(slot);
-    const auto& shape = c.shape(slot);
-    const Var split =
-        c.op("reshape", {c.in(slot)}, {{"shape", {shape[0], shape[1], set[count].get<int>(), -1}}});
-    return c.op("transpose", {split}, {{"perm", {0, 2, 1, 3}}});
-  };
-  const auto with_past = [&](Var now, int past) {
-    return c.in(past).id == kNoValue ? now : c.op("concat", {c.in(past), now}, {{"axis", 2}});
-  };
-  const Var k = with_past(heads_first(1, "kv_num_heads"), 4);
-  const Var v = with_past(heads_first(2, "kv_num_heads"), 5);
-  Var y = c.op("attention", {heads_first(0, "q_num_heads"), k, v, c.in(3)},
-               {{"causal", set.value("is_causal", 0) != 0 ? "start" : "none"},
-                {"scale", set.value("scale", 0.0)},
-                {"layout", "heads_tokens"}});
-  if (flat) {
-    y = c.op("transpose", {y}, {{"perm", {0, 2, 1, 3}}});
-    y = c.op("reshape", {y}, {{"shape", {c.shape(0)[0], c.shape(0)[1], -1}}});
-  }
-  std::vector<Var> results = {y};
-  if ((*c).outputs.contains(1)) results.insert(results.end(), {k, v});
-  return results;
 }
 
 std::vector<Var> build_swish(CaseBuilder& c) {
@@ -285,13 +201,13 @@ void compare_outputs(const Case& c, CaseBuilder& builder, const std::vector<Var>
   }
 }
 
-// False if the case has no graph.
-bool check_case(const Case& c, const Build& build) {
+// Why the case has no graph; empty if it has one.
+std::string check_case(const Case& c, const Build& build) {
   CaseBuilder builder(c);
   const auto outputs = build(builder);
-  if (outputs.empty()) return false;
+  if (outputs.empty()) return builder.reason();
   compare_outputs(c, builder, outputs);
-  return true;
+  return {};
 }
 
 TEST(Conformance, EveryCaseOfTheOpsWeHave) {
@@ -300,21 +216,29 @@ TEST(Conformance, EveryCaseOfTheOpsWeHave) {
     GTEST_SKIP() << "no conformance cases in " << folder
                  << "; set LATHE_SHARED to the folder that has them";
   }
-  std::map<std::string, int> passed;
+  std::map<std::string, int> run;  // by operator
   for (const Json& entry : read_json(folder / "index.json")) {
     const auto op = entry[0].get<std::string>();
+    const auto name = entry[1].get<std::string>();
     const auto build = builders().find(op);
-    if (build == builders().end()) continue;
-    SCOPED_TRACE(entry[1].get<std::string>());
-    Case c = read_case(folder / entry[1].get<std::string>());
-    if (check_case(c, build->second)) ++passed[op];
+    if (build == builders().end()) {
+      std::cout << "not run: " << name << ": no graph op computes " << op << "\n";
+      continue;
+    }
+    SCOPED_TRACE(name);
+    Case c = read_case(folder / name);
+    if (const std::string reason = check_case(c, build->second); !reason.empty()) {
+      std::cout << "not run: " << name << ": " << reason << "\n";
+      EXPECT_NE(op, "Attention") << "every form of attention has a graph";
+      continue;
+    }
+    ++run[op];
     if (op != "LayerNormalization" || c.outputs.size() == 1) continue;
     c.outputs.erase(std::next(c.outputs.begin()), c.outputs.end());  // without its statistics, too
     check_case(c, build->second);
   }
-  EXPECT_EQ(passed.size(), builders().size())
-      << "an op of the list has no case: the folder is incomplete";
-  EXPECT_GE(passed["Attention"], 20) << "most basic attention cases must have a graph";
+  for (const auto& [op, count] : run) std::cout << "run: " << count << " of " << op << "\n";
+  EXPECT_FALSE(run.empty()) << folder << " has no case of an operator that has a graph";
 }
 
 }  // namespace
