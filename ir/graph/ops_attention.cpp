@@ -84,6 +84,7 @@ Result<std::optional<Dim>> count_sequences(const InferContext& c, const HeadLayo
                   "operand 'k': found {} sequences, expected {} as cu_seqlens has",
                   to_string(k.shape.front()), to_string(*sequences));
     }
+    if (!sequences) sequences = k.shape.front();
   } else if (const Dim& tokens = q.shape[head_layout(c.attributes, 3).tokens];
              k.shape[k_layout.tokens] != tokens) {
     return fail(ErrorCode::invalid_argument,
@@ -97,8 +98,7 @@ Result<std::optional<Dim>> count_sequences(const InferContext& c, const HeadLayo
 // An operand with one number for all sequences, or one for each.
 Status check_per_sequence(std::string_view operand, const TensorType& found,
                           const std::optional<Dim>& sequences) {
-  const bool one_each =
-      found.rank() == 1 && (!sequences || found.shape[0] == *sequences || !sequences->is_number());
+  const bool one_each = found.rank() == 1 && (!sequences || found.shape[0] == *sequences);
   if (found.rank() == 0 || one_each) return {};
   return fail(ErrorCode::invalid_argument, "operand '{}': found shape {}, expected [] or [{}]",
               operand, to_string(found.shape), sequences ? to_string(*sequences) : "sequences");

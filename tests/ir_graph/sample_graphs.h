@@ -7,7 +7,7 @@
 
 namespace lathe::ir::graph {
 
-inline constexpr std::array<std::string_view, 6> kSampleGraphs = {
+inline constexpr std::array<std::string_view, 7> kSampleGraphs = {
     R"(# SwiGLU with its norm
 graph mlp(%x: f32[tokens, 2048], %w: f32[2048], %gate: q8_0[6144, 2048], %up: bf16[6144, 2048],
           %down: q4_K[2048, 6144]) -> (%y) {
@@ -55,6 +55,16 @@ graph mlp(%x: f32[tokens, 2048], %w: f32[2048], %gate: q8_0[6144, 2048], %up: bf
              %x: f32[16, patches, 64], %c: f32[side, 16], %s: f32[side, 16]) -> (%e, %r) {
   %e = bilinear_embedding(%t, %i, %w)
   %r = vision_rope(%x, %c, %s, %p) {layout = heads_tokens}
+}
+)",
+    R"(graph decode(%q: f32[tokens, 8, 64], %k: f16[pages, 16, 2, 64], %v: f16[pages, 16, 2, 64], %t: i32[batch, most],
+             %b: i32[bounds], %l: i32[batch], %s: f32[8], %n: f16[tokens, 2, 64], %p: i64[tokens]) -> (%y, %l1, %kw) {
+  %kf = reshape(%k) {shape = [16*pages, 2, 64]}
+  %kn = write_cache(%kf, %n, %p)
+  %kw = reshape(%kn) {shape = [pages, 16, 2, 64]}
+  %ks = gather_pages(%kw, %t, %l)
+  %vs = gather_pages(%v, %t, %l)
+  %y, %l1 = attention(%q, %ks, %vs, _, %b, _, %l, _, %s) {causal = end, window = 128, kept_keys = 4, softcap = 30}
 }
 )",
 };
