@@ -168,6 +168,17 @@ TEST(AttentionSequences, OneLengthForAll) {
                {2, 3}, 0);
 }
 
+// Before the mask a score exists for each key that there is room for; after it, for each seen one.
+TEST(AttentionSequences, ScoresOfKeysThatAreNotValid) {
+  const auto results =
+      run("graph g(%q: f32[1, 1, 1], %k: f32[3, 1, 1], %p: i64[]) -> (%s, %m) {"
+          "  %a, %b, %s = attention(%q, %k, %k, _, _, _, %p) {scores = scaled}"
+          "  %c, %d, %m = attention(%q, %k, %k, _, _, _, %p) }",
+          {f32({1, 1, 1}, {2}), f32({3, 1, 1}, {1, 2, 3}), i64({}, {1})});
+  expect_close(results[0].values, {2, 4, 6}, 0);
+  expect_close(results[1].values, {2, -kInf, -kInf}, 0);
+}
+
 // A batch of 2 whose tokens stand after 5 earlier keys: concat and end, or an offset.
 TEST(AttentionSequences, ThePastIsAnOffset) {
   const auto results = run(
