@@ -56,6 +56,7 @@ enum class CallForm : uint8_t {
   quantize,
   linear,
   batched_matmul,
+  attention,
 };
 
 /// A fragment of `elementwise` that a family of its own computes.

@@ -71,7 +71,7 @@ struct Executor::Prepared {
     std::shared_ptr<const FetchedKernel> kernel;  // of a kernel call
     std::vector<ValueId> operands;
     std::vector<std::vector<int64_t>> shapes;  // as the kernel's signature has them
-    bool shares_first = false;                 // the first operand's first stride is 0
+    std::vector<std::vector<int64_t>> strides;  // of those that are not dense; none: all are
     Graph host;                                // of a host call
     std::vector<ValueId> host_inputs;
   };
@@ -109,7 +109,7 @@ Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
       LATHE_TRY(lowering::BoundProblem problem, lowering::problem_of(call, prepared->lowered));
       LATHE_TRY(launch.kernel, library_->fetch(problem.problem));
       launch.operands = std::move(problem.operands);
-      launch.shares_first = problem.shares_first;
+      launch.strides = std::move(problem.strides);
       for (const OperandRule& rule : launch.kernel->kernel->operands) {
         std::vector<int64_t> shape;
         for (const auto& dim : rule.shape) {
@@ -205,8 +205,9 @@ Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs
         views.emplace_back(address(step.operands[k]),
                            static_cast<DataType>(graph.type(step.operands[k]).element),
                            step.shapes[k].data(), static_cast<int>(step.shapes[k].size()));
+        if (k < step.strides.size())
+          std::copy(step.strides[k].begin(), step.strides[k].end(), views.back().strides);
       }
-      if (step.shares_first) views.front().strides[0] = 0;
       if (execution_ == Execution::interpreted) {
         LATHE_CHECK(launch_interpreted(*step.kernel->kernel, views, step.kernel->pool->threads()));
       } else {

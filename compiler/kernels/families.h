@@ -20,7 +20,8 @@
   F(embedding)                   \
   F(quantize)                    \
   F(linear)                      \
-  F(batched_matmul)
+  F(batched_matmul)              \
+  F(attention_prefill)
 // clang-format on
 
 namespace lathe::compiler::kernels {

@@ -129,7 +129,8 @@ std::string print(const LoweredGraph& lowered) {
     text += "  " + names(call.outputs, lowered.graph) + " = ";
     switch (call.kind) {
       case CallKind::kernel: {
-        text += fmt::format("{} [{} x {}]", call.family->name, call.rows, call.width);
+        text += call.family->name;
+        if (!call.is(CallForm::attention)) text += fmt::format(" [{} x {}]", call.rows, call.width);
         for (const auto& [key, value] : call.values) text += " " + key + "=" + value;
         if (call.is(CallForm::chain)) text += " expr=" + text_of(call.prologue, lowered.graph);
         if (call.is_norm()) {

@@ -60,8 +60,11 @@ struct Call {
   Chain prologue, epilogue;
   int64_t rows = 1, width = 1;  ///< what the operands flatten to
   int64_t batch = 1;            ///< of batched_matmul: of how many matrices the rows are
-  bool shares_first = false;    ///< of batched_matmul: all multiply the one matrix that a is
   std::vector<ValueId> inputs;  ///< further operands: weight, tables, positions, …
+  Sizes sizes{};                ///< of attention: its named dimensions
+  /// Of the problem's operands in their order, inputs then outputs, in elements; none, or an empty
+  /// one: the operand is dense.
+  std::vector<std::vector<int64_t>> strides{};
   std::vector<ValueId> outputs;
   WeightLayout layout{};    ///< of a pack
   bool transposed = false;  ///< of a pack: the weight lies as [k, n]
@@ -97,7 +100,7 @@ struct BoundProblem {
   Problem problem;
   Sizes sizes;
   std::vector<ValueId> operands;
-  bool shares_first = false;  ///< the first operand's first stride is 0
+  std::vector<std::vector<int64_t>> strides;  ///< of operands that are not dense: Call::strides
 };
 /// Fragment inputs are named x, r, s, t, … in order of appearance, so that equal chains of
 /// different graphs are one problem; chains that a family of their own computes (silu, gelu,

@@ -91,7 +91,8 @@ OwnFamily own_family(std::string_view chain) {
 Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   std::string_view family = call.family->name;
   Namer names(call);
-  std::string line = fmt::format(" rows={}", call.rows / call.batch);
+  const bool has_rows = !call.is(CallForm::attention);
+  std::string line = has_rows ? fmt::format(" rows={}", call.rows / call.batch) : "";
   std::map<std::string, ValueId, std::less<>> operands;
   const auto add_width = [&] { line += fmt::format(" width={}", call.width); };
   OwnFamily own;
@@ -111,7 +112,7 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
     add_width();
   } else if (call.is_product()) {
     line += " epilogue=" + text_of(call.epilogue, names);
-  } else if (!call.is(CallForm::rope)) {
+  } else if (has_rows && !call.is(CallForm::rope)) {
     add_width();
   }
   if (!names.complete())
@@ -122,9 +123,10 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   BoundProblem bound;
   LATHE_TRY(bound.problem, parse_problem(std::string(family) + line));
   LATHE_TRY(const ir::graph::Graph reference, bound.problem.family().reference(bound.problem));
-  bound.sizes["rows"] = call.rows / call.batch;
+  bound.sizes = call.sizes;
+  if (has_rows) bound.sizes["rows"] = call.rows / call.batch;
   if (call.is(CallForm::batched_matmul)) bound.sizes["batch"] = call.batch;
-  bound.shares_first = call.shares_first;
+  bound.strides = call.strides;
   size_t next = 0;
   for (ValueId id : reference.inputs) {
     std::string_view name = reference.value(id).name;

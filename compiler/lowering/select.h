@@ -20,6 +20,10 @@ bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, Call& cal
 bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                            std::string& reason);
 
+/// An `attention` node. False, with the reason, for what attention_prefill does not compute.
+bool select_attention(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                      std::string& reason);
+
 /// The family whose calls have that form, of the forms that are one family's.
 const Family& family_of(CallForm form);
 /// Whether nodes of the op become calls of the family.

@@ -100,7 +100,6 @@ bool select_batched_matmul(const LoweredGraph& lowered, const Node& node, Call& 
   call.batch = batches->count;
   call.rows = batches->count * batches->merged * a.rows();
   call.width = b.columns();
-  call.shares_first = batches->one_left;
   call.values = {{"batch", std::to_string(call.batch)},
                  {"n", std::to_string(call.width)},
                  {"k", std::to_string(k)},
@@ -108,6 +107,10 @@ bool select_batched_matmul(const LoweredGraph& lowered, const Node& node, Call& 
   // Rows of several matrices lie one after the other only where they are rows in memory.
   if (batches->merged == 1 && a.untranspose(lowered)) call.values["transpose_a"] = "true";
   if (b.untranspose(lowered)) call.values["transpose_b"] = "true";
+  if (batches->one_left) {
+    const bool is_transposed = call.values.count("transpose_a") != 0;
+    call.strides = {{0, is_transposed ? a.rows() : k, 1}};
+  }
   call.epilogue = Chain::self();
   // The family says what it computes.
   std::string line = fmt::format("{} rows={}", call.family->name, call.rows / call.batch);

@@ -1,0 +1,111 @@
+// The operands of attention, and a schedule's numbers.
+#include "compiler/kernels/attention/attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "compiler/kernels/tile_shape.h"
+
+namespace lathe::compiler::kernels::attention {
+namespace {
+
+using ir::Type;
+using ir::graph::Dim;
+
+constexpr int64_t kLine = 64;
+
+Causal causal_of(const std::string& text) {
+  return text == "start" ? Causal::start : text == "end" ? Causal::end : Causal::none;
+}
+
+MaskKind mask_of(const std::string& text) {
+  return text == "bool" ? MaskKind::boolean : text == "add" ? MaskKind::additive : MaskKind::none;
+}
+
+double scale_of(const Problem& p) {
+  const double scale = p.number("scale");
+  return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(p.integer("dim")));
+}
+
+// A product of f32 whose rows lie packed and whose w is in panels of `vectors` vectors.
+Linear product(const std::string& name, const Bucket& tokens, int64_t n, int64_t k, int64_t panel,
+               int64_t panel_depth) {
+  Linear linear;
+  linear.name = name;
+  linear.rows = {1, tokens.high};
+  linear.n = n;
+  linear.k = k;
+  linear.panel = panel;
+  linear.epilogue = *Fragment::parse("y");
+  linear.signature = {matrix("x", Type::f32, k),
+                      {"w", Type::f32, {linear.panels(), panel_depth, panel}},
+                      output(matrix("y", Type::f32, n))};
+  linear.part_bytes = {panel_depth * panel * 4};
+  return linear;
+}
+
+LinearBlocking tile_of(int64_t rows, int64_t vectors, int64_t depth, int64_t prefetch) {
+  LinearBlocking tile;
+  tile.tile = static_cast<int>(rows);
+  tile.vectors = static_cast<int>(vectors);
+  tile.depth = depth;
+  tile.rows = INT32_MAX / rows * rows;
+  tile.prefetch = prefetch;
+  tile.prefetch_y = false;  // scores and sums stay near
+  return tile;
+}
+
+}  // namespace
+
+Attention::Attention(const Problem& p)
+    : tokens(p.bucket("tokens")),
+      context(p.bucket("context")),
+      heads(p.integer("heads")),
+      kv_heads(p.integer("kv_heads")),
+      dim(p.integer("dim")),
+      value_dim(p.integer("value_dim")),
+      causal(causal_of(p.text("causal"))),
+      window(p.integer("window")),
+      sinks(p.flag("sinks")),
+      softcap(p.number("softcap")),
+      scale(scale_of(p)),
+      mask(mask_of(p.text("mask"))),
+      lse(p.flag("lse")),
+      type(p.type("type")),
+      kv_type(p.type("kv_type")),
+      out(p.type("out")) {
+  signature.push_back({"q", type, {"batch", "tokens", heads, dim}});
+  signature.push_back({"k", kv_type, {"batch", "context", kv_heads, dim}});
+  signature.push_back({"v", kv_type, {"batch", "context", kv_heads, value_dim}});
+  if (mask != MaskKind::none) {
+    signature.push_back({"mask",
+                         mask == MaskKind::boolean ? Type::boolean : Type::f32,
+                         {"batch", heads, "tokens", "context"}});
+  }
+  if (sinks) signature.push_back({"sinks", Type::f32, {heads}});
+  signature.push_back(output({"y", out, {"batch", "tokens", heads, value_dim}}));
+  if (lse) signature.push_back(output({"lse", Type::f32, {"batch", "tokens", heads, 1}}));
+}
+
+Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Target& target)
+    : queries(s["queries"]), keys(s["keys"]) {
+  const int64_t lanes = target.lanes;
+  const int64_t key_panel = s["nr"] * lanes;
+  keys = (keys + key_panel - 1) / key_panel * key_panel;
+  scores = product("attention_scores", attention.tokens, keys, attention.dim, key_panel, attention.dim);
+  score_tile = tile_of(s["mr"], s["nr"], attention.dim, s["prefetch"]);
+  // Blocks of keys are of any length up to theirs: k is what no block reaches, nor a multiple of
+  // what is unrolled.
+  values = product("attention_values", attention.tokens, attention.value_dim, 2 * keys + 1,
+                   s["value_nr"] * lanes, keys);
+  value_tile = tile_of(s["value_mr"], s["value_nr"], keys, s["prefetch"]);
+  edge_rows = attention.is_ragged() ? std::min(queries, 2 * s["mr"]) : queries;
+}
+
+int64_t Blocking::sum_bytes() const {
+  // Odd in cache lines, so that rows do not compete for the same sets.
+  const int64_t bytes = values.panels() * values.panel * 4;
+  return (bytes + kLine - 1) / kLine / 2 * 2 * kLine + kLine;
+}
+
+}  // namespace lathe::compiler::kernels::attention

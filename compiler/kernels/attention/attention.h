@@ -1,0 +1,95 @@
+// Attention as a problem: its operands, who sees what, and how its work is cut.
+#pragma once
+
+#include <cstdint>
+
+#include "compiler/kernels/linear.h"
+#include "compiler/kernels/signature.h"
+#include "compiler/problem.h"
+#include "compiler/schedule.h"
+#include "ir/target.h"
+
+namespace lathe::compiler::kernels::attention {
+
+enum class Causal : uint8_t { none, start, end };
+enum class MaskKind : uint8_t { none, boolean, additive };
+
+/// y = softmax(softcap(q · kᵀ · scale) + mask) · v for each query head; `group()` query heads share
+/// one of k and v. Token t stands at key t + shift, where shift is 0, or with `end` the number of
+/// keys less that of tokens; if causal it sees the keys up to there, with a window at most that many.
+struct Attention {
+  explicit Attention(const Problem& problem);
+
+  Bucket tokens, context;
+  int64_t heads = 1, kv_heads = 1;
+  int64_t dim = 1, value_dim = 1;
+  Causal causal = Causal::none;
+  int64_t window = 0;  ///< 0: none
+  bool sinks = false;  ///< whether a logit for each head joins the softmax
+  double softcap = 0;  ///< 0: none
+  double scale = 1;
+  MaskKind mask = MaskKind::none;
+  bool lse = false;  ///< whether the logarithm of each row's denominator is a result
+  ir::Type type = ir::Type::f32, kv_type = ir::Type::f32, out = ir::Type::f32;
+  Signature signature;  ///< q, k, v, mask, sinks; y, lse
+
+  int64_t group() const { return heads / kv_heads; }
+  bool is_causal() const { return causal != Causal::none; }
+  /// Whether rows of one block see different keys.
+  bool is_ragged() const { return is_causal() || window > 0; }
+};
+
+/// A schedule's numbers for one problem. Scores are a product of query rows and panels of keys (k is
+/// the size of a head), values one of the rows' weights and panels of v (k is a block of keys).
+struct Blocking {
+  Blocking(const Attention& attention, const Schedule& schedule, const ir::Target& target);
+
+  int64_t queries = 1;    ///< tokens of a block of rows
+  int64_t keys = 1;       ///< of a block, a multiple of the panel of keys
+  int64_t edge_rows = 1;  ///< rows that are multiplied at once where each sees other keys
+  Linear scores, values;
+  LinearBlocking score_tile, value_tile;
+
+  // Bytes from row to row, or block to block, in scratch.
+  int64_t query_bytes() const { return score_tile.packed_stride(scores) * 4; }
+  int64_t weight_bytes() const { return value_tile.packed_stride(values) * 4; }
+  int64_t sum_bytes() const;  ///< of a row's sums of values
+  int64_t key_block_bytes() const { return keys / scores.panel * scores.part_bytes.front(); }
+  int64_t value_block_bytes() const { return values.panels() * values.part_bytes.front(); }
+};
+
+/// Copies rows of k to panels of keys, [dim][panel], as f32; zeros where a panel has no key.
+/// Buffers k, packed; parameters rows, k.stride1.
+ir::program::Program pack_keys_program(const Attention& attention, const Blocking& blocking,
+                                       const ir::Target& target);
+
+/// Copies rows of v to panels of columns, [keys][panel], as f32; zeros where a column does not exist.
+/// Buffers v, packed; parameters rows, v.stride1.
+ir::program::Program pack_values_program(const Attention& attention, const Blocking& blocking,
+                                         const ir::Target& target);
+
+/// Rows that have seen nothing yet: the largest score is the lowest number. Buffers maximum, sum, values, and sink where there are sinks;
+/// parameter rows.
+ir::program::Program start_program(const Attention& attention, const Blocking& blocking,
+                                   const ir::Target& target);
+
+/// One block of keys for some rows: scores become weights relative to the largest score so far, and
+/// what was added up before is brought to the same measure (Milakov and Gimelshein, Online normalizer
+/// calculation for softmax, 2018; Dao, FlashAttention-2, 2023). Buffers scores, maximum, sum, values,
+/// and mask where there is one; parameter rows, with a mask its stride. Of an `edge` the rows do not
+/// see the whole block: further parameters are columns, which every buffer of the block has, and
+/// where rows differ `end`, the column after the last that the first row sees, and with a window
+/// `begin`, the first; both move on by one from row to row.
+ir::program::Program softmax_program(const Attention& attention, const Blocking& blocking,
+                                     const ir::Target& target, bool edge);
+
+/// The rows' results. Buffers maximum, sum, values, y, and lse where it is asked for; parameters
+/// rows, y.stride1, lse.stride1.
+ir::program::Program finish_program(const Attention& attention, const Blocking& blocking,
+                                    const ir::Target& target);
+
+/// The programs over batches, heads, blocks and threads.
+ir::plan::Plan prefill_plan(const Attention& attention, const Blocking& blocking,
+                            const ir::Target& target);
+
+}  // namespace lathe::compiler::kernels::attention

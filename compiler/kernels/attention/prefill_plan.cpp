@@ -1,0 +1,333 @@
+// The plan of attention over many rows: all keys and values are packed, then the threads share
+// batches, heads of k and blocks of tokens; each goes over the blocks of keys in order.
+//
+// Whole blocks of keys, which every row of the block of tokens sees, are multiplied by all rows at
+// once. At the edges, where rows see different keys, a few rows at a time multiply the panels that
+// the last of them reaches.
+#include <algorithm>
+
+#include "compiler/kernels/attention/attention.h"
+
+namespace lathe::compiler::kernels::attention {
+namespace {
+
+using ir::plan::Bindings;
+using ir::plan::Body;
+using ir::plan::Expr;
+using ir::plan::Let;
+using ir::plan::Loop;
+using ir::plan::Place;
+using ir::plan::Plan;
+using ir::program::BufferAccess;
+
+Expr clamp(const Expr& value, const Expr& low, const Expr& high) {
+  return min(max(value, low), high);
+}
+
+Expr floor_div(const Expr& a, int64_t b) { return ceil_div(a - Expr(b - 1), Expr(b)); }
+
+class PlanWriter {
+ public:
+  PlanWriter(const Attention& attention, const Blocking& blocking, const ir::Target& target)
+      : attention_(attention), s_(blocking), target_(target) {}
+
+  Plan write() {
+    plan_.name = "attention_prefill";
+    batch_ = Expr::variable(plan_.input("batch"));
+    tokens_ = Expr::variable(plan_.input("tokens"));
+    context_ = Expr::variable(plan_.input("context"));
+    for (const Port& port : attention_.signature)
+      for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
+    plan_.input("threads");
+    for (const Port& port : attention_.signature) {
+      plan_.add_operand(
+          {port.name, port.type, port.output ? BufferAccess::write : BufferAccess::read});
+    }
+    add_scratch();
+    add_programs();
+    blocks_ = named(plan_.body, "key_blocks", ceil_div(context_, Expr(s_.keys)));
+    pack(plan_.body);
+    attend(plan_.body);
+    return std::move(plan_);
+  }
+
+ private:
+  Expr stride(const std::string& operand, int k) {
+    return Expr::variable(plan_.input(fmt::format("{}.stride{}", operand, k)));
+  }
+  Expr named(Body& body, const std::string& name, const Expr& value) {
+    const int variable = plan_.loop_variable(name);
+    append(body, Let{variable, value});
+    return Expr::variable(variable);
+  }
+
+  void add_scratch() {
+    const Expr blocks = batch_ * Expr(attention_.kv_heads) * ceil_div(context_, Expr(s_.keys));
+    const int64_t rows = attention_.group() * s_.queries;
+    packed_keys_ = plan_.add_scratch(
+        {"keys.packed", blocks * Expr(s_.key_block_bytes()), /*per_worker=*/false});
+    packed_values_ = plan_.add_scratch(
+        {"values.packed", blocks * Expr(s_.value_block_bytes()), /*per_worker=*/false});
+    packed_queries_ = plan_.add_scratch({"queries.packed", rows * s_.query_bytes()});
+    scores_ = plan_.add_scratch({"scores", s_.queries * s_.weight_bytes()});
+    maximum_ = plan_.add_scratch({"maximum", rows * 4});
+    sum_ = plan_.add_scratch({"sum", rows * 4});
+    sums_ = plan_.add_scratch({"values.sums", rows * s_.sum_bytes()});
+  }
+
+  void add_programs() {
+    pack_keys_ = plan_.add_program(pack_keys_program(attention_, s_, target_));
+    pack_values_ = plan_.add_program(pack_values_program(attention_, s_, target_));
+    Linear queries = s_.scores;
+    queries.type = attention_.type;
+    pack_queries_ = plan_.add_program(linear_pack_program(queries, s_.score_tile, target_));
+    start_ = plan_.add_program(start_program(attention_, s_, target_));
+    multiply_keys_ =
+        plan_.add_program(linear_block_program(s_.scores, s_.score_tile, target_, s_.scores.panel));
+    softmax_ = plan_.add_program(softmax_program(attention_, s_, target_, /*edge=*/false));
+    softmax_edge_ = plan_.add_program(softmax_program(attention_, s_, target_, /*edge=*/true));
+    const int64_t whole = s_.values.n / s_.values.panel, rest = s_.values.n % s_.values.panel;
+    if (whole > 0) multiply_values_.push_back(add_values_program(0, whole, s_.values.panel));
+    if (rest > 0) multiply_values_.push_back(add_values_program(whole, 1, rest));
+    finish_ = plan_.add_program(finish_program(attention_, s_, target_));
+  }
+
+  // What multiplies by the panels first … first + count - 1 of values, of so many columns each.
+  struct ValuePanels {
+    int program;
+    int64_t first, count;
+  };
+  ValuePanels add_values_program(int64_t first, int64_t count, int64_t columns) {
+    return {plan_.add_program(linear_block_program(s_.values, s_.value_tile, target_, columns)),
+            first, count};
+  }
+
+  // Where block `block` of a head's keys or values lies.
+  Place in_block(const Place& packed, int64_t bytes, const Expr& batch, const Expr& head,
+                 const Expr& block) const {
+    return packed + ((batch * Expr(attention_.kv_heads) + head) * blocks_ + block) * Expr(bytes);
+  }
+
+  // Where a head's row of q, k, v or y lies.
+  Place row_of(const std::string& operand, const Expr& batch, const Expr& row, const Expr& head) {
+    return plan_.operand(operand) + (batch * stride(operand, 0) + row * stride(operand, 1) +
+                                     head * stride(operand, 2));
+  }
+
+  void pack(Body& body) {
+    const Expr batch = Expr::variable(plan_.loop_variable("packed_batch"));
+    const Expr head = Expr::variable(plan_.loop_variable("packed_head"));
+    const Expr block = Expr::variable(plan_.loop_variable("packed_block"));
+    const Expr first = block * Expr(s_.keys);
+    Bindings names;
+    names.set("rows", min(Expr(s_.keys), context_ - first));
+    names.set("k.stride1", stride("k", 1)).set("v.stride1", stride("v", 1));
+    Loop blocks{plan_.find("packed_block"), 0, blocks_, 1, /*parallel=*/true};
+    names.at("k", row_of("k", batch, first, head));
+    names.at("packed", in_block(packed_keys_, s_.key_block_bytes(), batch, head, block));
+    append(blocks.body, bind(plan_, pack_keys_, names));
+    names.at("v", row_of("v", batch, first, head));
+    names.at("packed", in_block(packed_values_, s_.value_block_bytes(), batch, head, block));
+    append(blocks.body, bind(plan_, pack_values_, names));
+    over_heads(body, "packed_batch", "packed_head", std::move(blocks));
+  }
+
+  void over_heads(Body& body, const std::string& batch, const std::string& head, Loop blocks) {
+    Loop heads{plan_.find(head), 0, Expr(attention_.kv_heads), 1, /*parallel=*/true};
+    append(heads.body, std::move(blocks));
+    Loop batches{plan_.find(batch), 0, batch_, 1, /*parallel=*/true};
+    append(batches.body, std::move(heads));
+    append(body, std::move(batches));
+  }
+
+  void attend(Body& body) {
+    batch_index_ = Expr::variable(plan_.loop_variable("batch_index"));
+    head_ = Expr::variable(plan_.loop_variable("kv_head"));
+    const Expr block = Expr::variable(plan_.loop_variable("query_block"));
+    Loop blocks{plan_.find("query_block"), 0, ceil_div(tokens_, Expr(s_.queries)), 1,
+                /*parallel=*/true};
+    first_ = named(blocks.body, "first_query", block * Expr(s_.queries));
+    rows_ = named(blocks.body, "queries", min(Expr(s_.queries), tokens_ - first_));
+    const bool from_end = attention_.causal == Causal::end;
+    // The key at which the first of the rows stands.
+    position_ = named(blocks.body, "position", from_end ? first_ + context_ - tokens_ : first_);
+    over_members(blocks.body, "start", [&](Body& inner, const Expr& member) {
+      start(inner, member);
+    });
+    over_keys(blocks.body);
+    over_members(blocks.body, "finish", [&](Body& inner, const Expr& member) {
+      finish(inner, member);
+    });
+    over_heads(body, "batch_index", "kv_head", std::move(blocks));
+  }
+
+  // The query heads that share the head of k.
+  void over_members(Body& body, const std::string& name,
+                    const std::function<void(Body&, const Expr&)>& visit) {
+    if (attention_.group() == 1) return visit(body, Expr(0));
+    const int variable = plan_.loop_variable(name + "_member");
+    Loop loop{variable, 0, Expr(attention_.group())};
+    visit(loop.body, Expr::variable(variable));
+    append(body, std::move(loop));
+  }
+  Expr query_head(const Expr& member) const { return head_ * Expr(attention_.group()) + member; }
+
+  // What all programs know of rows `row` … of a member.
+  Bindings rows_of(const Expr& member, const Expr& row, const Expr& rows) const {
+    const Expr at = member * Expr(s_.queries) + row;
+    Bindings names;
+    names.set("rows", rows);
+    names.at("maximum", maximum_ + at * 4).at("sum", sum_ + at * 4);
+    names.at("values", sums_ + at * Expr(s_.sum_bytes()));
+    return names;
+  }
+  Place queries_at(const Expr& member, const Expr& row) const {
+    return packed_queries_ + (member * Expr(s_.queries) + row) * Expr(s_.query_bytes());
+  }
+
+  void start(Body& body, const Expr& member) {
+    Bindings names = rows_of(member, 0, rows_);
+    names.at("x", row_of("q", batch_index_, first_, query_head(member)));
+    names.set("x.stride0", stride("q", 1)).at("packed", queries_at(member, 0));
+    append(body, bind(plan_, pack_queries_, names));
+    if (attention_.sinks) names.at("sink", plan_.operand("sinks") + query_head(member) * 4);
+    append(body, bind(plan_, start_, names));
+  }
+
+  void finish(Body& body, const Expr& member) {
+    Bindings names = rows_of(member, 0, rows_);
+    const Expr head = query_head(member);
+    names.at("y", row_of("y", batch_index_, first_, head)).set("y.stride1", stride("y", 1));
+    if (attention_.lse) {
+      names.at("lse", row_of("lse", batch_index_, first_, head));
+      names.set("lse.stride1", stride("lse", 1));
+    }
+    append(body, bind(plan_, finish_, names));
+  }
+
+  // Blocks of keys in order: up to the first that all rows see whole, those, and what is left.
+  void over_keys(Body& body) {
+    const Expr keys = s_.keys;
+    Expr end = blocks_;                                // of the blocks that any row reaches
+    Expr whole_end = floor_div(context_, s_.keys);     // of those that all rows see whole
+    if (attention_.is_causal()) {
+      end = ceil_div(clamp(position_ + rows_, 0, context_), keys);
+      whole_end = floor_div(clamp(position_ + 1, 0, context_), s_.keys);
+    }
+    end = named(body, "end_block", end);
+    Expr first = 0;
+    if (attention_.window > 0) {
+      const Expr before = position_ + Expr(1 - attention_.window);  // the first row's first key
+      first = named(body, "first_block", min(floor_div(max(before, 0), s_.keys), end));
+      const Expr all = ceil_div(max(before + rows_ - 1, 0), keys);
+      const Expr whole_first = named(body, "whole_first", clamp(all, first, end));
+      edge_blocks(body, "leading", first, whole_first);
+      first = whole_first;
+    }
+    whole_end = named(body, "whole_end", clamp(whole_end, first, end));
+    whole_blocks(body, first, whole_end);
+    edge_blocks(body, "trailing", whole_end, end);
+  }
+
+  void whole_blocks(Body& body, const Expr& first, const Expr& end) {
+    const int variable = plan_.loop_variable("whole_block");
+    Loop loop{variable, first, end};
+    over_members(loop.body, "whole", [&](Body& inner, const Expr& member) {
+      block(inner, Expr::variable(variable), member, 0, rows_, Expr(s_.keys / s_.scores.panel),
+            Expr(s_.keys), softmax_, {});
+    });
+    append(body, std::move(loop));
+  }
+
+  void edge_blocks(Body& body, const std::string& name, const Expr& first, const Expr& end) {
+    const int variable = plan_.loop_variable(name + "_block");
+    const Expr block_index = Expr::variable(variable);
+    Loop loop{variable, first, end};
+    // Of the keys from here on, the first row stands at key `here`.
+    const Expr first_key = block_index * Expr(s_.keys);
+    const Expr here = named(loop.body, name + "_here", position_ - first_key);
+    Expr rows_begin = 0, rows_end = rows_;
+    if (attention_.is_causal()) {
+      // From the rows that reach the block on.
+      rows_begin = round_up(max(Expr(0) - here, 0) - Expr(s_.edge_rows - 1), Expr(s_.edge_rows));
+    }
+    if (attention_.window > 0)
+      rows_end = min(rows_, Expr(s_.keys - 1 + attention_.window) - here);
+    over_members(loop.body, name, [&](Body& inner, const Expr& member) {
+      const int row_variable = plan_.loop_variable(name + "_row");
+      const Expr row = Expr::variable(row_variable);
+      Loop rows{row_variable, rows_begin, rows_end, Expr(s_.edge_rows)};
+      const Expr count =
+          named(rows.body, name + "_rows", min(Expr(s_.edge_rows), rows_ - row));
+      Expr reach = context_ - first_key;
+      if (attention_.is_causal()) reach = min(reach, here + row + count);
+      const Expr columns = named(rows.body, name + "_columns", clamp(reach, 0, Expr(s_.keys)));
+      Bindings names;
+      names.set("columns", columns);
+      names.set("end", here + row + 1);
+      names.set("begin", here + row + Expr(1 - attention_.window));
+      block(rows.body, block_index, member, row, count, ceil_div(columns, Expr(s_.scores.panel)),
+            columns, softmax_edge_, names);
+      append(inner, std::move(rows));
+    });
+    append(body, std::move(loop));
+  }
+
+  // Rows `row` … of a member by one block of keys: scores, their softmax, values.
+  void block(Body& body, const Expr& block_index, const Expr& member, const Expr& row,
+             const Expr& rows, const Expr& panels, const Expr& columns, int softmax,
+             const Bindings& bounds) {
+    Bindings names = rows_of(member, row, rows);
+    names.at("x", queries_at(member, row)).at("y", scores_);
+    names.at("w", in_block(packed_keys_, s_.key_block_bytes(), batch_index_, head_, block_index));
+    names.set("panels", panels).set("y.stride0", s_.weight_bytes());
+    append(body, bind(plan_, multiply_keys_, names));
+
+    Bindings weights = rows_of(member, row, rows);
+    weights.at("scores", scores_);
+    for (const char* bound : {"columns", "end", "begin"})
+      if (const Expr* value = bounds.value(bound)) weights.set(bound, *value);
+    if (attention_.mask != MaskKind::none) {
+      weights.at("mask", plan_.operand("mask") +
+                             (batch_index_ * stride("mask", 0) +
+                              query_head(member) * stride("mask", 1) +
+                              (first_ + row) * stride("mask", 2) +
+                              block_index * Expr(s_.keys * mask_bytes())));
+      weights.set("mask.stride2", stride("mask", 2));
+    }
+    append(body, bind(plan_, softmax, weights));
+
+    for (const ValuePanels& of : multiply_values_) {
+      names.at("x", scores_);
+      names.at("y", sums_ + ((member * Expr(s_.queries) + row) * Expr(s_.sum_bytes()) +
+                             Expr(of.first * s_.values.panel * 4)));
+      names.at("w", in_block(packed_values_, s_.value_block_bytes(), batch_index_, head_,
+                             block_index) +
+                        Expr(of.first * s_.values.part_bytes.front()));
+      // The sums go on from what they are.
+      names.set("panels", of.count).set("y.stride0", s_.sum_bytes());
+      names.set("depth", columns).set("before", 1).set("after", 0);
+      append(body, bind(plan_, of.program, names));
+    }
+  }
+  int64_t mask_bytes() const { return attention_.mask == MaskKind::boolean ? 1 : 4; }
+
+  const Attention& attention_;
+  const Blocking& s_;
+  const ir::Target& target_;
+  Plan plan_;
+  Expr batch_, tokens_, context_, blocks_;
+  Expr batch_index_, head_, first_, rows_, position_;
+  Place packed_keys_, packed_values_, packed_queries_, scores_, maximum_, sum_, sums_;
+  int pack_keys_ = -1, pack_values_ = -1, pack_queries_ = -1, start_ = -1, multiply_keys_ = -1;
+  int softmax_ = -1, softmax_edge_ = -1, finish_ = -1;
+  std::vector<ValuePanels> multiply_values_;
+};
+
+}  // namespace
+
+Plan prefill_plan(const Attention& attention, const Blocking& blocking, const ir::Target& target) {
+  return PlanWriter(attention, blocking, target).write();
+}
+
+}  // namespace lathe::compiler::kernels::attention

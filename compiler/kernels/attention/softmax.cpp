@@ -1,0 +1,264 @@
+// The softmax of attention, block of keys by block: start, one block, finish.
+//
+// A row's state is the largest score so far, the sum of its exponentials relative to that, and the
+// values weighted by them. The largest begins as the lowest finite number, so that a row of scores of
+// -inf has a sum of 0 and no NaN.
+#include <limits>
+
+#include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/row_kernel.h"
+#include "compiler/math/math.h"
+
+namespace lathe::compiler::kernels::attention {
+namespace {
+
+using ir::program::BufferAccess;
+using ir::program::Builder;
+using ir::program::Compare;
+using ir::program::Instr;
+using ir::program::Mask;
+using ir::program::Op;
+using ir::program::Pointer;
+using ir::program::Program;
+using ir::program::Scalar;
+using ir::program::Span;
+using ir::program::Vec;
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+
+Span one(const Builder& b) { return {0, {}, 1, b.lanes() == 1}; }
+
+Vec splat(Builder& b, Scalar value) {
+  Instr instr{.op = Op::vsplat};
+  instr.src[0] = value.reg;
+  Vec vector;
+  vector.reg = b.emit(instr);
+  vector.builder = &b;
+  return vector;
+}
+
+// Whether scores are products that are scaled and nothing else. They are kept as products then, and
+// so is the largest.
+bool has_plain_scores(const Attention& attention) {
+  return attention.softcap == 0 && attention.mask == MaskKind::none;
+}
+float scale_of_differences(const Attention& attention) {
+  return has_plain_scores(attention) ? static_cast<float>(attention.scale) : 1.0F;
+}
+
+// The state of the rows, one after the other.
+struct State {
+  State(Builder& builder, const Attention& attention, const Blocking& blocking, BufferAccess access)
+      : b(builder), width(attention.value_dim), bytes(blocking.sum_bytes()) {
+    maximum = b.buffer("maximum", ir::Type::f32, access);
+    sum = b.buffer("sum", ir::Type::f32, access);
+    values = b.buffer("values", ir::Type::f32, access);
+  }
+  void next() {
+    b.advance(maximum, 4);
+    b.advance(sum, 4);
+    b.advance(values, bytes);
+  }
+
+  Builder& b;
+  int64_t width, bytes;
+  Pointer maximum, sum, values;
+};
+
+// Writes the code of one block.
+class BlockSoftmax {
+ public:
+  BlockSoftmax(const Attention& attention, const Blocking& blocking, const ir::Target& target,
+               bool edge)
+      : attention_(attention),
+        blocking_(blocking),
+        edge_(edge),
+        b_(edge ? "attention_softmax_edge" : "attention_softmax", target),
+        scores_(b_.buffer("scores", ir::Type::f32, BufferAccess::read_write)),
+        state_(b_, attention, blocking, BufferAccess::read_write) {
+    if (attention.mask != MaskKind::none) {
+      mask_ = b_.buffer("mask", attention.mask == MaskKind::boolean ? ir::Type::u8 : ir::Type::f32,
+                        BufferAccess::read);
+    }
+    rows_ = b_.parameter("rows");
+    if (edge) {
+      columns_ = b_.parameter("columns");
+      if (attention.is_causal()) end_ = b_.parameter("end");
+      if (attention.window > 0) begin_ = b_.parameter("begin");
+    }
+    if (mask_.reg.valid()) mask_stride_ = b_.parameter("mask.stride2");
+  }
+
+  Program write() {
+    b_.loop(0, rows_, 1, [&](Scalar row) {
+      if (edge_) bound_row(row);
+      one_row();
+      b_.advance(scores_, blocking_.weight_bytes());
+      state_.next();
+      if (mask_.reg.valid()) b_.advance(mask_, mask_stride_);
+    });
+    return b_.finish();
+  }
+
+ private:
+  static constexpr int kTogether = 4;  // vectors of a row in one trip
+
+  // What of the columns the row sees, in every lane.
+  void bound_row(Scalar row) {
+    const Scalar end = end_.reg.valid() ? b_.min(b_.add(end_, row), columns_) : columns_;
+    row_end_ = splat(b_, end);
+    if (begin_.reg.valid()) row_begin_ = splat(b_, b_.add(begin_, row));
+  }
+
+  // Visits the row's columns. An edge has as many vectors as reach one of them; what is there
+  // beyond them, nobody sees.
+  void over_columns(const std::function<void(const Span&, int)>& visit) {
+    if (!edge_) return b_.vectors(blocking_.keys, kTogether, visit);
+    column_ = b_.copy(b_.iota());
+    b_.loop(0, columns_, b_.lanes(), [&](Scalar column) {
+      left_ = b_.min(b_.sub(columns_, column), b_.lanes());
+      visit(Span{0, column}, 0);
+      b_.set(column_, b_.int_op(Op::iadd, column_, b_.constant_bits(
+                                                       static_cast<uint32_t>(b_.lanes()))));
+    });
+  }
+
+  // `value` where the row sees the column, else `hidden`.
+  Vec seen(Vec value, float hidden) {
+    if (!edge_) return value;
+    Mask visible = b_.compare_int(Compare::lt, column_, row_end_);
+    if (begin_.reg.valid())
+      visible = b_.both(visible, b_.compare_int(Compare::ge, column_, row_begin_));
+    return b_.select(visible, value, b_.constant(hidden));
+  }
+
+  bool is_plain() const { return has_plain_scores(attention_); }
+
+  // A score as the softmax takes it, plain ones without their scale.
+  Vec score(const Span& at) {
+    Vec score = b_.load(scores_, at);
+    if (is_plain()) return score;
+    const auto scale = static_cast<float>(attention_.scale);
+    if (attention_.softcap > 0) {
+      const auto cap = static_cast<float>(attention_.softcap);
+      score = math::tanh(b_, score * static_cast<float>(attention_.scale / attention_.softcap)) * cap;
+    } else {
+      score = score * scale;
+    }
+    if (!mask_.reg.valid()) return score;
+    const Span there = edge_ ? Span{at.offset, at.index, left_, b_.lanes() == 1} : at;
+    const Vec mask = b_.load(mask_, there);
+    if (attention_.mask == MaskKind::additive) return score + mask;
+    return b_.select(b_.compare_int(Compare::ne, mask, b_.constant_bits(0)), score,
+                     b_.constant(-kInfinity));
+  }
+  // The difference is scaled, not the score: the largest one's is 0, however large it is.
+  Vec weight_of(Vec difference) {
+    const float scale = scale_of_differences(attention_);
+    return math::exp_nonpositive(b_, scale == 1 ? difference : difference * scale);
+  }
+
+  void one_row() {
+    Accumulators largest(b_, edge_ ? 1 : kTogether, kLowest);
+    over_columns([&](const Span& at, int place) {
+      const Vec value = score(at);
+      if (!is_plain()) b_.store(scores_, at, value);
+      b_.set(largest.of(place), b_.max(seen(value, -kInfinity), largest.of(place)));
+    });
+    const Vec before = b_.load_splat(state_.maximum);
+    const Vec top = b_.copy(b_.max(largest.largest(), before));
+    branch_any(b_, b_.compare(Compare::gt, top, before), [&] { rescale(before, top); });
+
+    Accumulators sums(b_, edge_ ? 1 : kTogether, 0);
+    over_columns([&](const Span& at, int place) {
+      const Vec weight = seen(weight_of(b_.load(scores_, at) - top), 0);
+      b_.set(sums.of(place), sums.of(place) + weight);
+      b_.store(scores_, at, weight);
+    });
+    b_.store(state_.sum, one(b_), b_.load_splat(state_.sum) + sums.sum());
+  }
+
+  // The state becomes relative to a larger maximum.
+  void rescale(Vec before, Vec top) {
+    const Vec factor = weight_of(before - top);
+    b_.store(state_.maximum, one(b_), top);
+    b_.store(state_.sum, one(b_), b_.load_splat(state_.sum) * factor);
+    b_.vectors(state_.width, kTogether, [&](const Span& at, int) {
+      b_.store(state_.values, at, b_.load(state_.values, at) * factor);
+    });
+  }
+
+  const Attention& attention_;
+  const Blocking& blocking_;
+  bool edge_;
+  Builder b_;
+  Pointer scores_;
+  State state_;
+  Pointer mask_{};
+  Scalar rows_, columns_, end_, begin_, mask_stride_;
+  Vec row_begin_, row_end_;  ///< of an edge: bounds of what the row sees
+  Vec column_;               ///< and the columns of the vector being visited
+  Scalar left_;              ///< how many of them there are
+};
+
+}  // namespace
+
+Program start_program(const Attention& attention, const Blocking& blocking,
+                      const ir::Target& target) {
+  Builder b("attention_start", target);
+  State state(b, attention, blocking, BufferAccess::write);
+  Pointer sink;
+  if (attention.sinks) sink = b.buffer("sink", ir::Type::f32, BufferAccess::read);
+  const Scalar rows = b.parameter("rows");
+  Vec maximum = b.constant(kLowest), sum = b.constant(0);
+  if (attention.sinks) {
+    const Vec logit = b.load_splat(sink);
+    const float scale = scale_of_differences(attention);
+    maximum = b.copy(b.max(maximum, logit * (1 / scale)));
+    sum = b.copy(math::exp_nonpositive(b, logit - maximum * scale));
+  }
+  b.loop(0, rows, 1, [&](Scalar) {
+    b.store(state.maximum, one(b), maximum);
+    b.store(state.sum, one(b), sum);
+    b.vectors(state.width, [&](const Span& at) { b.store(state.values, at, b.constant(0)); });
+    state.next();
+  });
+  return b.finish();
+}
+
+Program softmax_program(const Attention& attention, const Blocking& blocking,
+                        const ir::Target& target, bool edge) {
+  return BlockSoftmax(attention, blocking, target, edge).write();
+}
+
+Program finish_program(const Attention& attention, const Blocking& blocking,
+                       const ir::Target& target) {
+  Builder b("attention_finish", target);
+  State state(b, attention, blocking, BufferAccess::read);
+  const Pointer y = b.buffer("y", attention.out, BufferAccess::write);
+  Pointer lse;
+  if (attention.lse) lse = b.buffer("lse", ir::Type::f32, BufferAccess::write);
+  const Scalar rows = b.parameter("rows");
+  const Scalar y_stride = b.parameter("y.stride1");
+  Scalar lse_stride;
+  if (attention.lse) lse_stride = b.parameter("lse.stride1");
+  b.loop(0, rows, 1, [&](Scalar) {
+    const Vec sum = b.load_splat(state.sum);
+    const Mask is_empty = b.compare(Compare::eq, sum, b.constant(0));
+    const Vec factor = b.select(is_empty, b.constant(0), math::reciprocal(b, sum));
+    b.vectors(state.width, 4, [&](const Span& at, int) {
+      b.store(y, at, b.load(state.values, at) * factor);
+    });
+    if (attention.lse) {
+      const Vec largest = b.load_splat(state.maximum) * scale_of_differences(attention);
+      b.store(lse, one(b), largest + math::log(b, sum));
+      b.advance(lse, lse_stride);
+    }
+    b.advance(y, y_stride);
+    state.next();
+  });
+  return b.finish();
+}
+
+}  // namespace lathe::compiler::kernels::attention

@@ -1,0 +1,49 @@
+// attention_prefill through the interpreter: every variant at awkward lengths, every knob.
+#include <gtest/gtest.h>
+
+#include "tests/support/attention_cases.h"
+#include "tests/support/kernel_cases.h"
+
+namespace lathe::tests {
+namespace {
+
+class AttentionPrefill : public testing::TestWithParam<std::string> {
+ protected:
+  void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
+    const ir::Target target = *ir::parse_target(GetParam());
+    const auto kernel_case = make_case(each.line, each.sizes);
+    ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
+    const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
+    std::vector<compiler::Schedule> schedules = {space.default_schedule()};
+    if (every_knob) schedules = every_knob_value(space);
+    for (const compiler::Schedule& schedule : schedules) {
+      const Status status = run_case(*kernel_case, schedule, target, interpreted(), options);
+      EXPECT_TRUE(status) << each.line << " with " << space.print(schedule) << ": "
+                          << status.error().message;
+    }
+  }
+};
+
+TEST_P(AttentionPrefill, EveryVariantAtAwkwardLengths) {
+  for (const AttentionCase& each : attention_prefill_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(AttentionPrefill, EveryKnob) {
+  const char* line = "attention_prefill tokens=70 context=150 heads=2 kv_heads=1 dim=20 causal=end";
+  check({line, {{"batch", 1}, {"tokens", 70}, {"context", 150}}}, /*every_knob=*/true);
+}
+
+TEST_P(AttentionPrefill, AnyLayoutAndNumberOfThreads) {
+  const char* line = "attention_prefill tokens=40 context=70 heads=4 kv_heads=2 dim=12 lse=true";
+  for (const int threads : {1, 3, 16}) {
+    check({line, {{"batch", 2}, {"tokens", 40}, {"context", 70}}}, /*every_knob=*/false,
+          {.padding = 3, .threads = threads});
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, AttentionPrefill,
+                         testing::Values("scalar", "sse", "avx2", "avx512"),
+                         [](const auto& info) { return info.param; });
+
+}  // namespace
+}  // namespace lathe::tests

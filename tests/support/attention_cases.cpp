@@ -1,0 +1,52 @@
+// The cases: variants by lengths.
+#include "tests/support/attention_cases.h"
+
+#include <fmt/format.h>
+
+namespace lathe::tests {
+namespace {
+
+compiler::Sizes sizes(int64_t tokens, int64_t context, int64_t batch = 1) {
+  return {{"batch", batch}, {"tokens", tokens}, {"context", context}};
+}
+
+}  // namespace
+
+std::vector<AttentionCase> attention_prefill_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
+    const auto size = [&](const char* name) { return at.find(name)->second; };
+    cases.push_back({fmt::format("attention_prefill tokens={} context={} {}", size("tokens"),
+                                 size("context"), rest),
+                     at});
+  };
+  for (const char* causal : {"none", "start", "end"}) {
+    const std::string line = fmt::format("heads=2 kv_heads=1 dim=24 causal={}", causal);
+    for (const int64_t tokens : {1, 7, 33, 71})
+      for (const int64_t context : {1, 9, 64, 130}) add(line, sizes(tokens, context));
+    add(line, sizes(5, 9, 3));
+  }
+  for (const char* window : {"window=1", "window=5", "window=64", "window=1000"}) {
+    for (const char* causal : {"none", "start", "end"}) {
+      const std::string line = fmt::format("heads=1 dim=8 causal={} {}", causal, window);
+      add(line, sizes(71, 71));
+      add(line, sizes(40, 201));
+      add(line, sizes(33, 9));
+    }
+  }
+  for (const char* variant :
+       {"softcap=3", "softcap=0.5 causal=end window=9", "scale=2", "sinks=true",
+        "sinks=true causal=end lse=true", "lse=true causal=end window=3", "mask=bool",
+        "mask=add causal=end", "mask=add softcap=2 sinks=true window=20", "mask=bool lse=true",
+        "type=f16", "type=bf16 causal=end", "type=f16 kv_type=bf16 out=f32",
+        "kv_type=f16 causal=end", "value_dim=5", "value_dim=80 causal=end"}) {
+    const std::string line = fmt::format("heads=4 kv_heads=2 dim=20 {}", variant);
+    add(line, sizes(6, 77));
+    add(line, sizes(69, 69, 2));
+  }
+  for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256})
+    add(fmt::format("heads=1 dim={} causal=end", dim), sizes(13, 67));
+  return cases;
+}
+
+}  // namespace lathe::tests

@@ -1,0 +1,19 @@
+// Attention problems that between them reach every variant, and lengths that fill no tile.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "compiler/problem.h"
+
+namespace lathe::tests {
+
+struct AttentionCase {
+  std::string line;
+  compiler::Sizes sizes;
+};
+
+/// Every variant of attention_prefill at a length or two, and causal attention at every one.
+std::vector<AttentionCase> attention_prefill_cases();
+
+}  // namespace lathe::tests
