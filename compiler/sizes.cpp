@@ -13,7 +13,8 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
   for (const std::string& name : graph.dim_names()) {
     const auto asked = given.find(name);
     if (!problem.has(name)) {
-      sizes[name] = asked == given.end() ? kDefaultTableRows : asked->second;
+      const int64_t usual = name == "batch" ? 1 : kDefaultTableRows;
+      sizes[name] = asked == given.end() ? usual : asked->second;
     } else {
       const Bucket& bucket = problem.bucket(name);
       sizes[name] = asked == given.end() ? representative(bucket) : asked->second;
@@ -40,7 +41,7 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
 Sizes sizes_named_in(std::string_view line) {
   Sizes sizes;
   // Buckets are named after dimensions; of the other parameters none is called like one.
-  for (const std::string_view name : {"rows", "batch"}) {
+  for (const std::string_view name : {"rows", "batch", "tokens", "context"}) {
     const std::string key = fmt::format(" {}=", name);
     const size_t found = line.find(key);
     if (found == std::string_view::npos) continue;

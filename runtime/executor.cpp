@@ -70,9 +70,9 @@ struct Executor::Prepared {
   struct Launch {
     std::shared_ptr<const FetchedKernel> kernel;  // of a kernel call
     std::vector<ValueId> operands;
-    std::vector<std::vector<int64_t>> shapes;  // as the kernel's signature has them
+    std::vector<std::vector<int64_t>> shapes;   // as the kernel's signature has them
     std::vector<std::vector<int64_t>> strides;  // of those that are not dense; none: all are
-    Graph host;                                // of a host call
+    Graph host;                                 // of a host call
     std::vector<ValueId> host_inputs;
   };
   lowering::LoweredGraph lowered;

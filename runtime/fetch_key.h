@@ -143,7 +143,7 @@ inline FetchKey fetch_key(std::string_view problem_line) {
 /// The problem that the operation stands for, or invalid_argument naming the field.
 template <Operation Op>
 Result<compiler::Problem> make_problem(const Op& op) {
-  LATHE_TRY(const compiler::Family* family, compiler::find_family(Description<Op>::kFamily));
+  LATHE_TRY(const compiler::Family* family, compiler::find_family(family_name(op)));
   detail::ProblemWriter writer(*family);
   Description<Op>::fields(op, writer);
   return writer.build();

@@ -2,6 +2,8 @@
 // looks up, the problem that it stands for and Library::fetch itself follow from this.
 #pragma once
 
+#include <array>
+#include <initializer_list>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -13,13 +15,23 @@
 namespace lathe::runtime {
 
 /// A specialisation for each operation has
-///   kFamily             the family of its problems,
+///   kFamily             the family of its problems; or kFamilies, of which family(op) chooses one,
 ///   fields(op, visit)   a call of visit for every member: visit(name, member) where the problem
 ///                       has a parameter of that name, visit(name, member, spell) where it has
 ///                       not. spell(ProblemBuilder&) then says what the member makes of the
 ///                       problem; it returns nothing, or a Status.
 template <typename Op>
 struct Description;
+
+/// The family of the operation's problem.
+template <typename Op>
+constexpr std::string_view family_name(const Op& op) {
+  if constexpr (requires { Description<Op>::family(op); }) {
+    return Description<Op>::family(op);
+  } else {
+    return Description<Op>::kFamily;
+  }
+}
 
 /// What every operation on rows of some width has; all that some of them have.
 template <typename Op>
@@ -174,6 +186,60 @@ struct Description<BatchedMatmul> {
     visit("transpose_a", op.transpose_a);
     visit("transpose_b", op.transpose_b);
     visit("epilogue", op.epilogue);
+  }
+};
+
+template <>
+struct Description<Attention> {
+  static constexpr std::array<std::string_view, 2> kFamilies = {"attention_prefill",
+                                                                "attention_decode"};
+  static constexpr std::string_view family(const Attention& op) {
+    constexpr int64_t kMostDecoded = 16;
+    return kFamilies[op.tokens <= kMostDecoded ? 1 : 0];
+  }
+  static constexpr void fields(const Attention& op, auto&& visit) {
+    const auto unless_zero = [&](const char* name, const int64_t& value) {
+      visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
+        if (value != 0) problem.set(name, value);
+      });
+    };
+    const auto if_set = [&](const char* name, const bool& value) {
+      visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
+        if (value) problem.set(name, true);
+      });
+    };
+    visit("tokens", op.tokens);
+    visit("context", op.context);
+    visit("heads", op.heads);
+    unless_zero("kv_heads", op.kv_heads);
+    visit("dim", op.dim);
+    unless_zero("value_dim", op.value_dim);
+    visit("window", op.window);
+    visit("softcap", op.softcap);
+    visit("scale", op.scale);
+    visit("causal", op.causal, [&](compiler::ProblemBuilder& problem) {
+      return set_choice(problem, "causal", {"none", "start", "end"},
+                        static_cast<size_t>(op.causal));
+    });
+    visit("mask", op.mask, [&](compiler::ProblemBuilder& problem) {
+      return set_choice(problem, "mask", {"none", "bool", "add"}, static_cast<size_t>(op.mask));
+    });
+    if_set("lengths", op.lengths);
+    visit("sinks", op.sinks);
+    visit("lse", op.lse);
+    visit("type", op.type);
+    visit("kv_type", op.kv_type);
+    visit("out", op.out);
+  }
+
+ private:
+  static Status set_choice(compiler::ProblemBuilder& problem, const char* name,
+                           std::initializer_list<const char*> choices, size_t chosen) {
+    if (chosen < choices.size()) {
+      problem.set_text(name, choices.begin()[chosen]);
+      return {};
+    }
+    return fail(ErrorCode::invalid_argument, "attention: {} number {} is unknown", name, chosen);
   }
 };
 

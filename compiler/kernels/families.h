@@ -21,6 +21,7 @@
   F(quantize)                    \
   F(linear)                      \
   F(batched_matmul)              \
+  F(attention_decode)            \
   F(attention_prefill)
 // clang-format on
 

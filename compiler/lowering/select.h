@@ -20,7 +20,8 @@ bool select_linear(LoweredGraph& lowered, const ir::graph::Node& node, Call& cal
 bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                            std::string& reason);
 
-/// An `attention` node. False, with the reason, for what attention_prefill does not compute.
+/// An `attention` node, as a call of call.family. False, with the reason, for what that does not
+/// compute.
 bool select_attention(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                       std::string& reason);
 

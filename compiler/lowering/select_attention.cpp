@@ -60,8 +60,8 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
     reason = why;
     return false;
   };
-  for (const size_t index : {kCuSeqlens, kCuSeqlensK, kLengths, kOffset})
-    if (operand(node, index) >= 0) return refused("sequences of lengths or places of their own");
+  for (const size_t index : {kCuSeqlens, kCuSeqlensK, kOffset})
+    if (operand(node, index) >= 0) return refused("sequences that are packed, or have places");
   if (node.attributes.integer("lookahead") >= 0 || node.attributes.integer("kept_keys") > 0)
     return refused("a window on both sides, or keys that it does not hide");
   if (node.results.size() > 2) return refused("the scores are asked for, too");
@@ -104,6 +104,14 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
     set("mask", is_boolean ? "bool" : "add");
     read(mask, std::move(strides));
   }
+  if (const ValueId lengths = operand(node, kLengths); lengths >= 0) {
+    const bool has_one_each = type(lengths).shape.size() == 1;
+    if (call.family->parameter("lengths") == nullptr || !has_one_each ||
+        type(lengths).element != Type::i32)
+      return refused("lengths of many tokens' sequences, or not one i32 of each");
+    set("lengths", true);
+    read(lengths, {1});
+  }
   if (const ValueId sinks = operand(node, kSinks); sinks >= 0) {
     if (type(sinks).element != Type::f32) return refused("sinks that are not f32");
     set("sinks", true);
@@ -114,7 +122,12 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
     set("lse", true);
     call.strides.push_back(strides_of_heads(type(node.results[1]), layout, false));
   }
-  return true;
+  // The family says what it computes.
+  std::string line = call.family->name;
+  for (const auto& [name, value] : call.values) line += fmt::format(" {}={}", name, value);
+  const auto problem = parse_problem(line);
+  if (!problem) reason = problem.error().message;
+  return problem.has_value();
 }
 
 }  // namespace lathe::compiler::lowering

@@ -106,7 +106,12 @@ class Selector {
           if (type(node.operands[1]).shape.size() != 2) break;
           return select_linear(lowered_, node, call, reason);
         case CallForm::batched_matmul: return select_batched_matmul(lowered_, node, call, reason);
-        case CallForm::attention: return select_attention(lowered_, node, call, reason);
+        case CallForm::attention: {  // of several families the first that computes it
+          Call attempt = call;
+          if (!select_attention(lowered_, node, attempt, reason)) break;
+          call = std::move(attempt);
+          return true;
+        }
       }
     }
     return false;

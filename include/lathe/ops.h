@@ -152,6 +152,41 @@ struct BatchedMatmul {
   int64_t rows = 512;
 };
 
+/// y = softmax(softcap(q · kᵀ · scale) + mask) · v for each head; heads / kv_heads consecutive
+/// heads of q share one of k and v. q [batch, tokens, heads, dim], k [batch, context, kv_heads,
+/// dim], v [batch, context, kv_heads, value_dim], mask [batch, heads, tokens, context] (bool or
+/// f32), lengths [batch] i32, sinks [heads] f32, each where asked for -> y [batch, tokens, heads,
+/// value_dim], lse [batch, tokens, heads, 1] f32. All sizes but heads and their sizes are run-time
+/// values, and so are all strides but the last: heads may lie before tokens, and a mask with a
+/// stride of 0 is the same for all. Up to 16 tokens are for a cache that is read once
+/// (attention_decode), more for attention_prefill. A row that sees no key is 0.
+struct Attention {
+  enum class Causal : uint8_t {
+    none,   ///< every token sees every key
+    start,  ///< the first token stands at the first key, and sees none after its own
+    end,    ///< the last token stands at the last key, as behind a cache
+  };
+  enum class Mask : uint8_t { none, boolean, additive };
+
+  int64_t heads = 1;
+  int64_t kv_heads = 0;   ///< 0: as many as heads
+  int64_t dim = 0;        ///< of a head of q and k
+  int64_t value_dim = 0;  ///< of a head of v and y; 0: dim
+  Causal causal = Causal::none;
+  int64_t window = 0;  ///< keys that a token sees at most, its own counted; 0: all
+  double softcap = 0;  ///< c * tanh(score / c); 0: none
+  double scale = 0;    ///< 0: 1 / sqrt(dim)
+  Mask mask = Mask::none;
+  bool lengths = false;  ///< each sequence has its own number of keys; up to 16 tokens
+  bool sinks = false;    ///< a logit for each head joins the softmax of its rows
+  bool lse = false;      ///< the logarithm of each row's denominator is a result, too
+  DataType type = DataType::f32;
+  DataType kv_type = DataType::f32;
+  DataType out = DataType::f32;
+  int64_t tokens = 512;   ///< rows of q that the kernel will mostly see, as `rows`
+  int64_t context = 512;  ///< keys, likewise
+};
+
 /// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)";
 /// docs/kernels.md has its grammar. Inputs in order of their first appearance -> y.
 struct Elementwise {
@@ -165,7 +200,7 @@ struct Elementwise {
 /// All of them.
 using Operations =
     std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu, Swiglu, Rope,
-               Embedding, Quantize, Linear, BatchedMatmul, Elementwise>;
+               Embedding, Quantize, Linear, BatchedMatmul, Attention, Elementwise>;
 
 namespace detail {
 template <typename Op, typename List>

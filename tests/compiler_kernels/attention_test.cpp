@@ -1,4 +1,4 @@
-// attention_prefill through the interpreter: every variant at awkward lengths, every knob.
+// The attention families through the interpreter: every variant at awkward lengths, every knob.
 #include <gtest/gtest.h>
 
 #include "tests/support/attention_cases.h"
@@ -7,7 +7,7 @@
 namespace lathe::tests {
 namespace {
 
-class AttentionPrefill : public testing::TestWithParam<std::string> {
+class Attention : public testing::TestWithParam<std::string> {
  protected:
   void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
     const ir::Target target = *ir::parse_target(GetParam());
@@ -24,16 +24,26 @@ class AttentionPrefill : public testing::TestWithParam<std::string> {
   }
 };
 
-TEST_P(AttentionPrefill, EveryVariantAtAwkwardLengths) {
+TEST_P(Attention, EveryVariantAtAwkwardLengths) {
   for (const AttentionCase& each : attention_prefill_cases()) check(each, /*every_knob=*/false);
 }
 
-TEST_P(AttentionPrefill, EveryKnob) {
+TEST_P(Attention, FewTokensAgainstACache) {
+  for (const AttentionCase& each : attention_decode_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, EveryKnobOfDecode) {
+  const char* line =
+      "attention_decode tokens=3 context=1100 heads=4 kv_heads=1 dim=20 causal=end lengths=true";
+  check({line, {{"batch", 2}, {"tokens", 3}, {"context", 1100}}}, /*every_knob=*/true);
+}
+
+TEST_P(Attention, EveryKnob) {
   const char* line = "attention_prefill tokens=70 context=150 heads=2 kv_heads=1 dim=20 causal=end";
   check({line, {{"batch", 1}, {"tokens", 70}, {"context", 150}}}, /*every_knob=*/true);
 }
 
-TEST_P(AttentionPrefill, AnyLayoutAndNumberOfThreads) {
+TEST_P(Attention, AnyLayoutAndNumberOfThreads) {
   const char* line = "attention_prefill tokens=40 context=70 heads=4 kv_heads=2 dim=12 lse=true";
   for (const int threads : {1, 3, 16}) {
     check({line, {{"batch", 2}, {"tokens", 40}, {"context", 70}}}, /*every_knob=*/false,
@@ -41,8 +51,7 @@ TEST_P(AttentionPrefill, AnyLayoutAndNumberOfThreads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, AttentionPrefill,
-                         testing::Values("scalar", "sse", "avx2", "avx512"),
+INSTANTIATE_TEST_SUITE_P(Kernels, Attention, testing::Values("scalar", "sse", "avx2", "avx512"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -59,6 +59,12 @@ TEST(ProblemOf, AFamilysOwnGraphIsACallOfIt) {
     }
     // linear's has its weight in panels, of which the graph first makes a matrix.
     if (family->form == CallForm::linear) families.erase(families.begin(), families.end() - 1);
+    // Of the attention families the number of tokens chooses, and few are few to both.
+    if (family->form == CallForm::attention) {
+      ASSERT_EQ(families.size(), 1U) << print(*lowered);
+      EXPECT_EQ((*find_family(families.front()))->form, CallForm::attention);
+      continue;
+    }
     EXPECT_EQ(families, std::vector<std::string>{family->name}) << print(*lowered);
   }
 }

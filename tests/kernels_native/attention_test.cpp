@@ -40,7 +40,8 @@ TEST_P(NativeAttention, EveryVariantAtAwkwardLengths) {
   // What is emitted slowly gets a sample.
   const std::string target = GetParam();
   const size_t stride = target == "avx2" || target == "avx512" ? 1 : target == "sse" ? 5 : 20;
-  const std::vector<AttentionCase> cases = attention_prefill_cases();
+  std::vector<AttentionCase> cases = attention_prefill_cases();
+  for (AttentionCase& each : attention_decode_cases()) cases.push_back(std::move(each));
   for (size_t i = 0; i < cases.size(); i += stride) check(cases[i], /*every_knob=*/false);
 }
 
@@ -48,6 +49,12 @@ TEST_P(NativeAttention, EveryKnobAtTheSizeOfAModel) {
   const char* line =
       "attention_prefill tokens=300 context=300 heads=2 kv_heads=1 dim=128 causal=end";
   check({line, {{"batch", 1}, {"tokens", 300}, {"context", 300}}},
+        /*every_knob=*/std::string(GetParam()).starts_with("avx"));
+}
+
+TEST_P(NativeAttention, EveryKnobOfDecodeAtTheSizeOfAModel) {
+  const char* line = "attention_decode context=2500 heads=4 kv_heads=2 dim=128 causal=end";
+  check({line, {{"batch", 1}, {"tokens", 1}, {"context", 2500}}},
         /*every_knob=*/std::string(GetParam()).starts_with("avx"));
 }
 

@@ -61,8 +61,9 @@ class CompiledCases : public testing::Environment {
   void SetUp() override { ir::graph::evaluate_case = evaluate_compiled; }
   void TearDown() override {
     if (GTEST_FLAG_GET(filter) != "*") return;
-    std::vector<std::string> families = {"embedding", "gelu", "layer_norm", "linear",
-                                         "rms_norm",  "rope", "silu",       "swiglu"};
+    std::vector<std::string> families = {
+        "attention_decode", "attention_prefill", "embedding", "gelu", "layer_norm",
+        "linear",           "rms_norm",          "rope",      "silu", "swiglu"};
     // Of products of two variable sides there are conformance cases only.
     if (std::filesystem::exists(ir::graph::shared_folder() / "conformance" / "index.json"))
       families.emplace_back("batched_matmul");

@@ -56,8 +56,7 @@ void change(Enum& value) {
 
 template <typename Op>
 void check() {
-  constexpr std::string_view family = Description<Op>::kFamily;
-  SCOPED_TRACE(family);
+  SCOPED_TRACE(family_name(Op{}));
   EXPECT_EQ(described_count<Op>(), member_count<Op>())
       << "fields() in runtime/operations.h has to name every member once";
   Op op;
@@ -74,11 +73,22 @@ void check() {
   });
 }
 
+template <typename Op>
+void add_families(std::multiset<std::string_view>& families) {
+  if constexpr (requires { Description<Op>::kFamilies; }) {
+    families.insert(Description<Op>::kFamilies.begin(), Description<Op>::kFamilies.end());
+  } else {
+    families.insert(Description<Op>::kFamily);
+  }
+}
+
 template <typename... Ops>
 void check_all(const std::tuple<Ops...>*) {
   (check<Ops>(), ...);
-  const std::set<std::string_view> families = {Description<Ops>::kFamily...};
-  EXPECT_EQ(families.size(), sizeof...(Ops)) << "two operations of one family";
+  std::multiset<std::string_view> families;
+  (add_families<Ops>(families), ...);
+  EXPECT_EQ(families.size(), std::set(families.begin(), families.end()).size())
+      << "two operations of one family";
   std::set<FetchKey, bool (*)(const FetchKey&, const FetchKey&)> keys(
       [](const FetchKey& a, const FetchKey& b) { return a.words < b.words; });
   (keys.insert(fetch_key(Ops{})), ...);
@@ -92,6 +102,17 @@ void check_all(const std::tuple<Ops...>*) {
 
 TEST(Operations, EachIsDescribedWhole) { check_all(static_cast<const Operations*>(nullptr)); }
 
+TEST(Operations, AttentionChoosesByTokens) {
+  const auto line = [](const Attention& op) {
+    const auto problem = make_problem(op);
+    return problem ? problem->line() : problem.error().message;
+  };
+  EXPECT_EQ(line({.heads = 16, .kv_heads = 8, .dim = 128, .causal = Attention::Causal::end}),
+            "attention_prefill tokens=512..2047 heads=16 kv_heads=8 dim=128 causal=end");
+  EXPECT_EQ(line({.heads = 4, .dim = 64, .lengths = true, .tokens = 1, .context = 5000}),
+            "attention_decode context=2048..8191 heads=4 dim=64 lengths=true");
+}
+
 TEST(Operations, ErrorsNameTheField) {
   const auto message = [](const auto& op) {
     const auto problem = make_problem(op);
@@ -103,6 +124,10 @@ TEST(Operations, ErrorsNameTheField) {
             "batched_matmul: batch is -1, expected at least 1");
   EXPECT_EQ(message(Linear{.n = 8, .k = 8, .weight = static_cast<DataType>(99)}),
             "linear: weight number 99 is unknown");
+  EXPECT_EQ(message(Attention{.dim = 8, .mask = static_cast<Attention::Mask>(3)}),
+            "attention: mask number 3 is unknown");
+  EXPECT_EQ(message(Attention{.heads = 3, .kv_heads = 2, .dim = 8}),
+            "attention_prefill: heads: found 3 with kv_heads=2, expected a multiple of those");
   EXPECT_EQ(message(Rope{.kind = static_cast<Rope::Kind>(7)}), "rope: kind number 7 is unknown");
 }
 

@@ -10,15 +10,19 @@ compiler::Sizes sizes(int64_t tokens, int64_t context, int64_t batch = 1) {
   return {{"batch", batch}, {"tokens", tokens}, {"context", context}};
 }
 
+AttentionCase attention_case(const char* family, const std::string& rest,
+                             const compiler::Sizes& at) {
+  const auto size = [&](const char* name) { return at.find(name)->second; };
+  return {fmt::format("{} tokens={} context={} {}", family, size("tokens"), size("context"), rest),
+          at};
+}
+
 }  // namespace
 
 std::vector<AttentionCase> attention_prefill_cases() {
   std::vector<AttentionCase> cases;
   const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
-    const auto size = [&](const char* name) { return at.find(name)->second; };
-    cases.push_back({fmt::format("attention_prefill tokens={} context={} {}", size("tokens"),
-                                 size("context"), rest),
-                     at});
+    cases.push_back(attention_case("attention_prefill", rest, at));
   };
   for (const char* causal : {"none", "start", "end"}) {
     const std::string line = fmt::format("heads=2 kv_heads=1 dim=24 causal={}", causal);
@@ -46,6 +50,34 @@ std::vector<AttentionCase> attention_prefill_cases() {
   }
   for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256})
     add(fmt::format("heads=1 dim={} causal=end", dim), sizes(13, 67));
+  return cases;
+}
+
+std::vector<AttentionCase> attention_decode_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
+    cases.push_back(attention_case("attention_decode", rest, at));
+  };
+  for (const char* causal : {"none", "start", "end"}) {
+    for (const int64_t tokens : {1, 2, 5, 16})
+      for (const int64_t context : {1, 9, 256, 600})
+        add(fmt::format("heads=2 kv_heads=1 dim=24 causal={}", causal), sizes(tokens, context));
+  }
+  for (const char* variant :
+       {"", "causal=end", "lengths=true", "lengths=true causal=end lse=true",
+        "lengths=true causal=end window=7", "window=300 causal=end", "sinks=true lse=true",
+        "softcap=3 causal=end", "mask=bool", "mask=add causal=end lengths=true", "scale=2",
+        "kv_type=f16", "kv_type=bf16 causal=end", "type=f16 out=f32", "value_dim=5",
+        "value_dim=80"}) {
+    for (const char* heads : {"heads=3", "heads=8 kv_heads=2", "heads=5 kv_heads=1"}) {
+      add(fmt::format("{} dim=20 {}", heads, variant), sizes(1, 531, 2));
+      add(fmt::format("{} dim=20 {}", heads, variant), sizes(3, 40, 3));
+    }
+  }
+  for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256}) {
+    add(fmt::format("heads=2 kv_heads=1 dim={}", dim), sizes(1, 67));
+    add(fmt::format("heads=2 kv_heads=1 dim={} causal=end", dim), sizes(4, 2100));
+  }
   return cases;
 }
 

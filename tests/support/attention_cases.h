@@ -16,4 +16,7 @@ struct AttentionCase {
 /// Every variant of attention_prefill at a length or two, and causal attention at every one.
 std::vector<AttentionCase> attention_prefill_cases();
 
+/// Every variant of attention_decode, with a few tokens and contexts of one to several parts.
+std::vector<AttentionCase> attention_decode_cases();
+
 }  // namespace lathe::tests

@@ -21,18 +21,22 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
+// Indices are of tables with few entries; lengths are of the context.
 compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
-                               int operand) {
+                               int operand, const compiler::Sizes& sizes) {
+  const auto context = sizes.find("context");
+  const int64_t below =
+      value.name == "lengths" && context != sizes.end() ? context->second + 1 : kTableEntries;
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
   const bool is_index = type.element == Type::i32 || type.element == Type::i64;
-  return {.type = type.element,
-          .shape = std::move(shape),
-          .operand = operand,
-          .row_axis = compiler::row_axis_of(value.name, symbols),
-          .elements = is_index ? std::optional(compiler::ElementRange{.below = kTableEntries})
-                               : std::nullopt};
+  return {
+      .type = type.element,
+      .shape = std::move(shape),
+      .operand = operand,
+      .row_axis = compiler::row_axis_of(value.name, symbols),
+      .elements = is_index ? std::optional(compiler::ElementRange{.below = below}) : std::nullopt};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -208,8 +212,8 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
   for (const ir::graph::ValueId id : bound.inputs) {
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
-    const compiler::CheckInput input =
-        described(graph.value(graph.inputs[result.inputs.size()]), std::move(numbers), operand);
+    const compiler::CheckInput input = described(graph.value(graph.inputs[result.inputs.size()]),
+                                                 std::move(numbers), operand, result.sizes);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
   }

@@ -70,6 +70,7 @@ Attention::Attention(const Problem& p)
       softcap(p.number("softcap")),
       scale(scale_of(p)),
       mask(mask_of(p.text("mask"))),
+      lengths(p.has("lengths") && p.flag("lengths")),
       lse(p.flag("lse")),
       type(p.type("type")),
       kv_type(p.type("kv_type")),
@@ -82,6 +83,9 @@ Attention::Attention(const Problem& p)
                          mask == MaskKind::boolean ? Type::boolean : Type::f32,
                          {"batch", heads, "tokens", "context"}});
   }
+  if (lengths) {
+    signature.push_back({"lengths", Type::i32, {"batch"}});
+  }
   if (sinks) signature.push_back({"sinks", Type::f32, {heads}});
   signature.push_back(output({"y", out, {"batch", "tokens", heads, value_dim}}));
   if (lse) signature.push_back(output({"lse", Type::f32, {"batch", "tokens", heads, 1}}));
@@ -92,7 +96,8 @@ Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Targ
   const int64_t lanes = target.lanes;
   const int64_t key_panel = s["nr"] * lanes;
   keys = (keys + key_panel - 1) / key_panel * key_panel;
-  scores = product("attention_scores", attention.tokens, keys, attention.dim, key_panel, attention.dim);
+  scores =
+      product("attention_scores", attention.tokens, keys, attention.dim, key_panel, attention.dim);
   score_tile = tile_of(s["mr"], s["nr"], attention.dim, s["prefetch"]);
   // Blocks of keys are of any length up to theirs: k is what no block reaches, nor a multiple of
   // what is unrolled.
@@ -102,10 +107,22 @@ Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Targ
   edge_rows = attention.is_ragged() ? std::min(queries, 2 * s["mr"]) : queries;
 }
 
-int64_t Blocking::sum_bytes() const {
-  // Odd in cache lines, so that rows do not compete for the same sets.
-  const int64_t bytes = values.panels() * values.panel * 4;
-  return (bytes + kLine - 1) / kLine / 2 * 2 * kLine + kLine;
+DecodeBlocking::DecodeBlocking(const Attention& attention, const Schedule& s)
+    : keys(s["keys"]),
+      split(s["split"]),
+      mr(static_cast<int>(s["mr"])),
+      key_rows(static_cast<int>(s["key_rows"])),
+      value_vectors(static_cast<int>(s["value_vectors"])),
+      next_into(static_cast<int>(s["next"])),
+      rows{keys, row_bytes(keys), row_bytes(attention.value_dim)} {
+  queries.name = "attention_decode";
+  queries.k = attention.dim;
+  queries.type = attention.type;
+  packed.depth = attention.dim;
+}
+
+int64_t row_bytes(int64_t columns) {
+  return (columns * 4 + kLine - 1) / kLine / 2 * 2 * kLine + kLine;
 }
 
 }  // namespace lathe::compiler::kernels::attention

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
+#include "compiler/family.h"
 #include "compiler/kernels/linear.h"
 #include "compiler/kernels/signature.h"
 #include "compiler/problem.h"
@@ -16,7 +18,8 @@ enum class MaskKind : uint8_t { none, boolean, additive };
 
 /// y = softmax(softcap(q · kᵀ · scale) + mask) · v for each query head; `group()` query heads share
 /// one of k and v. Token t stands at key t + shift, where shift is 0, or with `end` the number of
-/// keys less that of tokens; if causal it sees the keys up to there, with a window at most that many.
+/// keys less that of tokens; if causal it sees the keys up to there, with a window at most that
+/// many.
 struct Attention {
   explicit Attention(const Problem& problem);
 
@@ -29,9 +32,10 @@ struct Attention {
   double softcap = 0;  ///< 0: none
   double scale = 1;
   MaskKind mask = MaskKind::none;
-  bool lse = false;  ///< whether the logarithm of each row's denominator is a result
+  bool lengths = false;  ///< whether each sequence has its own number of keys
+  bool lse = false;      ///< whether the logarithm of each row's denominator is a result
   ir::Type type = ir::Type::f32, kv_type = ir::Type::f32, out = ir::Type::f32;
-  Signature signature;  ///< q, k, v, mask, sinks; y, lse
+  Signature signature;  ///< q, k, v, mask, lengths, sinks; y, lse
 
   int64_t group() const { return heads / kv_heads; }
   bool is_causal() const { return causal != Causal::none; }
@@ -39,8 +43,26 @@ struct Attention {
   bool is_ragged() const { return is_causal() || window > 0; }
 };
 
-/// A schedule's numbers for one problem. Scores are a product of query rows and panels of keys (k is
-/// the size of a head), values one of the rows' weights and panels of v (k is a block of keys).
+/// How scores and the rows' state lie in scratch.
+struct RowLayout {
+  int64_t keys = 1;         ///< of a block: columns of a row of scores
+  int64_t score_bytes = 4;  ///< from row to row of scores
+  int64_t value_bytes = 4;  ///< from row to row of the sums of values
+};
+/// From row to row of so many f32: odd in cache lines, so that rows do not compete for the same
+/// sets.
+int64_t row_bytes(int64_t columns);
+
+/// What an attention family computes, and its cost. Both take the operands of the signature.
+Result<ir::graph::Graph> reference(const Problem& problem);
+Work work(const Problem& problem, const Sizes& sizes);
+/// Parameters that the families have, after their own first ones, and the rules between them.
+std::vector<ParameterSpec> shared_parameters();
+Status validate(const Problem& problem);
+
+/// A schedule's numbers for attention_prefill. Scores are a product of query rows and panels of
+/// keys (k is the size of a head), values one of the rows' weights and panels of v (k is a block of
+/// keys).
 struct Blocking {
   Blocking(const Attention& attention, const Schedule& schedule, const ir::Target& target);
 
@@ -53,7 +75,8 @@ struct Blocking {
   // Bytes from row to row, or block to block, in scratch.
   int64_t query_bytes() const { return score_tile.packed_stride(scores) * 4; }
   int64_t weight_bytes() const { return value_tile.packed_stride(values) * 4; }
-  int64_t sum_bytes() const;  ///< of a row's sums of values
+  int64_t sum_bytes() const { return row_bytes(values.panels() * values.panel); }
+  RowLayout rows() const { return {keys, weight_bytes(), sum_bytes()}; }
   int64_t key_block_bytes() const { return keys / scores.panel * scores.part_bytes.front(); }
   int64_t value_block_bytes() const { return values.panels() * values.part_bytes.front(); }
 };
@@ -63,33 +86,69 @@ struct Blocking {
 ir::program::Program pack_keys_program(const Attention& attention, const Blocking& blocking,
                                        const ir::Target& target);
 
-/// Copies rows of v to panels of columns, [keys][panel], as f32; zeros where a column does not exist.
-/// Buffers v, packed; parameters rows, v.stride1.
+/// Copies rows of v to panels of columns, [keys][panel], as f32; zeros where a column does not
+/// exist. Buffers v, packed; parameters rows, v.stride1.
 ir::program::Program pack_values_program(const Attention& attention, const Blocking& blocking,
                                          const ir::Target& target);
 
-/// Rows that have seen nothing yet: the largest score is the lowest number. Buffers maximum, sum, values, and sink where there are sinks;
-/// parameter rows.
-ir::program::Program start_program(const Attention& attention, const Blocking& blocking,
+/// Rows that have seen nothing yet: the largest score is the lowest number. Buffers maximum, sum,
+/// values, and sink where there are sinks; parameter rows.
+ir::program::Program start_program(const Attention& attention, const RowLayout& layout,
                                    const ir::Target& target);
 
 /// One block of keys for some rows: scores become weights relative to the largest score so far, and
-/// what was added up before is brought to the same measure (Milakov and Gimelshein, Online normalizer
-/// calculation for softmax, 2018; Dao, FlashAttention-2, 2023). Buffers scores, maximum, sum, values,
-/// and mask where there is one; parameter rows, with a mask its stride. Of an `edge` the rows do not
-/// see the whole block: further parameters are columns, which every buffer of the block has, and
-/// where rows differ `end`, the column after the last that the first row sees, and with a window
-/// `begin`, the first; both move on by one from row to row.
-ir::program::Program softmax_program(const Attention& attention, const Blocking& blocking,
+/// what was added up before is brought to the same measure (Milakov and Gimelshein, Online
+/// normalizer calculation for softmax, 2018; Dao, FlashAttention-2, 2023). Buffers scores, maximum,
+/// sum, values, and mask where there is one; parameter rows, with a mask its stride. Of an `edge`
+/// the rows do not see the whole block: further parameters are columns, which every buffer of the
+/// block has, and where rows differ `end`, the column after the last that the first row sees, and
+/// with a window `begin`, the first; both move on by one from row to row.
+ir::program::Program softmax_program(const Attention& attention, const RowLayout& layout,
                                      const ir::Target& target, bool edge);
+
+/// Rows that have seen some keys take in what others saw of other keys. Buffers maximum, sum,
+/// values; other_maximum, other_sum, other_values; parameter rows.
+ir::program::Program merge_program(const Attention& attention, const RowLayout& layout,
+                                   const ir::Target& target);
 
 /// The rows' results. Buffers maximum, sum, values, y, and lse where it is asked for; parameters
 /// rows, y.stride1, lse.stride1.
-ir::program::Program finish_program(const Attention& attention, const Blocking& blocking,
+ir::program::Program finish_program(const Attention& attention, const RowLayout& layout,
                                     const ir::Target& target);
 
 /// The programs over batches, heads, blocks and threads.
 ir::plan::Plan prefill_plan(const Attention& attention, const Blocking& blocking,
                             const ir::Target& target);
+
+/// A schedule's numbers for attention_decode, which reads keys and values where they lie.
+struct DecodeBlocking {
+  DecodeBlocking(const Attention& attention, const Schedule& schedule);
+
+  int64_t keys = 1;       ///< of a block, whose scores are kept
+  int64_t split = 0;      ///< keys that a task goes over, a multiple of those of a block; 0: all
+  int mr = 1;             ///< rows that are multiplied at once
+  int key_rows = 1;       ///< keys that they are multiplied by at once
+  int value_vectors = 1;  ///< vectors of a row of v that they weight at once
+  int next_into = 0;      ///< the cache into which the next head's are asked for: 1, 2; 0: none
+  RowLayout rows;
+  Linear queries;         ///< whose rows are packed
+  LinearBlocking packed;  ///< and how
+  int64_t query_bytes() const { return packed.packed_stride(queries) * 4; }
+};
+
+/// Scores of a few rows: dot products with keys where they lie. Buffers q (f32, packed), k, scores;
+/// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile.
+ir::program::Program decode_scores_program(const Attention& attention,
+                                           const DecodeBlocking& blocking,
+                                           const ir::Target& target);
+
+/// Adds values, weighted by a block's scores. Buffers scores, v, values; parameters rows, columns,
+/// v.stride1, v.next.
+ir::program::Program decode_values_program(const Attention& attention,
+                                           const DecodeBlocking& blocking,
+                                           const ir::Target& target);
+
+ir::plan::Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
+                           const ir::Target& target);
 
 }  // namespace lathe::compiler::kernels::attention

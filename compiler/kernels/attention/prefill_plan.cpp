@@ -81,15 +81,16 @@ class PlanWriter {
     Linear queries = s_.scores;
     queries.type = attention_.type;
     pack_queries_ = plan_.add_program(linear_pack_program(queries, s_.score_tile, target_));
-    start_ = plan_.add_program(start_program(attention_, s_, target_));
+    start_ = plan_.add_program(start_program(attention_, s_.rows(), target_));
     multiply_keys_ =
         plan_.add_program(linear_block_program(s_.scores, s_.score_tile, target_, s_.scores.panel));
-    softmax_ = plan_.add_program(softmax_program(attention_, s_, target_, /*edge=*/false));
-    softmax_edge_ = plan_.add_program(softmax_program(attention_, s_, target_, /*edge=*/true));
+    softmax_ = plan_.add_program(softmax_program(attention_, s_.rows(), target_, /*edge=*/false));
+    softmax_edge_ =
+        plan_.add_program(softmax_program(attention_, s_.rows(), target_, /*edge=*/true));
     const int64_t whole = s_.values.n / s_.values.panel, rest = s_.values.n % s_.values.panel;
     if (whole > 0) multiply_values_.push_back(add_values_program(0, whole, s_.values.panel));
     if (rest > 0) multiply_values_.push_back(add_values_program(whole, 1, rest));
-    finish_ = plan_.add_program(finish_program(attention_, s_, target_));
+    finish_ = plan_.add_program(finish_program(attention_, s_.rows(), target_));
   }
 
   // What multiplies by the panels first … first + count - 1 of values, of so many columns each.
@@ -110,8 +111,8 @@ class PlanWriter {
 
   // Where a head's row of q, k, v or y lies.
   Place row_of(const std::string& operand, const Expr& batch, const Expr& row, const Expr& head) {
-    return plan_.operand(operand) + (batch * stride(operand, 0) + row * stride(operand, 1) +
-                                     head * stride(operand, 2));
+    return plan_.operand(operand) +
+           (batch * stride(operand, 0) + row * stride(operand, 1) + head * stride(operand, 2));
   }
 
   void pack(Body& body) {
@@ -151,13 +152,11 @@ class PlanWriter {
     const bool from_end = attention_.causal == Causal::end;
     // The key at which the first of the rows stands.
     position_ = named(blocks.body, "position", from_end ? first_ + context_ - tokens_ : first_);
-    over_members(blocks.body, "start", [&](Body& inner, const Expr& member) {
-      start(inner, member);
-    });
+    over_members(blocks.body, "start",
+                 [&](Body& inner, const Expr& member) { start(inner, member); });
     over_keys(blocks.body);
-    over_members(blocks.body, "finish", [&](Body& inner, const Expr& member) {
-      finish(inner, member);
-    });
+    over_members(blocks.body, "finish",
+                 [&](Body& inner, const Expr& member) { finish(inner, member); });
     over_heads(body, "batch_index", "kv_head", std::move(blocks));
   }
 
@@ -208,8 +207,8 @@ class PlanWriter {
   // Blocks of keys in order: up to the first that all rows see whole, those, and what is left.
   void over_keys(Body& body) {
     const Expr keys = s_.keys;
-    Expr end = blocks_;                                // of the blocks that any row reaches
-    Expr whole_end = floor_div(context_, s_.keys);     // of those that all rows see whole
+    Expr end = blocks_;                             // of the blocks that any row reaches
+    Expr whole_end = floor_div(context_, s_.keys);  // of those that all rows see whole
     if (attention_.is_causal()) {
       end = ceil_div(clamp(position_ + rows_, 0, context_), keys);
       whole_end = floor_div(clamp(position_ + 1, 0, context_), s_.keys);
@@ -251,14 +250,12 @@ class PlanWriter {
       // From the rows that reach the block on.
       rows_begin = round_up(max(Expr(0) - here, 0) - Expr(s_.edge_rows - 1), Expr(s_.edge_rows));
     }
-    if (attention_.window > 0)
-      rows_end = min(rows_, Expr(s_.keys - 1 + attention_.window) - here);
+    if (attention_.window > 0) rows_end = min(rows_, Expr(s_.keys - 1 + attention_.window) - here);
     over_members(loop.body, name, [&](Body& inner, const Expr& member) {
       const int row_variable = plan_.loop_variable(name + "_row");
       const Expr row = Expr::variable(row_variable);
       Loop rows{row_variable, rows_begin, rows_end, Expr(s_.edge_rows)};
-      const Expr count =
-          named(rows.body, name + "_rows", min(Expr(s_.edge_rows), rows_ - row));
+      const Expr count = named(rows.body, name + "_rows", min(Expr(s_.edge_rows), rows_ - row));
       Expr reach = context_ - first_key;
       if (attention_.is_causal()) reach = min(reach, here + row + count);
       const Expr columns = named(rows.body, name + "_columns", clamp(reach, 0, Expr(s_.keys)));
@@ -288,11 +285,10 @@ class PlanWriter {
     for (const char* bound : {"columns", "end", "begin"})
       if (const Expr* value = bounds.value(bound)) weights.set(bound, *value);
     if (attention_.mask != MaskKind::none) {
-      weights.at("mask", plan_.operand("mask") +
-                             (batch_index_ * stride("mask", 0) +
-                              query_head(member) * stride("mask", 1) +
-                              (first_ + row) * stride("mask", 2) +
-                              block_index * Expr(s_.keys * mask_bytes())));
+      weights.at("mask", plan_.operand("mask") + (batch_index_ * stride("mask", 0) +
+                                                  query_head(member) * stride("mask", 1) +
+                                                  (first_ + row) * stride("mask", 2) +
+                                                  block_index * Expr(s_.keys * mask_bytes())));
       weights.set("mask.stride2", stride("mask", 2));
     }
     append(body, bind(plan_, softmax, weights));
@@ -301,9 +297,9 @@ class PlanWriter {
       names.at("x", scores_);
       names.at("y", sums_ + ((member * Expr(s_.queries) + row) * Expr(s_.sum_bytes()) +
                              Expr(of.first * s_.values.panel * 4)));
-      names.at("w", in_block(packed_values_, s_.value_block_bytes(), batch_index_, head_,
-                             block_index) +
-                        Expr(of.first * s_.values.part_bytes.front()));
+      names.at("w",
+               in_block(packed_values_, s_.value_block_bytes(), batch_index_, head_, block_index) +
+                   Expr(of.first * s_.values.part_bytes.front()));
       // The sums go on from what they are.
       names.set("panels", of.count).set("y.stride0", s_.sum_bytes());
       names.set("depth", columns).set("before", 1).set("after", 0);

@@ -1,8 +1,8 @@
 // The softmax of attention, block of keys by block: start, one block, finish.
 //
 // A row's state is the largest score so far, the sum of its exponentials relative to that, and the
-// values weighted by them. The largest begins as the lowest finite number, so that a row of scores of
-// -inf has a sum of 0 and no NaN.
+// values weighted by them. The largest begins as the lowest finite number, so that a row of scores
+// of -inf has a sum of 0 and no NaN.
 #include <limits>
 
 #include "compiler/kernels/attention/attention.h"
@@ -49,11 +49,12 @@ float scale_of_differences(const Attention& attention) {
 
 // The state of the rows, one after the other.
 struct State {
-  State(Builder& builder, const Attention& attention, const Blocking& blocking, BufferAccess access)
-      : b(builder), width(attention.value_dim), bytes(blocking.sum_bytes()) {
-    maximum = b.buffer("maximum", ir::Type::f32, access);
-    sum = b.buffer("sum", ir::Type::f32, access);
-    values = b.buffer("values", ir::Type::f32, access);
+  State(Builder& builder, const Attention& attention, const RowLayout& layout, BufferAccess access,
+        const std::string& prefix = "")
+      : b(builder), width(attention.value_dim), bytes(layout.value_bytes) {
+    maximum = b.buffer(prefix + "maximum", ir::Type::f32, access);
+    sum = b.buffer(prefix + "sum", ir::Type::f32, access);
+    values = b.buffer(prefix + "values", ir::Type::f32, access);
   }
   void next() {
     b.advance(maximum, 4);
@@ -69,14 +70,14 @@ struct State {
 // Writes the code of one block.
 class BlockSoftmax {
  public:
-  BlockSoftmax(const Attention& attention, const Blocking& blocking, const ir::Target& target,
+  BlockSoftmax(const Attention& attention, const RowLayout& layout, const ir::Target& target,
                bool edge)
       : attention_(attention),
-        blocking_(blocking),
+        layout_(layout),
         edge_(edge),
         b_(edge ? "attention_softmax_edge" : "attention_softmax", target),
         scores_(b_.buffer("scores", ir::Type::f32, BufferAccess::read_write)),
-        state_(b_, attention, blocking, BufferAccess::read_write) {
+        state_(b_, attention, layout, BufferAccess::read_write) {
     if (attention.mask != MaskKind::none) {
       mask_ = b_.buffer("mask", attention.mask == MaskKind::boolean ? ir::Type::u8 : ir::Type::f32,
                         BufferAccess::read);
@@ -94,7 +95,7 @@ class BlockSoftmax {
     b_.loop(0, rows_, 1, [&](Scalar row) {
       if (edge_) bound_row(row);
       one_row();
-      b_.advance(scores_, blocking_.weight_bytes());
+      b_.advance(scores_, layout_.score_bytes);
       state_.next();
       if (mask_.reg.valid()) b_.advance(mask_, mask_stride_);
     });
@@ -114,13 +115,13 @@ class BlockSoftmax {
   // Visits the row's columns. An edge has as many vectors as reach one of them; what is there
   // beyond them, nobody sees.
   void over_columns(const std::function<void(const Span&, int)>& visit) {
-    if (!edge_) return b_.vectors(blocking_.keys, kTogether, visit);
+    if (!edge_) return b_.vectors(layout_.keys, kTogether, visit);
     column_ = b_.copy(b_.iota());
     b_.loop(0, columns_, b_.lanes(), [&](Scalar column) {
       left_ = b_.min(b_.sub(columns_, column), b_.lanes());
       visit(Span{0, column}, 0);
-      b_.set(column_, b_.int_op(Op::iadd, column_, b_.constant_bits(
-                                                       static_cast<uint32_t>(b_.lanes()))));
+      b_.set(column_,
+             b_.int_op(Op::iadd, column_, b_.constant_bits(static_cast<uint32_t>(b_.lanes()))));
     });
   }
 
@@ -142,7 +143,8 @@ class BlockSoftmax {
     const auto scale = static_cast<float>(attention_.scale);
     if (attention_.softcap > 0) {
       const auto cap = static_cast<float>(attention_.softcap);
-      score = math::tanh(b_, score * static_cast<float>(attention_.scale / attention_.softcap)) * cap;
+      score =
+          math::tanh(b_, score * static_cast<float>(attention_.scale / attention_.softcap)) * cap;
     } else {
       score = score * scale;
     }
@@ -190,7 +192,7 @@ class BlockSoftmax {
   }
 
   const Attention& attention_;
-  const Blocking& blocking_;
+  const RowLayout& layout_;
   bool edge_;
   Builder b_;
   Pointer scores_;
@@ -204,10 +206,10 @@ class BlockSoftmax {
 
 }  // namespace
 
-Program start_program(const Attention& attention, const Blocking& blocking,
+Program start_program(const Attention& attention, const RowLayout& layout,
                       const ir::Target& target) {
   Builder b("attention_start", target);
-  State state(b, attention, blocking, BufferAccess::write);
+  State state(b, attention, layout, BufferAccess::write);
   Pointer sink;
   if (attention.sinks) sink = b.buffer("sink", ir::Type::f32, BufferAccess::read);
   const Scalar rows = b.parameter("rows");
@@ -227,15 +229,40 @@ Program start_program(const Attention& attention, const Blocking& blocking,
   return b.finish();
 }
 
-Program softmax_program(const Attention& attention, const Blocking& blocking,
+Program softmax_program(const Attention& attention, const RowLayout& layout,
                         const ir::Target& target, bool edge) {
-  return BlockSoftmax(attention, blocking, target, edge).write();
+  return BlockSoftmax(attention, layout, target, edge).write();
 }
 
-Program finish_program(const Attention& attention, const Blocking& blocking,
+Program merge_program(const Attention& attention, const RowLayout& layout,
+                      const ir::Target& target) {
+  Builder b("attention_merge", target);
+  State state(b, attention, layout, BufferAccess::read_write);
+  State other(b, attention, layout, BufferAccess::read, "other_");
+  const Scalar rows = b.parameter("rows");
+  const float scale = scale_of_differences(attention);
+  b.loop(0, rows, 1, [&](Scalar) {
+    const Vec one_top = b.load_splat(state.maximum), other_top = b.load_splat(other.maximum);
+    const Vec top = b.copy(b.max(one_top, other_top));
+    const Vec factor = b.copy(math::exp_nonpositive(b, (one_top - top) * scale));
+    const Vec other_factor = b.copy(math::exp_nonpositive(b, (other_top - top) * scale));
+    b.store(state.maximum, one(b), top);
+    const Vec sum = b.load_splat(state.sum) * factor;
+    b.store(state.sum, one(b), b.fma(b.load_splat(other.sum), other_factor, sum));
+    b.vectors(state.width, 4, [&](const Span& at, int) {
+      const Vec value = b.load(state.values, at) * factor;
+      b.store(state.values, at, b.fma(b.load(other.values, at), other_factor, value));
+    });
+    state.next();
+    other.next();
+  });
+  return b.finish();
+}
+
+Program finish_program(const Attention& attention, const RowLayout& layout,
                        const ir::Target& target) {
   Builder b("attention_finish", target);
-  State state(b, attention, blocking, BufferAccess::read);
+  State state(b, attention, layout, BufferAccess::read);
   const Pointer y = b.buffer("y", attention.out, BufferAccess::write);
   Pointer lse;
   if (attention.lse) lse = b.buffer("lse", ir::Type::f32, BufferAccess::write);
@@ -247,9 +274,8 @@ Program finish_program(const Attention& attention, const Blocking& blocking,
     const Vec sum = b.load_splat(state.sum);
     const Mask is_empty = b.compare(Compare::eq, sum, b.constant(0));
     const Vec factor = b.select(is_empty, b.constant(0), math::reciprocal(b, sum));
-    b.vectors(state.width, 4, [&](const Span& at, int) {
-      b.store(y, at, b.load(state.values, at) * factor);
-    });
+    b.vectors(state.width, 4,
+              [&](const Span& at, int) { b.store(y, at, b.load(state.values, at) * factor); });
     if (attention.lse) {
       const Vec largest = b.load_splat(state.maximum) * scale_of_differences(attention);
       b.store(lse, one(b), largest + math::log(b, sum));

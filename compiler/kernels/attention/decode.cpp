@@ -1,0 +1,133 @@
+// attention_decode: attention of a few new tokens of each sequence against a long cache, at the
+// speed at which memory delivers it.
+#include <algorithm>
+
+#include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/families.h"
+#include "compiler/kernels/parameters.h"
+
+namespace lathe::compiler::kernels {
+namespace {
+
+using attention::Attention;
+using ir::Target;
+
+constexpr int64_t kMostTokens = 16;
+
+Status validate_decode(const Problem& p) {
+  if (p.bucket("tokens").low > kMostTokens) {
+    return fail(ErrorCode::invalid_argument,
+                "tokens: found {}, expected at most {}; attention_prefill is for more",
+                print(p.bucket("tokens")), kMostTokens);
+  }
+  if (p.flag("lengths") && p.text("causal") == "start") {
+    return fail(ErrorCode::invalid_argument,
+                "causal: found start with lengths=true, expected end, which counts from each "
+                "sequence's length, or none");
+  }
+  return attention::validate(p);
+}
+
+SearchSpace decode_space(const Problem& p, const Target& target) {
+  const Attention attention(p);
+  SearchSpace space;
+  const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostTokens);
+  const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
+  // A tile's sums, what it multiplies, and one value that all share.
+  const auto fits = [=](int64_t rows, int64_t wide) { return rows * wide + wide + 1 <= registers; };
+  std::vector<int64_t> rows, keys, vectors;
+  for (const int64_t count : {1, 2, 4})
+    if (count <= most_rows) rows.push_back(count);
+  for (const int64_t count : {1, 2, 4, 8})
+    if (fits(1, count)) keys.push_back(count);
+  for (const int64_t count : {1, 2, 3, 4, 6, 8})
+    if (fits(1, count) && (count == 1 || (count - 1) * target.lanes < attention.value_dim))
+      vectors.push_back(count);
+  const int64_t usual_rows = rows.back();
+  const auto widest = [&](const std::vector<int64_t>& of) {
+    int64_t best = of.front();
+    for (const int64_t count : of)
+      if (fits(usual_rows, count)) best = count;
+    return best;
+  };
+  space.knob("mr", rows, usual_rows, "rows of q that are multiplied at once");
+  space.knob("key_rows", keys, std::min<int64_t>(widest(keys), 4), "keys that they meet at once");
+  space.knob("value_vectors", vectors, widest(vectors),
+             "vectors of a row of v that they weight at once");
+  space.knob("keys", {32, 64, 128, 256}, 64, "keys of a block, whose scores are kept");
+  const int64_t usual_split = attention.context.low >= 2048 ? 512 : 128;
+  space.knob("split",
+             attention.context.high > 128 ? std::vector<int64_t>{128, 512, 2048, 0}
+                                          : std::vector<int64_t>{0},
+             attention.context.high > 128 ? usual_split : 0,
+             "keys that a thread goes over at once; 0: all of a sequence");
+  space.choice("next", {"off", "first", "second"}, "second",
+               "the cache into which keys and values of the next head are asked for");
+  space.require([=](const Schedule& s) { return fits(s["mr"], s["key_rows"]); },
+                "the sums of rows and keys must fit the vector registers");
+  space.require([=](const Schedule& s) { return fits(s["mr"], s["value_vectors"]); },
+                "the sums of rows and columns must fit the vector registers");
+  space.require([](const Schedule& s) { return s["split"] == 0 || s["split"] >= s["keys"]; },
+                "a part of the context has at least a block of keys");
+  return space;
+}
+
+Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const Target& target) {
+  LATHE_CHECK(decode_space(p, target).check(s));
+  Attention attention(p);
+  // A single token that stands at the last key sees all of them.
+  const bool sees_all = attention.tokens.high == 1 && attention.causal == attention::Causal::end;
+  if (sees_all && attention.window == 0) attention.causal = attention::Causal::none;
+  return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
+}
+
+// Two heads of k; two parts of the context, with two blocks of keys each, the last short.
+Result<Miniature> decode_miniature(const Problem& p, const Schedule& s, const Target&) {
+  const Attention attention(p);
+  const attention::DecodeBlocking blocking(attention, s);
+  ProblemBuilder builder(p.family());
+  for (const ParameterSpec& spec : p.family().parameters) {
+    if (spec.name != "heads" && spec.name != "kv_heads") builder.set(spec.name, p.value(spec.name));
+  }
+  const int64_t kv_heads = std::min<int64_t>(attention.kv_heads, 2);
+  LATHE_TRY(Problem small,
+            builder.set("heads", kv_heads * attention.group()).set("kv_heads", kv_heads).build());
+  const int64_t context = std::max(blocking.split, blocking.keys) + blocking.keys + 7;
+  return Miniature{std::move(small),
+                   {{"batch", 1},
+                    {"tokens", std::min<int64_t>(attention.tokens.high, 3)},
+                    {"context", context}}};
+}
+
+}  // namespace
+
+const Family& attention_decode() {
+  static const Family family = [] {
+    Family decode;
+    decode.name = "attention_decode";
+    decode.summary = "attention of up to 16 new tokens of each sequence against a cache";
+    decode.example = "attention_decode tokens=1 context=2048..8191 heads=16 kv_heads=8 dim=128";
+    ParameterSpec tokens{"tokens", Bucket{}, "bucket of the number of rows of q, a run-time size"};
+    ParameterSpec context{"context", Bucket{}, "bucket of the number of keys, a run-time size"};
+    context.required = true;
+    decode.parameters = {std::move(tokens), std::move(context)};
+    for (ParameterSpec& shared : attention::shared_parameters())
+      decode.parameters.push_back(std::move(shared));
+    decode.parameters.push_back(
+        flag_parameter("lengths", false, "[batch] i32: how many keys each sequence has"));
+    decode.limits = float_limits({1e-5, 2e-5});
+    decode.form = CallForm::attention;
+    decode.graph_ops = {"attention"};
+    decode.smallest = "attention_decode context=1 heads=1 dim=8";
+    decode.validate = validate_decode;
+    decode.reference = attention::reference;
+    decode.space = decode_space;
+    decode.build = build_decode;
+    decode.work = attention::work;
+    decode.miniature = decode_miniature;
+    return decode;
+  }();
+  return family;
+}
+
+}  // namespace lathe::compiler::kernels

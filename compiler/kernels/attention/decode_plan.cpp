@@ -1,0 +1,285 @@
+// The plan of attention of a few new rows against a long cache: the threads share batches and parts
+// of the context; the parts of each head are merged in order, so that results do not depend on the
+// number of threads.
+#include <algorithm>
+
+#include "compiler/kernels/attention/attention.h"
+
+namespace lathe::compiler::kernels::attention {
+namespace {
+
+using ir::plan::Bindings;
+using ir::plan::Body;
+using ir::plan::Expr;
+using ir::plan::Let;
+using ir::plan::Loop;
+using ir::plan::Place;
+using ir::plan::Plan;
+using ir::program::BufferAccess;
+
+// A row's largest score, sum and values.
+struct StatePlace {
+  Place maximum, sum, values;
+};
+
+class PlanWriter {
+ public:
+  PlanWriter(const Attention& attention, const DecodeBlocking& blocking, const ir::Target& target)
+      : attention_(attention), s_(blocking), target_(target) {}
+
+  Plan write() {
+    plan_.name = "attention_decode";
+    batch_ = Expr::variable(plan_.input("batch"));
+    tokens_ = Expr::variable(plan_.input("tokens"));
+    context_ = Expr::variable(plan_.input("context"));
+    for (const Port& port : attention_.signature)
+      for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
+    plan_.input("threads");
+    for (const Port& port : attention_.signature) {
+      ir::plan::Operand operand{port.name, port.type,
+                                port.output ? BufferAccess::write : BufferAccess::read};
+      if (port.name == "lengths") operand.elements = ir::plan::ElementRule{.below = context_ + 1};
+      plan_.add_operand(std::move(operand));
+    }
+    rows_ = named(plan_.body, "rows", tokens_ * Expr(attention_.group()));
+    splits_ =
+        named(plan_.body, "splits", s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split)));
+    add_scratch();
+    add_programs();
+    over_parts(plan_.body);
+    over_heads(plan_.body);
+    return std::move(plan_);
+  }
+
+ private:
+  Expr stride(const std::string& operand, int k) {
+    return Expr::variable(plan_.input(fmt::format("{}.stride{}", operand, k)));
+  }
+  Expr named(Body& body, const std::string& name, const Expr& value) {
+    const int variable = plan_.loop_variable(name);
+    append(body, Let{variable, value});
+    return Expr::variable(variable);
+  }
+  Expr loop_variable(const std::string& name) { return Expr::variable(plan_.loop_variable(name)); }
+
+  // Sizes of scratch are of inputs alone.
+  void add_scratch() {
+    const Expr rows = tokens_ * Expr(attention_.group());
+    const Expr splits = s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split));
+    const Expr parts = batch_ * Expr(attention_.kv_heads) * splits * rows;
+    const auto state = [&](const std::string& prefix, const Expr& count, bool per_worker) {
+      StatePlace place;
+      place.maximum = plan_.add_scratch({prefix + "maximum", count * 4, per_worker});
+      place.sum = plan_.add_scratch({prefix + "sum", count * 4, per_worker});
+      place.values =
+          plan_.add_scratch({prefix + "values", count * Expr(s_.rows.value_bytes), per_worker});
+      return place;
+    };
+    parts_ = state("parts.", parts, /*per_worker=*/false);
+    whole_ = state("whole.", rows, /*per_worker=*/true);
+    queries_ =
+        plan_.add_scratch({"queries.packed", tokens_ * Expr(attention_.heads * s_.query_bytes())});
+    scores_ = plan_.add_scratch({"scores", rows * Expr(s_.rows.score_bytes)});
+  }
+
+  void add_programs() {
+    pack_queries_ = plan_.add_program(linear_pack_program(s_.queries, s_.packed, target_));
+    Attention parts = attention_;
+    parts.sinks = false;
+    start_part_ = plan_.add_program(start_program(parts, s_.rows, target_));
+    start_ = plan_.add_program(start_program(attention_, s_.rows, target_));
+    multiply_keys_ = plan_.add_program(decode_scores_program(attention_, s_, target_));
+    softmax_ = plan_.add_program(softmax_program(attention_, s_.rows, target_, /*edge=*/true));
+    multiply_values_ = plan_.add_program(decode_values_program(attention_, s_, target_));
+    merge_ = plan_.add_program(merge_program(attention_, s_.rows, target_));
+    finish_ = plan_.add_program(finish_program(attention_, s_.rows, target_));
+  }
+
+  Place row_of(const std::string& operand, const Expr& batch, const Expr& row, const Expr& head) {
+    return plan_.operand(operand) +
+           (batch * stride(operand, 0) + row * stride(operand, 1) + head * stride(operand, 2));
+  }
+
+  static void bind_state(Bindings& names, const StatePlace& state, const Expr& row,
+                         int64_t value_bytes, const std::string& prefix = "") {
+    names.at(prefix + "maximum", state.maximum + row * 4);
+    names.at(prefix + "sum", state.sum + row * 4);
+    names.at(prefix + "values", state.values + row * Expr(value_bytes));
+  }
+
+  // Visits the query heads that share the head of k: rows of the same tokens, one after the other.
+  void over_members(Body& body, const std::string& name,
+                    const std::function<void(Body&, const Expr&)>& visit) {
+    if (attention_.group() == 1) return visit(body, Expr(0));
+    const Expr member = loop_variable(name + "_member");
+    Loop loop{plan_.find(name + "_member"), 0, Expr(attention_.group())};
+    visit(loop.body, member);
+    append(body, std::move(loop));
+  }
+
+  // A part of the context goes through all heads block by block: where heads lie side by side, a
+  // block's keys of all of them are the same pages of memory.
+  void over_parts(Body& body) {
+    const Expr batch = loop_variable("part_batch"), part = loop_variable("part");
+    Loop parts{plan_.find("part"), 0, splits_, 1, /*parallel=*/true};
+    one_part(parts.body, batch, part);
+    Loop batches{plan_.find("part_batch"), 0, batch_, 1, /*parallel=*/true};
+    append(batches.body, std::move(parts));
+    append(body, std::move(batches));
+  }
+
+  Expr first_row(const Expr& batch, const Expr& head, const Expr& part) const {
+    return ((batch * Expr(attention_.kv_heads) + head) * splits_ + part) * rows_;
+  }
+  Place queries_at(const Expr& head) const {
+    return queries_ + head * rows_ * Expr(s_.query_bytes());
+  }
+
+  void one_part(Body& body, const Expr& batch, const Expr& part) {
+    const Expr length =
+        named(body, "length", attention_.lengths ? plan_.element("lengths", batch * 4) : context_);
+    const bool from_end = attention_.causal == Causal::end;
+    // The key at which the first token stands.
+    const Expr position = named(body, "position", from_end ? length - tokens_ : Expr(0));
+    Expr begin = 0, end = length;
+    if (s_.split > 0) {
+      begin = part * Expr(s_.split);
+      end = min(begin + Expr(s_.split), length);
+    }
+    if (attention_.is_causal()) end = min(end, position + tokens_);
+    if (attention_.window > 0) begin = max(begin, position + Expr(1 - attention_.window));
+    begin = named(body, "begin", begin);
+    end = named(body, "end", end);
+    start_heads(body, batch, part);
+
+    const Expr key = loop_variable("key"), head = loop_variable("key_head");
+    Loop blocks{plan_.find("key"), begin, end, Expr(s_.keys)};
+    const Expr columns = named(blocks.body, "columns", min(Expr(s_.keys), end - key));
+    Loop heads{plan_.find("key_head"), 0, Expr(attention_.kv_heads)};
+    const Expr row = named(heads.body, "first_row", first_row(batch, head, part));
+    // What is asked for: the same keys of the next head, of the last head the next keys of the
+    // first.
+    const Expr is_last =
+        named(heads.body, "is_last_head", max(head + Expr(2 - attention_.kv_heads), 0));
+    const auto next = [&](const char* operand) {
+      const Expr over =
+          Expr(s_.keys) * stride(operand, 1) - stride(operand, 2) * Expr(attention_.kv_heads);
+      return stride(operand, 2) + is_last * over;
+    };
+    Bindings names;
+    bind_state(names, parts_, row, s_.rows.value_bytes);
+    names.set("rows", rows_).set("columns", columns);
+    names.at("scores", scores_).at("q", queries_at(head));
+    for (const char* operand : {"k", "v"}) {
+      names.at(operand, row_of(operand, batch, key, head));
+      names.set(fmt::format("{}.stride1", operand), stride(operand, 1));
+      names.set(fmt::format("{}.next", operand), next(operand));
+    }
+    append(heads.body, bind(plan_, multiply_keys_, names));
+    softmax(heads.body, names, batch, head, row, key, position);
+    append(heads.body, bind(plan_, multiply_values_, names));
+    append(blocks.body, std::move(heads));
+    append(body, std::move(blocks));
+  }
+
+  void start_heads(Body& body, const Expr& batch, const Expr& part) {
+    const Expr head = loop_variable("start_head");
+    Loop heads{plan_.find("start_head"), 0, Expr(attention_.kv_heads)};
+    over_members(heads.body, "pack", [&](Body& inner, const Expr& member) {
+      Bindings names;
+      names.at("x", row_of("q", batch, 0, head * Expr(attention_.group()) + member));
+      names.set("x.stride0", stride("q", 1)).set("rows", tokens_);
+      names.at("packed", queries_at(head) + member * tokens_ * Expr(s_.query_bytes()));
+      append(inner, bind(plan_, pack_queries_, names));
+    });
+    Bindings names;
+    bind_state(names, parts_, first_row(batch, head, part), s_.rows.value_bytes);
+    names.set("rows", rows_);
+    append(heads.body, bind(plan_, start_part_, names));
+    append(body, std::move(heads));
+  }
+
+  // Rows of one token see the same keys; of several, each head's rows begin again.
+  void softmax(Body& body, Bindings names, const Expr& batch, const Expr& head, const Expr& row,
+               const Expr& key, const Expr& position) {
+    const bool is_uniform =
+        !attention_.is_causal() && attention_.window == 0 && attention_.mask == MaskKind::none;
+    if (is_uniform) {
+      append(body, bind(plan_, softmax_, names));
+      return;
+    }
+    over_members(body, "softmax", [&](Body& inner, const Expr& member) {
+      bind_state(names, parts_, row + member * tokens_, s_.rows.value_bytes);
+      names.set("rows", tokens_);
+      names.at("scores", scores_ + member * tokens_ * Expr(s_.rows.score_bytes));
+      names.set("end", position + 1 - key);
+      names.set("begin", position + Expr(1 - attention_.window) - key);
+      if (attention_.mask != MaskKind::none) {
+        const int64_t bytes = attention_.mask == MaskKind::boolean ? 1 : 4;
+        names.at("mask", plan_.operand("mask") +
+                             (batch * stride("mask", 0) +
+                              (head * Expr(attention_.group()) + member) * stride("mask", 1) +
+                              key * Expr(bytes)));
+        names.set("mask.stride2", stride("mask", 2));
+      }
+      append(inner, bind(plan_, softmax_, names));
+    });
+  }
+
+  // The parts of each head together.
+  void over_heads(Body& body) {
+    const Expr batch = loop_variable("batch_index"), head = loop_variable("kv_head");
+    Loop heads{plan_.find("kv_head"), 0, Expr(attention_.kv_heads), 1, /*parallel=*/true};
+    over_members(heads.body, "start", [&](Body& inner, const Expr& member) {
+      Bindings names;
+      bind_state(names, whole_, member * tokens_, s_.rows.value_bytes);
+      names.set("rows", tokens_);
+      if (attention_.sinks) {
+        names.at("sink", plan_.operand("sinks") + (head * Expr(attention_.group()) + member) * 4);
+      }
+      append(inner, bind(plan_, start_, names));
+    });
+    const Expr part = loop_variable("merged_part");
+    Loop parts{plan_.find("merged_part"), 0, splits_};
+    Bindings names;
+    bind_state(names, whole_, 0, s_.rows.value_bytes);
+    bind_state(names, parts_, first_row(batch, head, part), s_.rows.value_bytes, "other_");
+    names.set("rows", rows_);
+    append(parts.body, bind(plan_, merge_, names));
+    append(heads.body, std::move(parts));
+    over_members(heads.body, "finish", [&](Body& inner, const Expr& member) {
+      Bindings result;
+      bind_state(result, whole_, member * tokens_, s_.rows.value_bytes);
+      const Expr query_head = head * Expr(attention_.group()) + member;
+      result.set("rows", tokens_);
+      result.at("y", row_of("y", batch, 0, query_head)).set("y.stride1", stride("y", 1));
+      if (attention_.lse) {
+        result.at("lse", row_of("lse", batch, 0, query_head));
+        result.set("lse.stride1", stride("lse", 1));
+      }
+      append(inner, bind(plan_, finish_, result));
+    });
+    Loop batches{plan_.find("batch_index"), 0, batch_, 1, /*parallel=*/true};
+    append(batches.body, std::move(heads));
+    append(body, std::move(batches));
+  }
+
+  const Attention& attention_;
+  const DecodeBlocking& s_;
+  const ir::Target& target_;
+  Plan plan_;
+  Expr batch_, tokens_, context_, rows_, splits_;
+  StatePlace parts_, whole_;
+  Place queries_, scores_;
+  int pack_queries_ = -1, start_part_ = -1, start_ = -1, multiply_keys_ = -1, softmax_ = -1;
+  int multiply_values_ = -1, merge_ = -1, finish_ = -1;
+};
+
+}  // namespace
+
+Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
+                 const ir::Target& target) {
+  return PlanWriter(attention, blocking, target).write();
+}
+
+}  // namespace lathe::compiler::kernels::attention

@@ -1,0 +1,121 @@
+// What attention computes, and what it costs: the reference graph, useful work, parameters.
+#include <algorithm>
+
+#include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/parameters.h"
+#include "ir/graph/builder.h"
+
+namespace lathe::compiler::kernels::attention {
+namespace {
+
+using ir::Type;
+using ir::graph::Var;
+
+constexpr int64_t kMostDim = 256;
+
+// Pairs of a token and a key that it sees, of one head.
+double visible_pairs(const Attention& attention, int64_t tokens, int64_t context) {
+  const int64_t shift = attention.causal == Causal::end ? context - tokens : 0;
+  double pairs = 0;
+  for (int64_t t = 0; t < tokens; ++t) {
+    const int64_t end =
+        attention.is_causal() ? std::clamp<int64_t>(t + shift + 1, 0, context) : context;
+    const int64_t begin =
+        attention.window > 0 ? std::max<int64_t>(t + shift + 1 - attention.window, 0) : 0;
+    pairs += static_cast<double>(std::max<int64_t>(end - begin, 0));
+  }
+  return pairs;
+}
+
+}  // namespace
+
+Status validate(const Problem& p) {
+  const int64_t heads = p.integer("heads"), kv_heads = p.integer("kv_heads");
+  if (heads % kv_heads != 0) {
+    return fail(ErrorCode::invalid_argument,
+                "heads: found {} with kv_heads={}, expected a multiple of those", heads, kv_heads);
+  }
+  for (const char* name : {"softcap", "scale"}) {
+    if (!(p.number(name) >= 0)) {
+      return fail(ErrorCode::invalid_argument, "{}: found {}, expected 0 or more", name,
+                  p.number(name));
+    }
+  }
+  return {};
+}
+
+Result<ir::graph::Graph> reference(const Problem& p) {
+  const Attention attention(p);
+  ir::graph::GraphBuilder graph("attention");
+  const auto inputs = add_graph_inputs(graph, attention.signature);
+  const auto named = [&](std::string_view name) {
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (attention.signature[i].name == name) return inputs[i];
+    return Var{};
+  };
+  const auto wide = [&](const char* name) { return cast_to(graph, named(name), Type::f32); };
+  const auto results = graph.op_results("attention",
+                                        {wide("q"), wide("k"), wide("v"), named("mask"), Var{},
+                                         Var{}, named("lengths"), Var{}, named("sinks")},
+                                        attention.lse ? 2 : 1,
+                                        {{"causal", p.text("causal")},
+                                         {"window", attention.window},
+                                         {"softcap", attention.softcap},
+                                         {"scale", attention.scale}});
+  std::vector<Var> outputs = {cast_to(graph, results[0], attention.out)};
+  if (attention.lse) {
+    const ir::graph::Shape shape = attention.signature.back().shape;
+    outputs.push_back(graph.op("reshape", {results[1]}, {{"shape", shape}}));
+  }
+  return graph.finish(outputs);
+}
+
+Work work(const Problem& p, const Sizes& sizes) {
+  const Attention attention(p);
+  const auto size = [&](const char* name) {
+    const auto found = sizes.find(name);
+    return found == sizes.end() ? int64_t{1} : found->second;
+  };
+  Work work = work_of(attention.signature, sizes, 0);
+  // Two products; maximum, difference, exponential, sum and weighting of each score.
+  const double of_pair = 2.0 * static_cast<double>(attention.dim + attention.value_dim) + 5;
+  work.flops = visible_pairs(attention, size("tokens"), size("context")) * of_pair *
+               static_cast<double>(size("batch") * attention.heads);
+  return work;
+}
+
+std::vector<ParameterSpec> shared_parameters() {
+  ParameterSpec heads = integer_parameter("heads", 1, 1, 1 << 16, "heads of q");
+  heads.required = true;
+  ParameterSpec kv_heads =
+      integer_parameter("kv_heads", 1, 1, 1 << 16, "heads of k and v, each for several of q");
+  kv_heads.default_of = "heads";
+  ParameterSpec dim = integer_parameter("dim", 1, 1, kMostDim, "size of a head of q and k");
+  dim.required = true;
+  ParameterSpec value_dim =
+      integer_parameter("value_dim", 1, 1, kMostDim, "size of a head of v and y");
+  value_dim.default_of = "dim";
+  ParameterSpec kv_type = float_type_parameter("kv_type", "element type of k and v");
+  kv_type.default_of = "type";
+  return {
+      std::move(heads),
+      std::move(kv_heads),
+      std::move(dim),
+      std::move(value_dim),
+      choice_parameter("causal", {"none", "start", "end"},
+                       "whether tokens see later keys; the first token stands at the first key "
+                       "(start), or the last at the last (end)"),
+      integer_parameter("window", 0, 0, INT32_MAX, "keys that a token sees at most; 0: all"),
+      flag_parameter("sinks", false, "a logit for each head joins its softmax"),
+      {"softcap", 0.0, "c * tanh(score / c) for each score; 0: none"},
+      {"scale", 0.0, "of scores; 0: 1 / sqrt(dim)"},
+      choice_parameter("mask", {"none", "bool", "add"},
+                       "[batch, heads, tokens, context]: false hides a key, numbers are added"),
+      type_parameter(),
+      std::move(kv_type),
+      out_parameter(),
+      flag_parameter("lse", false, "the logarithm of each row's denominator is a result, too"),
+  };
+}
+
+}  // namespace lathe::compiler::kernels::attention
