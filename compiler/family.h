@@ -107,7 +107,7 @@ struct Family {
   /// problem itself, on few rows.
   Result<Miniature> (*miniature)(const Problem&, const Schedule&, const ir::Target&) = nullptr;
   /// For problems whose reference is dear: what is checked at true size. Null: whole rows.
-  Result<Sample> (*sample)(const Problem&) = nullptr;
+  Result<Sample> (*sample)(const Problem&, const Sizes&) = nullptr;
 };
 
 /// Every family, in the order of docs/kernels.md. Built once; no static initialisers. Defined in

@@ -240,7 +240,7 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
     chosen_rows_.push_back(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
   compiler::Problem sampled = problem_;
   if (problem_.family().sample != nullptr) {
-    LATHE_TRY(compiler::Sample sample, problem_.family().sample(problem_));
+    LATHE_TRY(compiler::Sample sample, problem_.family().sample(problem_, at_));
     sampled = std::move(sample.problem);
     chosen_columns_ = std::move(sample.takes);
   }

@@ -170,7 +170,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
 
 // The first and the last batch that every size of the bucket has; some columns at the ends and in
 // the middle.
-Result<Sample> sample(const Problem& p) {
+Result<Sample> sample(const Problem& p, const Sizes&) {
   const BatchedMatmul matmul(p);
   std::vector<int64_t> batches = {0}, members, columns;
   if (matmul.batch.low > 1) batches.push_back(matmul.batch.low - 1);

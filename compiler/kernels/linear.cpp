@@ -284,7 +284,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
 }
 
 // The first, a middle and the last panel, or as many as make a block of y.
-Result<Sample> sample(const Problem& p) {
+Result<Sample> sample(const Problem& p, const Sizes&) {
   const Linear linear(p);
   const int64_t together = linear.panels_in_blocks();
   const int64_t groups = linear.panels() / together;

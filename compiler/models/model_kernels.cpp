@@ -183,6 +183,34 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
   }
 }
 
+// Of many tokens among themselves, of a few against what is cached: over the longest context as a
+// part of the pass, over the others as passes of their own.
+void add_text_attention(Collector& kernels, const ModelConfig& model, const Workload& workload,
+                        int64_t tokens) {
+  constexpr int64_t kMostDecoded = 16;
+  const TextConfig& text = model.text;
+  const auto add = [&](std::string_view family, int64_t context) {
+    kernels.add(fmt::format("text: attention over {} keys", context), text.layers,
+                fmt::format("{} tokens={} context={} heads={} kv_heads={} dim={} causal=end",
+                            family, tokens, context, text.attention_heads, text.key_value_heads,
+                            text.head_dim),
+                {{"batch", 1}, {"tokens", tokens}, {"context", context}}, "cold");
+  };
+  if (tokens > kMostDecoded) return add("attention_prefill", tokens);
+  std::vector<int64_t> contexts;
+  for (const int64_t context : workload.context) contexts.push_back(std::max(context, tokens));
+  std::sort(contexts.rbegin(), contexts.rend());
+  contexts.erase(std::unique(contexts.begin(), contexts.end()), contexts.end());
+  if (contexts.empty()) contexts.push_back(tokens);
+  for (const int64_t context : contexts) {
+    if (context != contexts.front()) {
+      kernels.begin_pass(fmt::format("attention of {} token{} over {} keys", tokens,
+                                     tokens == 1 ? "" : "s", context));
+    }
+    add("attention_decode", context);
+  }
+}
+
 void add_vision(Collector& kernels, const ModelConfig& model, int64_t patches) {
   const VisionConfig& vision = model.vision;
   const Sizes rows = {{"rows", patches}};
@@ -206,6 +234,10 @@ void add_vision(Collector& kernels, const ModelConfig& model, int64_t patches) {
               fmt::format("rope rows={} kind=vision heads={} dim={}", patches, vision.heads,
                           width / vision.heads),
               {{"rows", patches}, {"positions", side}});
+  kernels.add("vision: attention", vision.depth,
+              fmt::format("attention_prefill tokens={} heads={} dim={}", patches, vision.heads,
+                          width / vision.heads),
+              {{"batch", 1}, {"tokens", patches}, {"context", patches}});
   kernels.add("vision: GELU", vision.depth,
               fmt::format("gelu rows={} width={}", patches, vision.intermediate_size), rows);
   if (merged == 0) return;
@@ -247,6 +279,7 @@ Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const W
     kernels.begin_pass(fmt::format("{} token{}", tokens, tokens == 1 ? "" : "s"));
     add_text(kernels, model, workload, tokens);
     add_text_linears({kernels, workload.target}, model, workload.weights, tokens);
+    add_text_attention(kernels, model, workload, tokens);
   }
   const int64_t patches = workload.image_height / model.vision.patch_size *
                           (workload.image_width / model.vision.patch_size);

@@ -56,6 +56,9 @@ int64_t row_bytes(int64_t columns);
 /// What an attention family computes, and its cost. Both take the operands of the signature.
 Result<ir::graph::Graph> reference(const Problem& problem);
 Work work(const Problem& problem, const Sizes& sizes);
+/// What is checked at true size: the first and the last head of k, and some tokens whose place the
+/// reference knows: the last, or with `causal=start` the first.
+Result<Sample> sample(const Problem& problem, const Sizes& sizes);
 /// Parameters that the families have, after their own first ones, and the rules between them.
 std::vector<ParameterSpec> shared_parameters();
 Status validate(const Problem& problem);

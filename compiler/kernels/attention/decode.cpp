@@ -124,6 +124,7 @@ const Family& attention_decode() {
     decode.space = decode_space;
     decode.build = build_decode;
     decode.work = attention::work;
+    decode.sample = attention::sample;
     decode.miniature = decode_miniature;
     return decode;
   }();

@@ -104,6 +104,7 @@ const Family& attention_prefill() {
     prefill.space = space;
     prefill.build = build;
     prefill.work = attention::work;
+    prefill.sample = attention::sample;
     prefill.miniature = miniature;
     return prefill;
   }();

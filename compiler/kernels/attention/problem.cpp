@@ -84,6 +84,44 @@ Work work(const Problem& p, const Sizes& sizes) {
   return work;
 }
 
+Result<Sample> sample(const Problem& p, const Sizes& sizes) {
+  const Attention attention(p);
+  constexpr int64_t kTokens = 8;
+  std::vector<int64_t> tokens, kv_heads = {0}, heads;
+  const int64_t all = sizes.find("tokens")->second;
+  const int64_t first = attention.causal == Causal::start ? 0 : std::max<int64_t>(all - kTokens, 0);
+  for (int64_t t = first; t < std::min(all, first + kTokens); ++t) tokens.push_back(t);
+  // Windows count from a token's place, which moves with the first token unless the last is fixed.
+  if (attention.window > 0 && attention.causal == Causal::none) {
+    tokens.clear();
+    for (int64_t t = 0; t < std::min(all, kTokens); ++t) tokens.push_back(t);
+  }
+  if (attention.kv_heads > 1) kv_heads.push_back(attention.kv_heads - 1);
+  for (const int64_t head : kv_heads)
+    for (int64_t i = 0; i < attention.group(); ++i) heads.push_back(head * attention.group() + i);
+  ProblemBuilder builder(p.family());
+  for (const ParameterSpec& spec : p.family().parameters) {
+    if (spec.name != "heads" && spec.name != "kv_heads") builder.set(spec.name, p.value(spec.name));
+  }
+  Sample sample;
+  LATHE_TRY(sample.problem, builder.set("heads", static_cast<int64_t>(heads.size()))
+                                .set("kv_heads", static_cast<int64_t>(kv_heads.size()))
+                                .build());
+  for (size_t i = 0; i < attention.signature.size(); ++i) {
+    const Port& port = attention.signature[i];
+    const bool is_key = port.name == "k" || port.name == "v";
+    const auto cut = [&](int axis, const std::vector<int64_t>& indices) {
+      sample.takes.push_back({static_cast<int>(i), axis, indices});
+    };
+    for (size_t axis = 0; axis < port.shape.size(); ++axis)
+      if (port.shape[axis] == ir::graph::Dim("tokens")) cut(static_cast<int>(axis), tokens);
+    if (port.name == "sinks") cut(0, heads);
+    if (port.name == "mask") cut(1, heads);
+    if (port.shape.size() == 4 && port.name != "mask") cut(2, is_key ? kv_heads : heads);
+  }
+  return sample;
+}
+
 std::vector<ParameterSpec> shared_parameters() {
   ParameterSpec heads = integer_parameter("heads", 1, 1, 1 << 16, "heads of q");
   heads.required = true;
