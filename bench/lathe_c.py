@@ -103,14 +103,15 @@ class Kernel:
 
     def bind(self, inputs, outputs):
         """A function that runs the kernel on these (pointer, type, shape) triples."""
-        keep = []
+        return self.bind_views([matrix_view(*operand) for operand in inputs],
+                               [matrix_view(*operand) for operand in outputs])
+
+    def bind_views(self, inputs, outputs):
+        """The same on views, which may have strides."""
+        keep = [inputs, outputs]
 
         def views(operands):
-            array = (View * len(operands))()
-            for i, (pointer, kind, shape) in enumerate(operands):
-                keep.append(matrix_view(pointer, kind, shape))
-                array[i] = keep[-1]
-            return array
+            return (View * len(operands))(*operands)
 
         run = self._library._c.lathe_kernel_run
         handle, ins, outs = self._handle, views(inputs), views(outputs)

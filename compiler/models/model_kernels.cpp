@@ -190,11 +190,11 @@ void add_text_attention(Collector& kernels, const ModelConfig& model, const Work
   constexpr int64_t kMostDecoded = 16;
   const TextConfig& text = model.text;
   const auto add = [&](std::string_view family, int64_t context) {
-    kernels.add(fmt::format("text: attention over {} keys", context), text.layers,
-                fmt::format("{} tokens={} context={} heads={} kv_heads={} dim={} causal=end",
-                            family, tokens, context, text.attention_heads, text.key_value_heads,
-                            text.head_dim),
-                {{"batch", 1}, {"tokens", tokens}, {"context", context}}, "cold");
+    kernels.add(
+        fmt::format("text: attention over {} keys", context), text.layers,
+        fmt::format("{} tokens={} context={} heads={} kv_heads={} dim={} causal=end", family,
+                    tokens, context, text.attention_heads, text.key_value_heads, text.head_dim),
+        {{"batch", 1}, {"tokens", tokens}, {"context", context}}, "cold");
   };
   if (tokens > kMostDecoded) return add("attention_prefill", tokens);
   std::vector<int64_t> contexts;

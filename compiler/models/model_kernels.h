@@ -31,10 +31,10 @@ struct ModelKernel {
   std::vector<std::pair<std::string, int64_t>> launches_in{};  ///< of every pass that launches it
 };
 
-/// Every norm, activation, position, data, linear and attention kernel, text before vision, each problem at
-/// each size once. The matrices of a quantised model whose rows hold no whole blocks stay bf16.
-/// Activations are f32 whatever the weights' type. invalid_argument for an image that is not a
-/// multiple of patch size times merge size, or an unknown weight type.
+/// Every norm, activation, position, data, linear and attention kernel, text before vision, each
+/// problem at each size once. The matrices of a quantised model whose rows hold no whole blocks
+/// stay bf16. Activations are f32 whatever the weights' type. invalid_argument for an image that is
+/// not a multiple of patch size times merge size, or an unknown weight type.
 Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const Workload& workload);
 
 }  // namespace lathe::compiler::models

@@ -44,13 +44,14 @@ Linear product(const std::string& name, const Bucket& tokens, int64_t n, int64_t
   return linear;
 }
 
-LinearBlocking tile_of(int64_t rows, int64_t vectors, int64_t depth, int64_t prefetch) {
+LinearBlocking tile_of(int64_t rows, int64_t vectors, int64_t depth, const Schedule& s) {
   LinearBlocking tile;
   tile.tile = static_cast<int>(rows);
   tile.vectors = static_cast<int>(vectors);
   tile.depth = depth;
   tile.rows = INT32_MAX / rows * rows;
-  tile.prefetch = prefetch;
+  tile.prefetch = s["prefetch"];
+  tile.next_panel = s["next"] == 1;
   tile.prefetch_y = false;  // scores and sums stay near
   return tile;
 }
@@ -98,13 +99,13 @@ Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Targ
   keys = (keys + key_panel - 1) / key_panel * key_panel;
   scores =
       product("attention_scores", attention.tokens, keys, attention.dim, key_panel, attention.dim);
-  score_tile = tile_of(s["mr"], s["nr"], attention.dim, s["prefetch"]);
+  score_tile = tile_of(s["mr"], s["nr"], attention.dim, s);
   // Blocks of keys are of any length up to theirs: k is what no block reaches, nor a multiple of
   // what is unrolled.
   values = product("attention_values", attention.tokens, attention.value_dim, 2 * keys + 1,
                    s["value_nr"] * lanes, keys);
-  value_tile = tile_of(s["value_mr"], s["value_nr"], keys, s["prefetch"]);
-  edge_rows = attention.is_ragged() ? std::min(queries, 2 * s["mr"]) : queries;
+  value_tile = tile_of(s["value_mr"], s["value_nr"], keys, s);
+  edge_rows = attention.is_ragged() ? std::min(queries, s["edge"] * s["mr"]) : queries;
 }
 
 DecodeBlocking::DecodeBlocking(const Attention& attention, const Schedule& s)
@@ -112,8 +113,8 @@ DecodeBlocking::DecodeBlocking(const Attention& attention, const Schedule& s)
       split(s["split"]),
       mr(static_cast<int>(s["mr"])),
       key_rows(static_cast<int>(s["key_rows"])),
-      value_vectors(static_cast<int>(s["value_vectors"])),
-      next_into(static_cast<int>(s["next"])),
+      value_rows(static_cast<int>(s["value_rows"])),
+      ahead(s["ahead"]),
       rows{keys, row_bytes(keys), row_bytes(attention.value_dim)} {
   queries.name = "attention_decode";
   queries.k = attention.dim;

@@ -123,16 +123,19 @@ ir::program::Program finish_program(const Attention& attention, const RowLayout&
 ir::plan::Plan prefill_plan(const Attention& attention, const Blocking& blocking,
                             const ir::Target& target);
 
+/// Of DecodeBlocking::ahead: what is asked for are the same rows of the next head.
+inline constexpr int64_t kNextHead = -1;
+
 /// A schedule's numbers for attention_decode, which reads keys and values where they lie.
 struct DecodeBlocking {
   DecodeBlocking(const Attention& attention, const Schedule& schedule);
 
-  int64_t keys = 1;       ///< of a block, whose scores are kept
-  int64_t split = 0;      ///< keys that a task goes over, a multiple of those of a block; 0: all
-  int mr = 1;             ///< rows that are multiplied at once
-  int key_rows = 1;       ///< keys that they are multiplied by at once
-  int value_vectors = 1;  ///< vectors of a row of v that they weight at once
-  int next_into = 0;      ///< the cache into which the next head's are asked for: 1, 2; 0: none
+  int64_t keys = 1;    ///< of a block, whose scores are kept
+  int64_t split = 0;   ///< keys that a task goes over, a multiple of those of a block; 0: all
+  int mr = 1;          ///< rows that are multiplied at once
+  int key_rows = 1;    ///< keys that they are multiplied by at once
+  int value_rows = 1;  ///< rows of v that they weight at once
+  int64_t ahead = 0;   ///< rows of k or v that are asked for ahead of their use, or kNextHead
   RowLayout rows;
   Linear queries;         ///< whose rows are packed
   LinearBlocking packed;  ///< and how

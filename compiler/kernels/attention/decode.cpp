@@ -33,40 +33,27 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   SearchSpace space;
   const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
-  // A tile's sums, what it multiplies, and one value that all share.
+  // A tile's sums or weights, what it multiplies, and one value that all share.
   const auto fits = [=](int64_t rows, int64_t wide) { return rows * wide + wide + 1 <= registers; };
-  std::vector<int64_t> rows, keys, vectors;
+  std::vector<int64_t> rows;
   for (const int64_t count : {1, 2, 4})
     if (count <= most_rows) rows.push_back(count);
-  for (const int64_t count : {1, 2, 4, 8})
-    if (fits(1, count)) keys.push_back(count);
-  for (const int64_t count : {1, 2, 3, 4, 6, 8})
-    if (fits(1, count) && (count == 1 || (count - 1) * target.lanes < attention.value_dim))
-      vectors.push_back(count);
-  const int64_t usual_rows = rows.back();
-  const auto widest = [&](const std::vector<int64_t>& of) {
-    int64_t best = of.front();
-    for (const int64_t count : of)
-      if (fits(usual_rows, count)) best = count;
-    return best;
-  };
-  space.knob("mr", rows, usual_rows, "rows of q that are multiplied at once");
-  space.knob("key_rows", keys, std::min<int64_t>(widest(keys), 4), "keys that they meet at once");
-  space.knob("value_vectors", vectors, widest(vectors),
-             "vectors of a row of v that they weight at once");
-  space.knob("keys", {32, 64, 128, 256}, 64, "keys of a block, whose scores are kept");
-  const int64_t usual_split = attention.context.low >= 2048 ? 512 : 128;
+  space.knob("mr", rows, rows.back(), "rows of q that are multiplied at once");
+  space.knob("key_rows", {1, 2, 4}, 1, "keys that they meet at once");
+  space.knob("value_rows", {1, 2, 4}, 1, "rows of v that they weight at once");
+  space.knob("keys", {32, 64, 128, 256}, 256, "keys of a block, whose scores are kept");
+  const int64_t usual_split = attention.context.low >= 2048 ? 512 : 256;
   space.knob("split",
-             attention.context.high > 128 ? std::vector<int64_t>{128, 512, 2048, 0}
+             attention.context.high > 256 ? std::vector<int64_t>{256, 512, 2048, 0}
                                           : std::vector<int64_t>{0},
-             attention.context.high > 128 ? usual_split : 0,
+             attention.context.high > 256 ? usual_split : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  space.choice("next", {"off", "first", "second"}, "second",
-               "the cache into which keys and values of the next head are asked for");
+  space.knob("ahead", {0, 8, 16, attention::kNextHead}, 16,
+             "rows of k and v that are asked for ahead of their use; -1: the next head's");
   space.require([=](const Schedule& s) { return fits(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");
-  space.require([=](const Schedule& s) { return fits(s["mr"], s["value_vectors"]); },
-                "the sums of rows and columns must fit the vector registers");
+  space.require([=](const Schedule& s) { return fits(s["mr"], s["value_rows"]); },
+                "the weights of rows and values must fit the vector registers");
   space.require([](const Schedule& s) { return s["split"] == 0 || s["split"] >= s["keys"]; },
                 "a part of the context has at least a block of keys");
   return space;

@@ -1,6 +1,6 @@
 // A few rows against keys and values where they lie: each is read once from memory, by as many rows
-// as there are. While a head's block of them is read, that of the next head is asked for: heads
-// that lie side by side make the rows of one head lie far apart, which hardware does not foresee.
+// as there are. Heads that lie side by side make the rows of one head lie far apart, which hardware
+// does not foresee.
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
@@ -31,8 +31,17 @@ class FarRows {
   std::vector<Pointer> rows_;
 };
 
-void prefetch_row(Builder& b, Pointer row, int64_t begin, int64_t end, int cache) {
-  for (int64_t at = begin; at < end; at += kCacheLine) b.prefetch(row, at, cache - 1);
+// Sums that keep the multipliers busy: their latency times how many start in a cycle.
+constexpr int kBusySums = 8;
+
+// Asks for a row of k or v that is read later: some rows ahead, or at the same place of the next
+// head.
+void ask_ahead(Builder& b, const DecodeBlocking& s, Pointer row, Scalar stride, Scalar next,
+               int64_t columns, ir::Type type) {
+  if (s.ahead == 0) return;
+  const Pointer later = b.offset(row, s.ahead == kNextHead ? next : b.mul(stride, s.ahead));
+  for (int64_t at = 0; at < columns * ir::size_of(type); at += kCacheLine)
+    b.prefetch(later, at, s.ahead == kNextHead ? 1 : 0);
 }
 
 // Calls `tile` for rows in tiles of `most`, then for what is left, one by one.
@@ -54,7 +63,7 @@ class ScoreWriter {
         rows_(b_.parameter("rows")),
         columns_(b_.parameter("columns")),
         stride_(b_.parameter("k.stride1")) {
-    if (s_.next_into > 0) next_ = b_.parameter("k.next");
+    if (s_.ahead == kNextHead) next_ = b_.parameter("k.next");
   }
 
   Program write() {
@@ -74,30 +83,37 @@ class ScoreWriter {
   }
 
  private:
-  // The next `count` keys by a tile of rows.
+  // The next `count` keys by a tile of rows; each sum is kept in as many parts as keep the
+  // multipliers busy, so that keys can be read one by one, as memory likes to be read.
   void some_keys(int rows, int count, Pointer keys, Pointer scores) {
     const FarRows near(b_, keys, count, stride_);
-    for (int j = 0; s_.next_into > 0 && j < count; ++j)
-      prefetch_row(b_, b_.offset(near.at(j), next_), 0,
-                   attention_.dim * ir::size_of(attention_.kv_type), s_.next_into);
+    for (int j = 0; j < count; ++j)
+      ask_ahead(b_, s_, near.at(j), stride_, next_, attention_.dim, attention_.kv_type);
+    const int parts = std::max(kBusySums / (rows * count), 1);
     std::vector<Vec> sums;
-    for (int i = 0; i < rows * count; ++i) sums.push_back(b_.copy(b_.constant(0)));
-    b_.vectors(attention_.dim, 4, [&](const Span& at, int) {
+    for (int i = 0; i < rows * count * parts; ++i) sums.push_back(b_.copy(b_.constant(0)));
+    const auto sum_of = [&](int row, int j, int part) {
+      return sums[static_cast<size_t>((part * rows + row) * count + j)];
+    };
+    b_.vectors(attention_.dim, std::max(parts, 4), [&](const Span& at, int place) {
       std::vector<Vec> of_keys;
       for (int j = 0; j < count; ++j) of_keys.push_back(b_.load(near.at(j), at));
       for (int row = 0; row < rows; ++row) {
-        const Vec query = b_.load(b_.offset(q_, row * s_.query_bytes()), at);
+        Span in_row = at;
+        in_row.offset += row * s_.query_bytes() / 4;
+        const Vec query = b_.load(q_, in_row);
         for (int j = 0; j < count; ++j) {
-          const Vec sum = sums[static_cast<size_t>(row * count + j)];
+          const Vec sum = sum_of(row, j, place % parts);
           b_.set(sum, b_.fma(query, of_keys[static_cast<size_t>(j)], sum));
         }
       }
     });
     for (int row = 0; row < rows; ++row) {
-      const Pointer to = b_.offset(scores, row * s_.rows.score_bytes);
       for (int j = 0; j < count; ++j) {
-        const Vec sum = b_.reduce_add(sums[static_cast<size_t>(row * count + j)]);
-        b_.store(to, Span{j, {}, 1, b_.lanes() == 1}, sum);
+        Vec sum = sum_of(row, j, 0);
+        for (int part = 1; part < parts; ++part) sum = sum + sum_of(row, j, part);
+        b_.store(scores, Span{row * s_.rows.score_bytes / 4 + j, {}, 1, b_.lanes() == 1},
+                 b_.reduce_add(sum));
       }
     }
     b_.advance(keys, b_.mul(stride_, count));
@@ -123,15 +139,19 @@ class ValueWriter {
         rows_(b_.parameter("rows")),
         columns_(b_.parameter("columns")),
         stride_(b_.parameter("v.stride1")) {
-    if (s_.next_into > 0) next_ = b_.parameter("v.next");
+    if (s_.ahead == kNextHead) next_ = b_.parameter("v.next");
   }
 
   Program write() {
-    const int64_t lanes = b_.lanes();
-    const int64_t vectors = (attention_.value_dim + lanes - 1) / lanes;
     over_rows(b_, rows_, s_.mr, [&](int rows) {
-      for (int64_t first = 0; first < vectors; first += s_.value_vectors)
-        chunk(rows, first, static_cast<int>(std::min<int64_t>(s_.value_vectors, vectors - first)));
+      const Pointer value = b_.copy(v_);
+      const Pointer weight = b_.copy(scores_);
+      const Scalar whole = b_.div(columns_, s_.value_rows);
+      b_.loop(0, whole, 1, [&](Scalar) { some_values(rows, s_.value_rows, value, weight); });
+      if (s_.value_rows > 1) {
+        b_.loop(0, b_.sub(columns_, b_.mul(whole, s_.value_rows)), 1,
+                [&](Scalar) { some_values(rows, 1, value, weight); });
+      }
       b_.advance(scores_, rows * s_.rows.score_bytes);
       b_.advance(values_, rows * s_.rows.value_bytes);
     });
@@ -139,42 +159,31 @@ class ValueWriter {
   }
 
  private:
-  Span span(int64_t vector) const {
-    const int64_t column = vector * b_.lanes();
-    const int64_t count = std::min<int64_t>(attention_.value_dim - column, b_.lanes());
-    return {column, {}, count, count == b_.lanes()};
-  }
-
-  // The vectors first … first + count - 1 of the values of a tile of rows.
-  void chunk(int rows, int64_t first, int count) {
-    std::vector<Vec> sums;
+  // The next `count` rows of v, weighted for a tile of rows, whose sums stay in the first cache:
+  // all of a row of v is read before the next.
+  void some_values(int rows, int count, Pointer value, Pointer weight) {
+    const FarRows near(b_, value, count, stride_);
+    for (int j = 0; j < count; ++j)
+      ask_ahead(b_, s_, near.at(j), stride_, next_, attention_.value_dim, attention_.kv_type);
+    std::vector<Vec> weights;
     for (int row = 0; row < rows; ++row)
-      for (int i = 0; i < count; ++i)
-        sums.push_back(
-            b_.copy(b_.load(b_.offset(values_, row * s_.rows.value_bytes), span(first + i))));
-    const Pointer value = b_.copy(v_);
-    const Pointer score = b_.copy(scores_);
-    const int64_t size = ir::size_of(attention_.kv_type);
-    const int64_t begin = first * b_.lanes() * size;
-    const int64_t end = std::min((first + count) * b_.lanes(), attention_.value_dim) * size;
-    b_.loop(0, columns_, 1, [&](Scalar) {
-      if (s_.next_into > 0) prefetch_row(b_, b_.offset(value, next_), begin, end, s_.next_into);
-      std::vector<Vec> of_value;
-      for (int i = 0; i < count; ++i) of_value.push_back(b_.load(value, span(first + i)));
+      for (int j = 0; j < count; ++j)
+        weights.push_back(b_.load_splat(weight, row * s_.rows.score_bytes / 4 + j));
+    b_.vectors(attention_.value_dim, 2, [&](const Span& at, int) {
+      std::vector<Vec> of_values;
+      for (int j = 0; j < count; ++j) of_values.push_back(b_.load(near.at(j), at));
       for (int row = 0; row < rows; ++row) {
-        const Vec weight = b_.load_splat(b_.offset(score, row * s_.rows.score_bytes));
-        for (int i = 0; i < count; ++i) {
-          const Vec sum = sums[static_cast<size_t>(row * count + i)];
-          b_.set(sum, b_.fma(weight, of_value[static_cast<size_t>(i)], sum));
-        }
+        Span in_row = at;
+        in_row.offset += row * s_.rows.value_bytes / 4;
+        Vec sum = b_.load(values_, in_row);
+        for (int j = 0; j < count; ++j)
+          sum = b_.fma(weights[static_cast<size_t>(row * count + j)],
+                       of_values[static_cast<size_t>(j)], sum);
+        b_.store(values_, in_row, sum);
       }
-      b_.advance(value, stride_);
-      b_.advance(score, 4);
     });
-    for (int row = 0; row < rows; ++row)
-      for (int i = 0; i < count; ++i)
-        b_.store(b_.offset(values_, row * s_.rows.value_bytes), span(first + i),
-                 sums[static_cast<size_t>(row * count + i)]);
+    b_.advance(value, b_.mul(stride_, count));
+    b_.advance(weight, count * 4);
   }
 
   const Attention& attention_;

@@ -42,7 +42,13 @@ SearchSpace space(const Problem& p, const Target& target) {
       "queries",
       attention.tokens.high > 32 ? std::vector<int64_t>{32, 64, 128} : std::vector<int64_t>{32},
       attention.tokens.high > 32 ? 64 : 32, "tokens of a block, for each head of it");
-  space.knob("keys", {64, 128, 256}, 128, "keys of a block");
+  space.knob("keys", {64, 128, 256}, 256, "keys of a block");
+  if (attention.is_ragged()) {
+    space.knob("edge", {1, 2, 4}, 2,
+               "tiles of rows that are multiplied together where rows see different keys");
+  }
+  space.choice("next", {"off", "on"}, "on",
+               "whether the tiles of a panel ask for the next panel, into the second cache");
   space.knob("prefetch", {0, 2048}, 0, "bytes of keys and values asked for ahead of their use");
   const auto shapes = [&](const char* tile, const char* wide, const TileShape& shape) {
     space.require([=](const Schedule& s) { return registers.fit(s[tile], s[wide], 1, 1); },

@@ -103,10 +103,9 @@ class PlanWriter {
             first, count};
   }
 
-  // Where block `block` of a head's keys or values lies.
-  Place in_block(const Place& packed, int64_t bytes, const Expr& batch, const Expr& head,
-                 const Expr& block) const {
-    return packed + ((batch * Expr(attention_.kv_heads) + head) * blocks_ + block) * Expr(bytes);
+  // The first of a head's blocks of keys and values, all heads one after the other.
+  Expr first_block(const Expr& batch, const Expr& head) const {
+    return (batch * Expr(attention_.kv_heads) + head) * blocks_;
   }
 
   // Where a head's row of q, k, v or y lies.
@@ -119,16 +118,16 @@ class PlanWriter {
     const Expr batch = Expr::variable(plan_.loop_variable("packed_batch"));
     const Expr head = Expr::variable(plan_.loop_variable("packed_head"));
     const Expr block = Expr::variable(plan_.loop_variable("packed_block"));
-    const Expr first = block * Expr(s_.keys);
+    const Expr first = block * Expr(s_.keys), packed = first_block(batch, head) + block;
     Bindings names;
     names.set("rows", min(Expr(s_.keys), context_ - first));
     names.set("k.stride1", stride("k", 1)).set("v.stride1", stride("v", 1));
     Loop blocks{plan_.find("packed_block"), 0, blocks_, 1, /*parallel=*/true};
     names.at("k", row_of("k", batch, first, head));
-    names.at("packed", in_block(packed_keys_, s_.key_block_bytes(), batch, head, block));
+    names.at("packed", packed_keys_ + packed * Expr(s_.key_block_bytes()));
     append(blocks.body, bind(plan_, pack_keys_, names));
     names.at("v", row_of("v", batch, first, head));
-    names.at("packed", in_block(packed_values_, s_.value_block_bytes(), batch, head, block));
+    names.at("packed", packed_values_ + packed * Expr(s_.value_block_bytes()));
     append(blocks.body, bind(plan_, pack_values_, names));
     over_heads(body, "packed_batch", "packed_head", std::move(blocks));
   }
@@ -147,6 +146,7 @@ class PlanWriter {
     const Expr block = Expr::variable(plan_.loop_variable("query_block"));
     Loop blocks{plan_.find("query_block"), 0, ceil_div(tokens_, Expr(s_.queries)), 1,
                 /*parallel=*/true};
+    head_block_ = named(blocks.body, "head_block", first_block(batch_index_, head_));
     first_ = named(blocks.body, "first_query", block * Expr(s_.queries));
     rows_ = named(blocks.body, "queries", min(Expr(s_.queries), tokens_ - first_));
     const bool from_end = attention_.causal == Causal::end;
@@ -232,8 +232,8 @@ class PlanWriter {
     const int variable = plan_.loop_variable("whole_block");
     Loop loop{variable, first, end};
     over_members(loop.body, "whole", [&](Body& inner, const Expr& member) {
-      block(inner, Expr::variable(variable), member, 0, rows_, Expr(s_.keys / s_.scores.panel),
-            Expr(s_.keys), softmax_, {});
+      block(inner, "whole", Expr::variable(variable), member, 0, rows_,
+            Expr(s_.keys / s_.scores.panel), Expr(s_.keys), softmax_, {});
     });
     append(body, std::move(loop));
   }
@@ -263,20 +263,21 @@ class PlanWriter {
       names.set("columns", columns);
       names.set("end", here + row + 1);
       names.set("begin", here + row + Expr(1 - attention_.window));
-      block(rows.body, block_index, member, row, count, ceil_div(columns, Expr(s_.scores.panel)),
-            columns, softmax_edge_, names);
+      block(rows.body, name, block_index, member, row, count,
+            ceil_div(columns, Expr(s_.scores.panel)), columns, softmax_edge_, names);
       append(inner, std::move(rows));
     });
     append(body, std::move(loop));
   }
 
   // Rows `row` … of a member by one block of keys: scores, their softmax, values.
-  void block(Body& body, const Expr& block_index, const Expr& member, const Expr& row,
-             const Expr& rows, const Expr& panels, const Expr& columns, int softmax,
-             const Bindings& bounds) {
+  void block(Body& body, const std::string& name, const Expr& block_index, const Expr& member,
+             const Expr& row, const Expr& rows, const Expr& panels, const Expr& columns,
+             int softmax, const Bindings& bounds) {
+    const Expr here = named(body, name + "_at", head_block_ + block_index);
     Bindings names = rows_of(member, row, rows);
     names.at("x", queries_at(member, row)).at("y", scores_);
-    names.at("w", in_block(packed_keys_, s_.key_block_bytes(), batch_index_, head_, block_index));
+    names.at("w", packed_keys_ + here * Expr(s_.key_block_bytes()));
     names.set("panels", panels).set("y.stride0", s_.weight_bytes());
     append(body, bind(plan_, multiply_keys_, names));
 
@@ -297,9 +298,8 @@ class PlanWriter {
       names.at("x", scores_);
       names.at("y", sums_ + ((member * Expr(s_.queries) + row) * Expr(s_.sum_bytes()) +
                              Expr(of.first * s_.values.panel * 4)));
-      names.at("w",
-               in_block(packed_values_, s_.value_block_bytes(), batch_index_, head_, block_index) +
-                   Expr(of.first * s_.values.part_bytes.front()));
+      names.at("w", packed_values_ + (here * Expr(s_.value_block_bytes()) +
+                                      Expr(of.first * s_.values.part_bytes.front())));
       // The sums go on from what they are.
       names.set("panels", of.count).set("y.stride0", s_.sum_bytes());
       names.set("depth", columns).set("before", 1).set("after", 0);
@@ -313,7 +313,7 @@ class PlanWriter {
   const ir::Target& target_;
   Plan plan_;
   Expr batch_, tokens_, context_, blocks_;
-  Expr batch_index_, head_, first_, rows_, position_;
+  Expr batch_index_, head_, head_block_, first_, rows_, position_;
   Place packed_keys_, packed_values_, packed_queries_, scores_, maximum_, sum_, sums_;
   int pack_keys_ = -1, pack_values_ = -1, pack_queries_ = -1, start_ = -1, multiply_keys_ = -1;
   int softmax_ = -1, softmax_edge_ = -1, finish_ = -1;
