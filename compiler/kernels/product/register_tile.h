@@ -6,7 +6,7 @@
 
 #include "ir/program/builder.h"
 
-namespace lathe::compiler::kernels {
+namespace lathe::compiler::kernels::product {
 
 /// sums[r][v] += x[r] * w[v], step by step.
 class RegisterTile {
@@ -51,4 +51,4 @@ class RowPointers {
   ir::program::Count distance_;
 };
 
-}  // namespace lathe::compiler::kernels
+}  // namespace lathe::compiler::kernels::product

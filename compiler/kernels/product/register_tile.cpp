@@ -1,7 +1,7 @@
 // Sums in registers, and addresses of rows.
-#include "compiler/kernels/register_tile.h"
+#include "compiler/kernels/product/register_tile.h"
 
-namespace lathe::compiler::kernels {
+namespace lathe::compiler::kernels::product {
 
 using ir::program::Builder;
 using ir::program::Count;
@@ -86,4 +86,4 @@ void RowPointers::advance(int64_t elements) const {
   for (const Pointer& pointer : pointers_) b_.advance(pointer, bytes);
 }
 
-}  // namespace lathe::compiler::kernels
+}  // namespace lathe::compiler::kernels::product

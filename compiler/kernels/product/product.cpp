@@ -1,0 +1,120 @@
+// Products and blockings as values, and which arithmetic is a product's.
+#include "compiler/kernels/product/product.h"
+
+#include <algorithm>
+
+#include "compiler/kernels/product/arithmetic.h"
+
+namespace lathe::compiler::kernels::product {
+
+using ir::Target;
+using ir::Type;
+
+namespace {
+
+// The vec() input of y + vec(…); empty where the epilogue is another.
+std::string bias_of(const Fragment& epilogue) {
+  const auto& inputs = epilogue.inputs();
+  if (inputs.size() != 2 || inputs[1].kind != LeafKind::vector) return {};
+  const bool adds = epilogue.text() == fmt::format("add(y,vec({}))", inputs[1].name);
+  return adds ? inputs[1].name : std::string();
+}
+
+}  // namespace
+
+void Product::add_epilogue_operands() {
+  Signature inputs;
+  add_inputs(inputs, epilogue, type == Type::q8_0 ? Type::f32 : type, Type::f32, n, "y");
+  for (Port& port : inputs)
+    if (!(pair && port.name == "z")) signature.push_back(std::move(port));
+  signature.push_back(output(matrix("y", out, n)));
+}
+
+Elements Product::elements() const {
+  if (weight == Type::i8) return Elements::channels;
+  return ir::info(weight).block_elements > 1 ? Elements::blocks : Elements::floats;
+}
+
+bool Product::has_plain_epilogue() const {
+  if (tile_out() != Type::f32 || pair) return false;
+  return epilogue.is_leaf() || !bias_of(epilogue).empty();
+}
+
+int64_t Product::panels_in_blocks() const {
+  const int64_t block = ir::info(out).block_elements;
+  return block > panel_columns() ? block / panel_columns() : 1;
+}
+
+Product packed_product(std::string name, const Bucket& rows, int64_t n, int64_t k, int64_t panel,
+                       int64_t kc) {
+  Product product{.name = std::move(name), .rows = rows, .n = n, .k = k, .panel = panel};
+  product.epilogue = *Fragment::parse("y");
+  product.part_bytes = {kc * panel * 4};
+  product.signature = {matrix("x", Type::f32, k), {"w", Type::f32, {product.panels(), kc, panel}}};
+  product.add_epilogue_operands();
+  return product;
+}
+
+Blocking::Blocking(const Product& product, const Schedule& s, const Target& target)
+    : mr(static_cast<int>(s["tile"])), nr(static_cast<int>(s["vectors"])) {
+  const auto arithmetic = arithmetic_of(product, target);
+  const bool many = product.rows.low >= kManyRows;
+  const auto number = [&](const char* knob, int64_t otherwise) {
+    return s.has(knob) ? s[knob] : otherwise;
+  };
+  const int64_t mr_rows = mr;
+  parts = static_cast<int>(product.panel / target.lanes / nr);
+  streams = static_cast<int>(number("streams", 1));
+  chains = static_cast<int>(number("chains", 1));
+  unroll = static_cast<int>(number("unroll", arithmetic->unroll()));
+  kc = number("depth", 0) == 0 ? product.k : s["depth"];
+  kc_inside = !s.has("rows");
+  mc = std::max<int64_t>(number("rows", INT32_MAX) / mr_rows, 1) * mr_rows;
+  nc = (number("columns", 0) + product.panel - 1) / product.panel;
+  pack = number("pack", arithmetic->must_pack() || many ? 1 : 0) == 1;
+  expand = number("expand", many && arithmetic->widens() ? 1 : 0) == 1;
+  prefetch = number("prefetch", 0);
+  next_panel = number("next", 0) == 1;
+  prefetch_y = pack;
+  const int panel_vectors = nr * parts;
+  for (int count = 1; count < mr; ++count) {
+    int most = nr;
+    for (int wider = nr + 1; wider <= panel_vectors; ++wider)
+      if (panel_vectors % wider == 0 && arithmetic->fits({count, wider, streams, chains, expand}))
+        most = wider;
+    nr_of_fewer.push_back(most);
+  }
+}
+
+Blocking Blocking::of_rows(int count) const {
+  Blocking fewer = *this;
+  if (count - 1 < static_cast<int>(nr_of_fewer.size())) {
+    fewer.nr = nr_of_fewer[static_cast<size_t>(count) - 1];
+    fewer.parts = nr * parts / fewer.nr;
+  }
+  return fewer;
+}
+
+std::unique_ptr<const Arithmetic> arithmetic_of(const Product& product, const Target& target) {
+  switch (product.elements()) {
+    case Elements::blocks: return blocks(product, target);
+    case Elements::channels: return channels(product, target);
+    default: return floats(product, target);
+  }
+}
+
+std::vector<ir::program::Pointer> Arithmetic::side_by_side(ir::program::Builder& b,
+                                                           ir::program::Pointer first, size_t part,
+                                                           int streams) const {
+  std::vector<ir::program::Pointer> panels;
+  for (int i = 0; i < streams; ++i)
+    panels.push_back(b.offset(first, product_.part_bytes[part] * i));
+  return panels;
+}
+
+ir::program::Program pack_rows_program(const Product& product, const Blocking& blocking,
+                                       const Target& target) {
+  return arithmetic_of(product, target)->pack_rows(blocking);
+}
+
+}  // namespace lathe::compiler::kernels::product
