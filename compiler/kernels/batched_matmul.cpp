@@ -8,9 +8,7 @@
 
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
-#include "compiler/kernels/product/plan.h"
 #include "compiler/kernels/product/problem.h"
-#include "compiler/kernels/product/space.h"
 
 namespace lathe::compiler::kernels {
 namespace {

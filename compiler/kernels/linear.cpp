@@ -8,9 +8,7 @@
 #include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
-#include "compiler/kernels/product/plan.h"
 #include "compiler/kernels/product/problem.h"
-#include "compiler/kernels/product/space.h"
 #include "compiler/weight_packing.h"
 
 namespace lathe::compiler::kernels {
@@ -97,7 +95,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 }
 
 SearchSpace space(const Problem& p, const Target& target) {
-  return product::space(product_of(p), target);
+  return product::packed_space(product_of(p), target);
 }
 
 Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& target) {

@@ -11,13 +11,6 @@
 namespace lathe::compiler::kernels::product {
 namespace {
 
-using ir::program::BufferAccess;
-using ir::program::Builder;
-using ir::program::Compare;
-using ir::program::Pointer;
-using ir::program::Program;
-using ir::program::Scalar;
-
 // The program's buffers and parameters, in its order.
 Operands declare(Builder& b, const Product& product, const Blocking& s,
                  const Arithmetic& arithmetic) {
@@ -27,15 +20,15 @@ Operands declare(Builder& b, const Product& product, const Blocking& s,
   const std::string& x = signature.front().name;
   if (packed.factor_bytes > 0) {
     // Who quantised x elsewhere may have written -128.
-    const int64_t least = product.type == ir::Type::q8_0 ? -128 : -127;
+    const int64_t least = product.type == Type::q8_0 ? -128 : -127;
     at.x = b.buffer(x, packed.type, BufferAccess::read, least, 127);
-    at.factors = b.buffer(x + "_factors", ir::Type::f32, BufferAccess::read);
+    at.factors = b.buffer(x + "_factors", Type::f32, BufferAccess::read);
   } else {
     at.x = b.buffer(x, s.pack ? packed.type : product.type, BufferAccess::read);
   }
   for (size_t i = 1; i < product.first_input(); ++i) {
     const Port& port = signature[i];
-    const bool codes = product.weight == ir::Type::q8_0 && port.type == ir::Type::i8;
+    const bool codes = product.weight == Type::q8_0 && port.type == Type::i8;
     at.w.push_back(codes ? b.buffer(port.name, port.type, BufferAccess::read, -127, 127)
                          : b.buffer(port.name, port.type, BufferAccess::read));
   }
@@ -46,8 +39,8 @@ Operands declare(Builder& b, const Product& product, const Blocking& s,
   const bool outer = s.has_outer_blocks(product);
   at.y = b.buffer("y", product.tile_out(), outer ? BufferAccess::read_write : BufferAccess::write);
   if (arithmetic.expanded_bytes(s) > 0)
-    at.expanded = b.buffer("expanded", ir::Type::f32, BufferAccess::read_write);
-  if (s.keeps_sums(product)) at.sums = b.buffer("y.sums", ir::Type::f32, BufferAccess::read_write);
+    at.expanded = b.buffer("expanded", Type::f32, BufferAccess::read_write);
+  if (s.keeps_sums(product)) at.sums = b.buffer("y.sums", Type::f32, BufferAccess::read_write);
   at.rows = b.parameter("rows");
   at.panels = b.parameter("panels");
   if (outer) {
@@ -64,7 +57,7 @@ Operands declare(Builder& b, const Product& product, const Blocking& s,
 
 class BlockWriter {
  public:
-  BlockWriter(const Product& product, const Blocking& blocking, const ir::Target& target,
+  BlockWriter(const Product& product, const Blocking& blocking, const Target& target,
               int64_t columns)
       : product_(product),
         s_(blocking),
@@ -102,7 +95,7 @@ class BlockWriter {
  private:
   // All rows by `streams` panels that lie side by side, which are then behind.
   void panels(int streams) {
-    Tile tile{.at = at_, .s = s_, .streams = streams, .lanes = b_.lanes()};
+    Tile tile{.at = at_, .s = s_, .lanes = b_.lanes(), .streams = streams};
     tile.trips = trips_;
     tile.rest = rest_;
     arithmetic_->expand(b_, tile);
@@ -235,7 +228,7 @@ class BlockWriter {
 
 }  // namespace
 
-Program block_program(const Product& product, const Blocking& blocking, const ir::Target& target,
+Program block_program(const Product& product, const Blocking& blocking, const Target& target,
                       int64_t columns) {
   return BlockWriter(product, blocking, target, columns).write();
 }

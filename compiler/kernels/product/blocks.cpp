@@ -14,14 +14,6 @@
 namespace lathe::compiler::kernels::product {
 namespace {
 
-using ir::Type;
-using ir::program::Builder;
-using ir::program::Op;
-using ir::program::Pointer;
-using ir::program::Scalar;
-using ir::program::Span;
-using ir::program::Vec;
-
 constexpr int64_t kBlock = BlockQuantizer::kBlock;
 constexpr int64_t kSuperBlock = 256;  // of q4_K
 constexpr int64_t kSubBlocks = kSuperBlock / kBlock;
@@ -78,24 +70,7 @@ class Blocks final : public CodedArithmetic {
     return 2 * shape.mr * wide + decoded + copies <= target_.vector_registers;
   }
 
-  TileRules tiles() const override {
-    TileRules rules;
-    rules.mr = numbers_of_rows(/*most=*/12);
-    rules.least_mr = [](int64_t) { return 1; };
-    rules.least_sums = [](int64_t sums) { return sums / 2 + 1; };
-    // Decoding a vector of w costs as much as half of its products with a row: rows come first.
-    const bool single = product_.rows.high == 1;
-    rules.worth = [single](const TileShape& shape) {
-      return std::pair(static_cast<double>(shape.mr),
-                       static_cast<double>(single ? shape.nr : -shape.nr));
-    };
-    rules.prefetch = {0, 1024, 2048, 4096, 8192};
-    return rules;
-  }
-
-  bool widens() const override { return false; }
-  int unroll() const override { return static_cast<int>(kBlock); }
-  ir::program::Program pack_rows(const Blocking& /*blocking*/) const override {
+  Program pack_rows(const Blocking& /*blocking*/) const override {
     return product_.type == Type::q8_0 ? pack_q8_0(product_, target_)
                                        : pack_blocks(product_, target_);
   }
@@ -140,7 +115,7 @@ class Blocks final : public CodedArithmetic {
       Block block{tile, x, factors, codes, scales, std::vector<Vec>(all)};
       add_dots(b, block);
       add_products(b, block, sums);
-      x.advance(kBlock * ir::size_of(rows_.codes) / 4);
+      x.advance(kBlock * ir::size_of(rows_.type) / 4);
       factors.advance(rows_.words);
       for (const Pointer& stream : codes) b.advance(stream, code_bytes);
       for (const Pointer& stream : scales) b.advance(stream, scale_bytes);
@@ -331,7 +306,7 @@ class Blocks final : public CodedArithmetic {
 
 }  // namespace
 
-std::unique_ptr<const Arithmetic> blocks(const Product& product, const ir::Target& target) {
+std::unique_ptr<const Arithmetic> blocks(const Product& product, const Target& target) {
   return std::make_unique<Blocks>(product, target);
 }
 

@@ -12,13 +12,6 @@
 namespace lathe::compiler::kernels::product {
 namespace {
 
-using ir::program::Builder;
-using ir::program::Op;
-using ir::program::Pointer;
-using ir::program::Scalar;
-using ir::program::Span;
-using ir::program::Vec;
-
 class Channels final : public CodedArithmetic {
  public:
   using CodedArithmetic::CodedArithmetic;
@@ -32,23 +25,8 @@ class Channels final : public CodedArithmetic {
     return shape.mr * wide + loaded + others <= target_.vector_registers;
   }
 
-  TileRules tiles() const override {
-    TileRules rules;
-    rules.mr = numbers_of_rows(/*most=*/14);
-    rules.least_mr = [](int64_t mr) { return (mr + 1) / 2; };
-    rules.least_sums = [](int64_t sums) { return (2 * sums + 2) / 3; };
-    // A tile loads its vectors of w and its rows of x to multiply each by each.
-    rules.worth = [](const TileShape& shape) {
-      const auto loads = static_cast<double>(shape.mr + shape.nr);
-      return std::pair(static_cast<double>(shape.sums()) / loads, static_cast<double>(-shape.mr));
-    };
-    rules.prefetch = {0, 2048, 8192};
-    return rules;
-  }
-
   bool widens() const override { return !target_.vnni; }
-  int unroll() const override { return static_cast<int>(kInt8Unit); }
-  ir::program::Program pack_rows(const Blocking& /*blocking*/) const override {
+  Program pack_rows(const Blocking& /*blocking*/) const override {
     return pack_channels(product_, target_);
   }
   int64_t expanded_bytes(const Blocking& s) const override {
@@ -86,7 +64,7 @@ class Channels final : public CodedArithmetic {
         for (const Pointer& stream : w) prefetch(b, tile, stream, bytes);
       for (int group = 0; group < kInt8Unit / kCodeGroup; ++group)
         target_.vnni ? add_fours(b, tile, group, w, x, sums) : add_twos(b, tile, group, w, x, sums);
-      x.advance(kInt8Unit * ir::size_of(rows_.codes) / 4);
+      x.advance(kInt8Unit * ir::size_of(rows_.type) / 4);
       for (const Pointer& stream : w) b.advance(stream, bytes);
     });
     scale(b, tile, sums);
@@ -143,7 +121,7 @@ class Channels final : public CodedArithmetic {
 
 }  // namespace
 
-std::unique_ptr<const Arithmetic> channels(const Product& product, const ir::Target& target) {
+std::unique_ptr<const Arithmetic> channels(const Product& product, const Target& target) {
   return std::make_unique<Channels>(product, target);
 }
 

@@ -6,14 +6,6 @@
 namespace lathe::compiler::kernels::product {
 namespace {
 
-using ir::Type;
-using ir::program::Builder;
-using ir::program::Pointer;
-using ir::program::Scalar;
-using ir::program::Span;
-
-constexpr int64_t kLine = 64;
-
 class Floats final : public Arithmetic {
  public:
   using Arithmetic::Arithmetic;
@@ -30,36 +22,12 @@ class Floats final : public Arithmetic {
            target_.vector_registers;
   }
 
-  TileRules tiles() const override {
-    TileRules rules;
-    // Narrow lanes need many instructions for each row, so that large tiles would be long code.
-    const int64_t most = target_.lanes >= 8 ? 14 : target_.lanes >= 4 ? 6 : 2;
-    for (const int64_t mr : {1, 2, 3, 4, 5, 6, 7, 9, 12, 14})
-      if (mr <= std::min(product_.rows.high, most)) rules.mr.push_back(mr);
-    rules.reuse_from = kSomeRows;
-    rules.least_mr = [](int64_t mr) { return (mr + 1) / 2; };
-    rules.least_sums = [](int64_t sums) { return sums / 2 + 1; };
-    // What it multiplies for what it loads, as far as loads are what limits it: cores start as many
-    // of either in a cycle. Of equals the one with most sums.
-    rules.worth = [](const TileShape& shape) {
-      constexpr double kEnoughForLoads = 1.5;
-      const auto sums = static_cast<double>(shape.sums());
-      return std::pair(std::min(sums / static_cast<double>(shape.mr + shape.nr), kEnoughForLoads),
-                       sums);
-    };
-    rules.prefetch = {0, 2048, 4096, 8192};
-    return rules;
-  }
-
   bool widens() const override { return product_.weight != Type::f32; }
   bool must_pack() const override { return product_.type != Type::f32; }
-  int unroll() const override { return 4; }
   PackedRows packed_rows(const Blocking& s) const override {
     return {Type::f32, s.packed_row_bytes(product_)};
   }
-  ir::program::Program pack_rows(const Blocking& s) const override {
-    return pack_floats(product_, s, target_);
-  }
+  Program pack_rows(const Blocking& s) const override { return pack_floats(product_, s, target_); }
 
   int64_t expanded_bytes(const Blocking& s) const override {
     return s.expand ? s.kc * product_.panel * 4 : 0;
@@ -133,7 +101,7 @@ class Floats final : public Arithmetic {
 
 }  // namespace
 
-std::unique_ptr<const Arithmetic> floats(const Product& product, const ir::Target& target) {
+std::unique_ptr<const Arithmetic> floats(const Product& product, const Target& target) {
   return std::make_unique<Floats>(product, target);
 }
 

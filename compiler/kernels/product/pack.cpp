@@ -6,18 +6,10 @@
 
 namespace lathe::compiler::kernels::product {
 
-using ir::program::BufferAccess;
-using ir::program::Builder;
-using ir::program::Compare;
-using ir::program::Pointer;
-using ir::program::Program;
-using ir::program::Scalar;
-using ir::program::Span;
-
-Program pack_floats(const Product& product, const Blocking& blocking, const ir::Target& target) {
+Program pack_floats(const Product& product, const Blocking& blocking, const Target& target) {
   Builder b(product.name + "_pack", target);
   const Pointer x = b.buffer("x", product.type, BufferAccess::read);
-  const Pointer packed = b.buffer("packed", ir::Type::f32, BufferAccess::write);
+  const Pointer packed = b.buffer("packed", Type::f32, BufferAccess::write);
   const Scalar rows = b.parameter("rows");
   const bool outer = blocking.has_outer_blocks(product);
   Scalar depth, whole, rest;
@@ -44,11 +36,11 @@ Program pack_floats(const Product& product, const Blocking& blocking, const ir::
 
 // Strips of as many steps of k as there are lanes.
 Program pack_columns_program(const Product& product, const Blocking& blocking,
-                             const ir::Target& target) {
+                             const Target& target) {
   Builder b(product.name + "_pack", target);
   const std::string& name = product.signature.front().name;
   const Pointer x = b.buffer(name, product.type, BufferAccess::read);
-  const Pointer packed = b.buffer("packed", ir::Type::f32, BufferAccess::write);
+  const Pointer packed = b.buffer("packed", Type::f32, BufferAccess::write);
   const Scalar rows = b.parameter("rows");
   const Scalar depth = b.parameter("depth");
   const Scalar stride = b.parameter(name + ".stride1");
@@ -68,12 +60,12 @@ Program pack_columns_program(const Product& product, const Blocking& blocking,
   return b.finish();
 }
 
-Program pack_panels_program(const Product& product, const ir::Target& target, ir::Type type,
+Program pack_panels_program(const Product& product, const Target& target, Type type,
                             bool transposed, int64_t columns) {
   Builder b(product.name + "_pack_panels", target);
   const std::string& name = product.signature[1].name;
   const Pointer from = b.buffer(name, type, BufferAccess::read);
-  const Pointer packed = b.buffer("packed", ir::Type::f32, BufferAccess::write);
+  const Pointer packed = b.buffer("packed", Type::f32, BufferAccess::write);
   const Scalar panels = b.parameter("panels");
   const Scalar depth = b.parameter("depth");
   const Scalar stride = b.parameter(name + ".stride1");

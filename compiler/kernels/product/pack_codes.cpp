@@ -4,33 +4,17 @@
 
 namespace lathe::compiler::kernels::product {
 
-using ir::Type;
-using ir::program::BufferAccess;
-using ir::program::Builder;
-using ir::program::Op;
-using ir::program::Pointer;
-using ir::program::Program;
-using ir::program::Scalar;
-using ir::program::Span;
-using ir::program::Vec;
-
 namespace {
 
 constexpr int64_t kBlock = BlockQuantizer::kBlock;
-constexpr int64_t kLine = 64;
-
-bool is_channels(const Product& product) { return product.elements() == Elements::channels; }
-bool has_bytes(const Product& product) {
-  return is_channels(product) || product.weight == Type::q8_0;
-}
 
 // A program's operands, and its loop.
 struct RowsProgram {
-  RowsProgram(const std::string& name, const Product& product, const ir::Target& target)
+  RowsProgram(const std::string& name, const Product& product, const Target& target)
       : b(product.name + name, target),
         layout(product, target),
         x(b.buffer("x", product.type, BufferAccess::read)),
-        codes(b.buffer("codes", layout.codes, BufferAccess::write)),
+        codes(b.buffer("codes", layout.type, BufferAccess::write)),
         factors(b.buffer("factors", Type::f32, BufferAccess::write)),
         rows(b.parameter("rows")),
         stride(b.parameter("x.stride0")) {}
@@ -39,7 +23,7 @@ struct RowsProgram {
     b.loop(0, rows, 1, [&](Scalar) {
       row();
       b.advance(x, stride);
-      b.advance(codes, layout.code_bytes);
+      b.advance(codes, layout.bytes);
       b.advance(factors, layout.factor_bytes);
     });
     return b.finish();
@@ -53,7 +37,7 @@ struct RowsProgram {
     return b.to_int(sum * static_cast<float>(-layout.offset));
   }
   // From block to block.
-  int64_t block_bytes() const { return kBlock * ir::size_of(layout.codes); }
+  int64_t block_bytes() const { return kBlock * ir::size_of(layout.type); }
 
   Builder b;
   CodedRows layout;
@@ -115,20 +99,19 @@ class CodeCopier {
 
 }  // namespace
 
-CodedRows::CodedRows(const Product& product, const ir::Target& target)
-    : codes(has_bytes(product) && !target.vnni ? Type::i16 : Type::i8),
-      words(codes == Type::i16 ? 1 : 2),
-      offset(has_bytes(product)             ? 128
-             : product.weight == Type::q4_0 ? 8
-                                            : 0) {
+CodedRows::CodedRows(const Product& product, const Target& target) {
+  const bool is_channels = product.elements() == Elements::channels;
+  const bool of_bytes = is_channels || product.weight == Type::q8_0;
   const int64_t blocks = (product.k + kBlock - 1) / kBlock;
+  type = of_bytes && !target.vnni ? Type::i16 : Type::i8;
+  words = as_pairs() ? 1 : 2;
+  offset = of_bytes ? 128 : product.weight == Type::q4_0 ? 8 : 0;
   // Odd in cache lines, so that rows do not compete for the same sets.
-  const int64_t lines = (blocks * kBlock * ir::size_of(codes) + kLine - 1) / kLine;
-  code_bytes = lines / 2 * 2 * kLine + kLine;
-  factor_bytes = (is_channels(product) ? 1 : blocks) * words * 4;
+  bytes = (blocks * kBlock * ir::size_of(type) + kLine - 1) / kLine / 2 * 2 * kLine + kLine;
+  factor_bytes = (is_channels ? 1 : blocks) * words * 4;
 }
 
-Program pack_blocks(const Product& product, const ir::Target& target) {
+Program pack_blocks(const Product& product, const Target& target) {
   RowsProgram program("_quantise", product, target);
   Builder& b = program.b;
   const CodedRows& layout = program.layout;
@@ -166,7 +149,7 @@ Program pack_blocks(const Product& product, const ir::Target& target) {
   });
 }
 
-Program pack_q8_0(const Product& product, const ir::Target& target) {
+Program pack_q8_0(const Product& product, const Target& target) {
   RowsProgram program("_regroup", product, target);
   Builder& b = program.b;
   const CodedRows& layout = program.layout;
@@ -194,7 +177,7 @@ Program pack_q8_0(const Product& product, const ir::Target& target) {
 }
 
 // Two passes over each row: its largest magnitude, then the codes.
-Program pack_channels(const Product& product, const ir::Target& target) {
+Program pack_channels(const Product& product, const Target& target) {
   RowsProgram program("_quantise", product, target);
   Builder& b = program.b;
   const CodedRows& layout = program.layout;
@@ -232,19 +215,6 @@ Program pack_channels(const Product& product, const ir::Target& target) {
       program.store(b.offset(program.factors, 4), cost);
     }
   });
-}
-
-std::vector<int64_t> CodedArithmetic::numbers_of_rows(int64_t most) const {
-  const int64_t limit = std::min(product_.rows.high, target_.lanes >= 8 ? most : target_.lanes);
-  std::vector<int64_t> numbers;
-  for (const int64_t mr : {1, 2, 3, 4, 5, 6, 8, 10, 12, 14})
-    if (mr <= limit) numbers.push_back(mr);
-  return numbers;
-}
-
-void CodedArithmetic::prefetch(Builder& b, const Tile& tile, Pointer w, int64_t bytes) {
-  if (tile.s.prefetch == 0) return;
-  for (int64_t line = 0; line < bytes; line += kLine) b.prefetch(w, line + tile.s.prefetch);
 }
 
 }  // namespace lathe::compiler::kernels::product

@@ -10,8 +10,8 @@ using ir::graph::Var;
 Status check_epilogue(const Problem& p, bool pair, const std::vector<std::string_view>& taken) {
   const Fragment epilogue = *Fragment::parse(p.text("epilogue"));
   const int64_t n = p.integer("n");
-  LATHE_CHECK(check_inputs({matrix("y", ir::Type::f32, n)}, epilogue, n, "epilogue", taken));
-  if (pair) LATHE_CHECK(check_inputs({matrix("z", ir::Type::f32, n)}, epilogue, n, "epilogue", {}));
+  LATHE_CHECK(check_inputs({matrix("y", Type::f32, n)}, epilogue, n, "epilogue", taken));
+  if (pair) LATHE_CHECK(check_inputs({matrix("z", Type::f32, n)}, epilogue, n, "epilogue", {}));
   const auto uses = [&](std::string_view name) {
     return std::any_of(epilogue.inputs().begin(), epilogue.inputs().end(),
                        [&](const FragmentInput& input) { return input.name == name; });
@@ -31,7 +31,7 @@ Status check_epilogue(const Problem& p, bool pair, const std::vector<std::string
 
 Var epilogue_graph(ir::graph::GraphBuilder& graph, const Fragment& epilogue,
                    const Signature& signature, const std::vector<Var>& inputs, size_t first, Var y,
-                   Var z, ir::Type out) {
+                   Var z, Type out) {
   std::vector<Var> operands;
   for (const FragmentInput& input : epilogue.inputs()) {
     size_t i = first;

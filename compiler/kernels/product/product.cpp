@@ -4,11 +4,9 @@
 #include <algorithm>
 
 #include "compiler/kernels/product/arithmetic.h"
+#include "compiler/weight_packing.h"
 
 namespace lathe::compiler::kernels::product {
-
-using ir::Target;
-using ir::Type;
 
 namespace {
 
@@ -66,7 +64,11 @@ Blocking::Blocking(const Product& product, const Schedule& s, const Target& targ
   parts = static_cast<int>(product.panel / target.lanes / nr);
   streams = static_cast<int>(number("streams", 1));
   chains = static_cast<int>(number("chains", 1));
-  unroll = static_cast<int>(number("unroll", arithmetic->unroll()));
+  const Elements elements = product.elements();
+  const int64_t trip = elements == Elements::floats   ? 4
+                       : elements == Elements::blocks ? 32
+                                                      : kInt8Unit;
+  unroll = static_cast<int>(number("unroll", trip));
   kc = number("depth", 0) == 0 ? product.k : s["depth"];
   kc_inside = !s.has("rows");
   mc = std::max<int64_t>(number("rows", INT32_MAX) / mr_rows, 1) * mr_rows;
@@ -103,17 +105,15 @@ std::unique_ptr<const Arithmetic> arithmetic_of(const Product& product, const Ta
   }
 }
 
-std::vector<ir::program::Pointer> Arithmetic::side_by_side(ir::program::Builder& b,
-                                                           ir::program::Pointer first, size_t part,
-                                                           int streams) const {
-  std::vector<ir::program::Pointer> panels;
+std::vector<Pointer> Arithmetic::side_by_side(Builder& b, Pointer first, size_t part,
+                                              int streams) const {
+  std::vector<Pointer> panels;
   for (int i = 0; i < streams; ++i)
     panels.push_back(b.offset(first, product_.part_bytes[part] * i));
   return panels;
 }
 
-ir::program::Program pack_rows_program(const Product& product, const Blocking& blocking,
-                                       const Target& target) {
+Program pack_rows_program(const Product& product, const Blocking& blocking, const Target& target) {
   return arithmetic_of(product, target)->pack_rows(blocking);
 }
 

@@ -10,12 +10,27 @@
 #include "compiler/bucket.h"
 #include "compiler/fragment.h"
 #include "compiler/kernels/signature.h"
-#include "compiler/schedule.h"
-#include "ir/program/program.h"
+#include "compiler/search_space.h"
+#include "ir/plan/plan.h"
+#include "ir/program/builder.h"
 #include "ir/target.h"
 
 namespace lathe::compiler::kernels::product {
 
+using ir::Target;
+using ir::Type;
+using ir::plan::Plan;
+using ir::program::BufferAccess;
+using ir::program::Builder;
+using ir::program::Compare;
+using ir::program::Op;
+using ir::program::Pointer;
+using ir::program::Program;
+using ir::program::Scalar;
+using ir::program::Span;
+using ir::program::Vec;
+
+constexpr int64_t kLine = 64;      ///< bytes of a line of the caches
 constexpr int64_t kManyRows = 32;  ///< fewer rows than this pass over w once
 constexpr int64_t kSomeRows = 8;   ///< fewer are not worth widening a panel ahead of them
 
@@ -34,7 +49,7 @@ struct Product {
   int64_t n = 1, k = 1;
   int64_t panel = 1;  ///< columns of w that lie side by side
   bool pair = false;  ///< a panel is half of w's first n rows (y) and half of its last n (z)
-  ir::Type type = ir::Type::f32, out = ir::Type::f32, weight = ir::Type::f32;
+  Type type = Type::f32, out = Type::f32, weight = Type::f32;
   Fragment epilogue{};
   Signature signature{};              ///< x, w's parts, the epilogue's inputs; y
   std::vector<int64_t> part_bytes{};  ///< from panel to panel, for each part of w
@@ -52,8 +67,8 @@ struct Product {
   /// Whether the epilogue can run on the accumulators: y itself, or y + vec(…), in f32.
   bool has_plain_epilogue() const;
   /// What tiles write: y, or where that is q8_0 a block of it as f32, which is quantised then.
-  ir::Type tile_out() const { return quantises_y() ? ir::Type::f32 : out; }
-  bool quantises_y() const { return out == ir::Type::q8_0; }
+  Type tile_out() const { return quantises_y() ? Type::f32 : out; }
+  bool quantises_y() const { return out == Type::q8_0; }
   /// The fewest panels whose columns are whole blocks of y.
   int64_t panels_in_blocks() const;
 };
@@ -73,7 +88,7 @@ struct TileShape {
 /// How a product is cut: a schedule's numbers.
 struct Blocking {
   Blocking() = default;
-  Blocking(const Product& product, const Schedule& schedule, const ir::Target& target);
+  Blocking(const Product& product, const Schedule& schedule, const Target& target);
 
   int mr = 1;       ///< rows of the register tile
   int nr = 1;       ///< vectors of its columns
@@ -108,32 +123,50 @@ struct Blocking {
   /// From row to row of packed floats: odd in cache lines, so that rows do not compete for the same
   /// sets of the first cache.
   int64_t packed_row_bytes(const Product& product) const {
-    return ((kc_inside ? product.k : kc) + 15) / 32 * 128 + 64;
+    return ((kc_inside ? product.k : kc) + 15) / 32 * 2 * kLine + kLine;
   }
 };
 
 /// Copies rows of x to where tiles read them: floats as f32 (buffers x, packed), what meets codes
 /// as codes (x, codes, factors). Parameters rows, depth where the plan walks blocks of k,
 /// x.stride0.
-ir::program::Program pack_rows_program(const Product& product, const Blocking& blocking,
-                                       const ir::Target& target);
+Program pack_rows_program(const Product& product, const Blocking& blocking, const Target& target);
 
 /// The same of floats that lie as [k, rows]. Parameters rows, depth, the operand's stride1.
-ir::program::Program pack_columns_program(const Product& product, const Blocking& blocking,
-                                          const ir::Target& target);
+Program pack_columns_program(const Product& product, const Blocking& blocking,
+                             const Target& target);
 
 /// Copies w to consecutive panels, a block of k deep, as f32 with a panel's columns side by side.
 /// It lies as [k, n] in `type`, or `transposed` as [n, k]. `columns`: how many of each panel's
 /// columns exist; zeros fill the others. Buffers w, packed; parameters panels, depth, w's stride1.
-ir::program::Program pack_panels_program(const Product& product, const ir::Target& target,
-                                         ir::Type type, bool transposed, int64_t columns);
+Program pack_panels_program(const Product& product, const Target& target, Type type,
+                            bool transposed, int64_t columns);
 
 /// One block: rows of x by consecutive panels of w, over a block of k. `columns`: how many of each
 /// panel's columns exist (all, but in the last panel). Buffers: the signature's, x_factors beside
 /// codes, expanded where a panel is widened or q4_K's scales are multiplied out, y.sums where sums
-/// are kept. Parameters: rows, panels; depth, before and after of a block of k that the plan walks
-/// (steps in it, and whether y has sums and is to be finished); strides between rows.
-ir::program::Program block_program(const Product& product, const Blocking& blocking,
-                                   const ir::Target& target, int64_t columns);
+/// are kept. Parameters: rows, panels; of a block of k that the plan walks depth, before and after
+/// (steps of k in it, before it and after it: y is added to unless before is 0, finished when after
+/// is); strides between rows.
+Program block_program(const Product& product, const Blocking& blocking, const Target& target,
+                      int64_t columns);
+
+/// The whole of a product whose w lies packed: its operands are the signature's. And its schedules.
+Plan packed_plan(const Product& product, const Blocking& blocking, const Target& target);
+SearchSpace packed_space(const Product& product, const Target& target);
+
+/// Matrices that are multiplied one by one, both sides variable.
+struct Batches {
+  Signature signature;  ///< as the product's: x and y of [group·batch, rows, …], w of [batch, …]
+  int64_t group = 1;    ///< matrices of x and y, one after the other, that share one of w
+  bool transposed_x = false;  ///< x lies as [k, rows] rather than [rows, k]
+  bool transposed_w = false;  ///< w lies as [n, k] rather than [k, n]
+};
+
+/// The same where w is packed as it is used, a block at a time, in panels as wide as a tile;
+/// `must_pack`: rows are copied whatever the schedule.
+Plan packing_plan(const Product& product, const Blocking& blocking, const Batches& batches,
+                  const Target& target);
+SearchSpace packing_space(const Product& product, const Target& target, bool must_pack);
 
 }  // namespace lathe::compiler::kernels::product

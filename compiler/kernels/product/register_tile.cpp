@@ -3,12 +3,8 @@
 
 namespace lathe::compiler::kernels::product {
 
-using ir::program::Builder;
 using ir::program::Count;
 using ir::program::Instr;
-using ir::program::Op;
-using ir::program::Pointer;
-using ir::program::Vec;
 
 namespace {
 constexpr int kRowsPerPointer = 3;  // p, p + d, p + 2d

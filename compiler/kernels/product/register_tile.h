@@ -4,7 +4,7 @@
 #include <functional>
 #include <vector>
 
-#include "ir/program/builder.h"
+#include "compiler/kernels/product/product.h"
 
 namespace lathe::compiler::kernels::product {
 
@@ -12,42 +12,40 @@ namespace lathe::compiler::kernels::product {
 class RegisterTile {
  public:
   /// Sums of 0. With several `chains` each sum is kept in that many parts until fold_chains().
-  RegisterTile(ir::program::Builder& b, int rows, int vectors, int chains);
+  RegisterTile(Builder& b, int rows, int vectors, int chains);
 
   /// One step of k, into part `chain`: `w` loads vector v, `x` splats row r.
-  void step(int chain, const std::function<ir::program::Vec(int)>& w,
-            const std::function<ir::program::Vec(int)>& x);
+  void step(int chain, const std::function<Vec(int)>& w, const std::function<Vec(int)>& x);
   /// Likewise, with `add` for what makes a new sum of x, w and a sum.
-  using Add =
-      std::function<ir::program::Vec(ir::program::Vec x, ir::program::Vec w, ir::program::Vec sum)>;
-  void step(int chain, const std::function<ir::program::Vec(int)>& w,
-            const std::function<ir::program::Vec(int)>& x, const Add& add);
+  using Add = std::function<Vec(Vec x, Vec w, Vec sum)>;
+  void step(int chain, const std::function<Vec(int)>& w, const std::function<Vec(int)>& x,
+            const Add& add);
   void fold_chains();
 
   int rows() const { return rows_; }
-  ir::program::Vec at(int row, int vector, int chain = 0) const {
+  Vec at(int row, int vector, int chain = 0) const {
     return sums_[static_cast<size_t>((chain * rows_ + row) * vectors_ + vector)];
   }
 
  private:
-  ir::program::Builder& b_;
+  Builder& b_;
   int rows_, vectors_, chains_;
-  std::vector<ir::program::Vec> sums_;
+  std::vector<Vec> sums_;
 };
 
 /// Rows at a distance, each reachable in one address: compile-time distances become offsets, others
 /// a pointer for each three rows with the distance as index.
 class RowPointers {
  public:
-  RowPointers(ir::program::Builder& b, ir::program::Pointer first, int rows,
+  RowPointers(Builder& b, Pointer first, int rows,
               ir::program::Count distance);  ///< in bytes
   /// Element `offset` of the row, in every lane.
-  ir::program::Vec load_splat(int row, int64_t offset) const;
+  Vec load_splat(int row, int64_t offset) const;
   void advance(int64_t elements) const;
 
  private:
-  ir::program::Builder& b_;
-  std::vector<ir::program::Pointer> pointers_;
+  Builder& b_;
+  std::vector<Pointer> pointers_;
   ir::program::Count distance_;
 };
 
