@@ -18,32 +18,24 @@ constexpr int64_t kBlock = BlockQuantizer::kBlock;
 constexpr int64_t kSuperBlock = 256;  // of q4_K
 constexpr int64_t kSubBlocks = kSuperBlock / kBlock;
 
-// sum + value, the first time just the value.
-void accumulate(Builder& b, Op add, Vec& sum, Vec value) {
-  if (!sum.reg.valid()) {
-    sum = value;
-  } else {
-    b.set(sum, b.int_op(add, sum, value));
-  }
-}
+// A group of w's codes of one vector, taken apart into what meets x: even and odd bytes, or low and
+// high nibbles, or all in one.
+using Halves = std::array<Vec, 2>;
 
-// Vectors of w's codes, taken apart once: all of them ahead of several rows, or of a single row
-// each when it is due.
-template <typename Codes>
+// Those of all vectors, each made once: ahead of several rows, or of a single row when it is due.
 class Decoded {
  public:
-  Decoded(const Tile& tile, std::function<Codes(int)> decode) : decode_(std::move(decode)) {
+  Decoded(const Tile& tile, std::function<Halves(int)> decode) : decode_(std::move(decode)) {
     if (tile.mr > 1) at(tile.wide() - 1);
   }
-  Codes at(int v) {
-    while (static_cast<int>(made_.size()) <= v)
-      made_.push_back(decode_(static_cast<int>(made_.size())));
+  const Halves& at(int v) {
+    for (auto i = static_cast<int>(made_.size()); i <= v; ++i) made_.push_back(decode_(i));
     return made_[static_cast<size_t>(v)];
   }
 
  private:
-  std::function<Codes(int)> decode_;
-  std::vector<Codes> made_;
+  std::function<Halves(int)> decode_;
+  std::vector<Halves> made_;
 };
 
 // One block of 32 of k: what it reads, and its dots.
@@ -145,99 +137,69 @@ class Blocks final : public CodedArithmetic {
   }
 
   void add_dots(Builder& b, Block& block) const {
-    if (product_.weight != Type::q8_0) {
-      add_nibbles(b, block);
-    } else if (target_.vnni) {
-      add_unsigned_bytes(b, block);
-    } else {
-      add_bytes(b, block);
-    }
-  }
-
-  void add_bytes(Builder& b, Block& block) const {
-    using Halves = std::array<Vec, 2>;
-    const Halves halves = {widener(b, 0), widener(b, 1)};
-    for (int group = 0; group < kBlock / kCodeGroup; ++group) {
-      Decoded<Halves> w(block.tile, [&](int v) {
-        const Vec codes = codes_of_w(b, block, v, group);
-        const Vec even = b.int_op(Op::dot2_u8s8, halves[0], codes);
-        const Vec odd = b.int_op(Op::dot2_u8s8, halves[1], codes);
-        return Halves{even, odd};
-      });
-      for (int row = 0; row < block.tile.mr; ++row) {
-        for (const int half : {0, 1}) {
-          const Vec x = block.x.load_splat(row, 2 * group + half);
-          for (int v = 0; v < block.tile.wide(); ++v) {
-            const Vec codes = w.at(v)[static_cast<size_t>(half)];
-            accumulate(b, Op::iadd, block.dot(row, v), b.int_op(Op::dot2_s16, codes, x));
-          }
-        }
-      }
-    }
-  }
-
-  // With vnni: codes made unsigned by their sign bits, which adds 128 to each.
-  void add_unsigned_bytes(Builder& b, Block& block) const {
-    const Vec signs = b.constant_bits(0x80808080U);
-    for (int group = 0; group < kBlock / kCodeGroup; ++group) {
-      Decoded<Vec> w(block.tile,
-                     [&](int v) { return b.bit_xor(codes_of_w(b, block, v, group), signs); });
-      for (int row = 0; row < block.tile.mr; ++row) {
-        const Vec x = block.x.load_splat(row, group);
-        for (int v = 0; v < block.tile.wide(); ++v) {
-          const Vec codes = w.at(v);
-          Vec& dot = block.dot(row, v);
-          if (group == 0) dot = b.copy(block.factors.load_splat(row, 1));
-          b.set(dot, b.dot4(codes, x, dot));
-        }
-      }
-    }
-  }
-
-  void add_nibbles(Builder& b, Block& block) const {
-    using Halves = std::array<Vec, 2>;  // low, high
-    constexpr int kGroups = 4;
-    const int wide = block.tile.wide();
-    const Vec nibble = b.constant_bits(0x0f0f0f0fU);
-    const auto multiply = [&](int row, int v, Vec codes, Vec x) {
-      Vec& dot = block.dot(row, v);
-      if (!target_.vnni) return accumulate(b, Op::iadd16, dot, b.int_op(Op::dot2_u8s8, codes, x));
-      if (!dot.reg.valid())
-        dot = b.copy(rows_.offset > 0 ? block.factors.load_splat(row, 1) : b.constant_bits(0));
-      b.set(dot, b.dot4(codes, x, dot));
-    };
-    for (int group = 0; group < kGroups; ++group) {
-      const auto decode = [&](int v) {
-        const Vec both = codes_of_w(b, block, v, group);
-        const Vec low = b.bit_and(both, nibble);
-        return Halves{low, b.bit_and(b.shift(Op::ishr, both, 4), nibble)};
+    const Tile& tile = block.tile;
+    const bool nibbles = product_.weight != Type::q8_0, vnni = target_.vnni;
+    const bool words = !nibbles && !vnni;  // of two codes each
+    const Halves masks = words     ? Halves{widener(b, 0), widener(b, 1)}
+                         : nibbles ? Halves{b.constant_bits(0x0f0f0f0fU)}
+                                   : Halves{b.constant_bits(0x80808080U)};
+    const int groups = nibbles ? 4 : 8, halves = nibbles || words ? 2 : 1;
+    for (int group = 0; group < groups; ++group) {
+      const auto x_at = [&](int row, int half) {
+        return block.x.load_splat(row, nibbles ? half * groups + group : halves * group + half);
       };
-      if (block.tile.mr == 1) {
-        const Vec x_low = block.x.load_splat(0, group);
-        const Vec x_high = block.x.load_splat(0, kGroups + group);
-        for (int v = 0; v < wide; ++v) {
-          const auto [low, high] = decode(v);
-          multiply(0, v, low, x_low);
-          multiply(0, v, high, x_high);
+      Decoded w(tile, [&](int v) {
+        const Vec codes = codes_of_w(b, block, v, group);
+        // Made unsigned by their sign bits, which adds 128 to each.
+        if (halves == 1) return Halves{b.bit_xor(codes, masks[0])};
+        const Vec first =
+            words ? b.int_op(Op::dot2_u8s8, masks[0], codes) : b.bit_and(codes, masks[0]);
+        const Vec second = words ? b.int_op(Op::dot2_u8s8, masks[1], codes)
+                                 : b.bit_and(b.shift(Op::ishr, codes, 4), masks[0]);
+        return Halves{first, second};
+      });
+      if (nibbles && tile.mr == 1) {
+        const Vec low = x_at(0, 0), high = x_at(0, 1);
+        for (int v = 0; v < tile.wide(); ++v) {
+          const Halves& codes = w.at(v);
+          add_dot(b, block, 0, v, codes[0], low);
+          add_dot(b, block, 0, v, codes[1], high);
         }
         continue;
       }
-      Decoded<Halves> w(block.tile, decode);
-      for (int row = 0; row < block.tile.mr; ++row) {
-        for (const bool upper : {false, true}) {
-          const Vec x = block.x.load_splat(row, upper ? kGroups + group : group);
-          for (int v = 0; v < wide; ++v) multiply(row, v, w.at(v)[upper ? 1 : 0], x);
+      for (int row = 0; row < tile.mr; ++row) {
+        for (int half = 0; half < halves; ++half) {
+          const Vec x = x_at(row, half);
+          for (int v = 0; v < tile.wide(); ++v)
+            add_dot(b, block, row, v, w.at(v)[static_cast<size_t>(half)], x);
         }
       }
     }
-    if (target_.vnni) return;
+    if (!nibbles || vnni) return;
     const Vec ones = b.constant_bits(0x00010001U);
-    for (int row = 0; row < block.tile.mr; ++row) {
-      for (int v = 0; v < wide; ++v) {
+    for (int row = 0; row < tile.mr; ++row) {
+      for (int v = 0; v < tile.wide(); ++v) {
         Vec& dot = block.dot(row, v);
         dot = b.int_op(Op::dot2_s16, dot, ones);
         if (rows_.offset > 0) dot = b.int_op(Op::iadd, dot, block.factors.load_splat(row, 1));
       }
+    }
+  }
+
+  // With vnni a dot begins with what w's codes being above their values costs.
+  void add_dot(Builder& b, Block& block, int row, int v, Vec codes, Vec x) const {
+    Vec& dot = block.dot(row, v);
+    if (target_.vnni) {
+      if (!dot.reg.valid())
+        dot = b.copy(rows_.offset > 0 ? block.factors.load_splat(row, 1) : b.constant_bits(0));
+      return b.set(dot, b.dot4(codes, x, dot));
+    }
+    const bool words = product_.weight == Type::q8_0;
+    const Vec product = b.int_op(words ? Op::dot2_s16 : Op::dot2_u8s8, codes, x);
+    if (!dot.reg.valid()) {
+      dot = product;
+    } else {
+      b.set(dot, b.int_op(words ? Op::iadd : Op::iadd16, dot, product));
     }
   }
 

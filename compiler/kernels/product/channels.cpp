@@ -63,7 +63,7 @@ class Channels final : public CodedArithmetic {
       if (!expanded && tile.part == 0)
         for (const Pointer& stream : w) prefetch(b, tile, stream, bytes);
       for (int group = 0; group < kInt8Unit / kCodeGroup; ++group)
-        target_.vnni ? add_fours(b, tile, group, w, x, sums) : add_twos(b, tile, group, w, x, sums);
+        add_group(b, tile, group, w, x, sums);
       x.advance(kInt8Unit * ir::size_of(rows_.type) / 4);
       for (const Pointer& stream : w) b.advance(stream, bytes);
     });
@@ -72,34 +72,27 @@ class Channels final : public CodedArithmetic {
   }
 
  private:
-  using Streams = std::vector<Pointer>;
-
-  Vec vector_of_w(Builder& b, const Tile& tile, const Streams& w, int v, int64_t row) const {
-    return b.load(w[tile.stream_of(v)], Span{row * product_.panel + tile.column_of(v)});
-  }
-
-  void add_fours(Builder& b, const Tile& tile, int group, const Streams& w, const RowPointers& x,
-                 RegisterTile& sums) const {
-    const Vec signs = b.constant_bits(0x80808080U);
-    sums.step(
-        0, [&](int v) { return b.bit_xor(vector_of_w(b, tile, w, v, group), signs); },
-        [&](int row) { return x.load_splat(row, group); },
-        [&](Vec codes, Vec unsigned_w, Vec sum) { return b.dot4(unsigned_w, codes, sum); });
-  }
-
-  void add_twos(Builder& b, const Tile& tile, int group, const Streams& w, const RowPointers& x,
-                RegisterTile& sums) const {
-    for (const int half : {0, 1}) {
-      const int pair = 2 * group + half;
+  // Four steps of k: at once, or those of the even and then those of the odd bytes.
+  void add_group(Builder& b, const Tile& tile, int group, const std::vector<Pointer>& w,
+                 const RowPointers& x, RegisterTile& sums) const {
+    const bool vnni = target_.vnni;
+    const Vec signs = vnni ? b.constant_bits(0x80808080U) : Vec{};
+    const int halves = vnni ? 1 : 2;
+    for (int half = 0; half < halves; ++half) {
+      const int word = halves * group + half;
       sums.step(
           0,
           [&](int v) {
-            if (tile.s.expand) return vector_of_w(b, tile, w, v, pair);
-            return widened(b, vector_of_w(b, tile, w, v, group), half);
+            const int64_t row = tile.s.expand ? word : group;
+            const Vec codes =
+                b.load(w[tile.stream_of(v)], Span{row * product_.panel + tile.column_of(v)});
+            if (vnni) return b.bit_xor(codes, signs);
+            return tile.s.expand ? codes : widened(b, codes, half);
           },
-          [&](int row) { return x.load_splat(row, pair); },
-          [&](Vec codes, Vec wide_w, Vec sum) {
-            return b.int_op(Op::iadd, sum, b.int_op(Op::dot2_s16, wide_w, codes));
+          [&](int row) { return x.load_splat(row, word); },
+          [&](Vec codes, Vec of_w, Vec sum) {
+            return vnni ? b.dot4(of_w, codes, sum)
+                        : b.int_op(Op::iadd, sum, b.int_op(Op::dot2_s16, of_w, codes));
           });
     }
   }

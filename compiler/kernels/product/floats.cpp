@@ -61,7 +61,8 @@ class Floats final : public Arithmetic {
             [&](int v) {
               return b.load(w[tile.stream_of(v)], Span{u * product_.panel + tile.column_of(v)});
             },
-            [&](int row) { return x.load_splat(row, u); });
+            [&](int row) { return x.load_splat(row, u); },
+            [&](Vec value, Vec of_w, Vec sum) { return b.fma(value, of_w, sum); });
       }
       x.advance(steps);
       for (const Pointer& stream : w)

@@ -45,57 +45,43 @@ struct RowsProgram {
   Scalar rows, stride;
 };
 
-// Copies a block's 32 codes, eight words of four, and gives their sum where it is asked for.
-class CodeCopier {
- public:
-  CodeCopier(Builder& b, bool as_pairs, bool sums) : b_(b), as_pairs_(as_pairs), sums_(sums) {}
+constexpr int64_t kWords = kBlock / 4;
 
-  // The sum as f32 in every lane.
-  Vec copy(Pointer from, Pointer to) const {
-    const int64_t lanes = b_.lanes();
-    Vec sum;
-    for (int64_t i = 0; i < kWords; i += lanes) {
-      const int64_t count = std::min(kWords - i, lanes);
-      const Span at{i, {}, count, count == lanes};
-      const Vec codes = b_.load(from, at);
-      if (as_pairs_) {
-        store_pairs(to, i, codes);
-      } else {
-        b_.store(to, at, codes);
-      }
-      if (!sums_) continue;
-      const Vec twos = b_.int_op(Op::dot2_u8s8, b_.constant_bits(0x01010101U), codes);
-      const Vec fours = b_.int_op(Op::dot2_s16, twos, b_.constant_bits(0x00010001U));
-      sum = sum.reg.valid() ? b_.int_op(Op::iadd, sum, fours) : fours;
-    }
-    return sums_ ? b_.reduce_add(b_.to_float(sum)) : Vec{};
+// Codes as CodeWriter's pairs: of each four a word of the even and a word of the odd ones.
+void store_pairs(Builder& b, Pointer to, int64_t word, Vec codes) {
+  const int64_t lanes = b.lanes();
+  const Vec even = widened(b, codes, 0);
+  const Vec odd = widened(b, codes, 1);
+  if (lanes == 1) {
+    b.store(to, Span{2 * word}, even);
+    b.store(to, Span{2 * word + 1}, odd);
+    return;
   }
-
- private:
-  static constexpr int64_t kWords = kBlock / 4;
-
-  // As CodeWriter's pairs: of each four codes a word of the even and a word of the odd ones.
-  void store_pairs(Pointer to, int64_t word, Vec codes) const {
-    const Vec even = widened(b_, codes, 0);
-    const Vec odd = widened(b_, codes, 1);
-    const int64_t lanes = b_.lanes();
-    if (lanes == 1) {
-      b_.store(to, Span{2 * word}, even);
-      b_.store(to, Span{2 * word + 1}, odd);
-      return;
-    }
-    for (int64_t half = 0; half * lanes < 2 * std::min(kWords, lanes); ++half) {
-      std::vector<uint8_t> pattern;
-      for (int64_t lane = 0; lane < lanes; ++lane)
-        pattern.push_back(
-            static_cast<uint8_t>((half * lanes + lane) / 2 + (lane % 2 == 0 ? 0 : lanes)));
-      b_.store(to, Span{2 * word + half * lanes}, b_.shuffle(even, odd, pattern));
-    }
+  for (int64_t half = 0; half * lanes < 2 * std::min(kWords, lanes); ++half) {
+    std::vector<uint8_t> pattern;
+    for (int64_t lane = 0; lane < lanes; ++lane)
+      pattern.push_back(
+          static_cast<uint8_t>((half * lanes + lane) / 2 + (lane % 2 == 0 ? 0 : lanes)));
+    b.store(to, Span{2 * word + half * lanes}, b.shuffle(even, odd, pattern));
   }
+}
 
-  Builder& b_;
-  bool as_pairs_, sums_;
-};
+// Copies a block's 32 codes, eight words of four. The sum, where a factor needs it, is f32 in every
+// lane.
+Vec copy_codes(Builder& b, const CodedRows& layout, Pointer from, Pointer to) {
+  Vec sum;
+  for (int64_t i = 0; i < kWords; i += b.lanes()) {
+    const int64_t count = std::min<int64_t>(kWords - i, b.lanes());
+    const Span at{i, {}, count, count == b.lanes()};
+    const Vec codes = b.load(from, at);
+    layout.as_pairs() ? store_pairs(b, to, i, codes) : b.store(to, at, codes);
+    if (layout.words == 1) continue;
+    const Vec twos = b.int_op(Op::dot2_u8s8, b.constant_bits(0x01010101U), codes);
+    const Vec fours = b.int_op(Op::dot2_s16, twos, b.constant_bits(0x00010001U));
+    sum = sum.reg.valid() ? b.int_op(Op::iadd, sum, fours) : fours;
+  }
+  return layout.words == 1 ? Vec{} : b.reduce_add(b.to_float(sum));
+}
 
 }  // namespace
 
@@ -153,7 +139,6 @@ Program pack_q8_0(const Product& product, const Target& target) {
   RowsProgram program("_regroup", product, target);
   Builder& b = program.b;
   const CodedRows& layout = program.layout;
-  const CodeCopier copier(b, layout.as_pairs(), layout.words > 1);
   return program.over_rows([&] {
     Pointer scale_at = b.copy(program.x);
     scale_at.type = Type::f16;
@@ -163,7 +148,7 @@ Program pack_q8_0(const Product& product, const Target& target) {
     b.loop(0, product.k / kBlock, 1, [&](Scalar) {
       const Vec scale = b.load_splat(scale_at);
       program.store(factor, scale);
-      const Vec sum = copier.copy(from, to);
+      const Vec sum = copy_codes(b, layout, from, to);
       if (layout.words > 1) {
         const Pointer second = b.offset(factor, 4);
         program.store(second, program.cost(sum, scale));

@@ -232,11 +232,11 @@ class PackedPlanWriter : PlanWriter {
         const Expr rows = min(row_block, rows_here_ - row);
         if (whole_ > 0) {
           const Expr panels = begin(block + Expr(1)) - begin(block);
-          multiply(inner, columns, {row, rows, begin(block), panels});
+          multiply(inner, columns, row, rows, begin(block), panels);
         }
         if (rest_columns_ > 0) {
           const Expr is_last = max(block + Expr(2) - count, Expr(0));
-          multiply(inner, rest_columns_, {row, rows, Expr(whole_), is_last});
+          multiply(inner, rest_columns_, row, rows, Expr(whole_), is_last);
         }
       });
     });
@@ -257,38 +257,35 @@ class PackedPlanWriter : PlanWriter {
     return std::min(s_.mc, std::max<int64_t>(kQuantisedRows / s_.mr, 1) * s_.mr);
   }
 
-  struct Block {
-    Expr row, rows, panel, panels;
-  };
-
-  // Rows by panels of so many columns each; y is quantised once it is there.
-  void multiply(Body& body, int64_t columns, const Block& block) {
+  // `rows` rows by `panels` panels of `columns` columns each; y is quantised once it is there.
+  void multiply(Body& body, int64_t columns, const Expr& row, const Expr& rows, const Expr& panel,
+                const Expr& panels) {
     const int program = add_block_program(columns);
-    const Expr row = first_row_ + block.row;
-    const Expr column = block.panel * Expr(product_.panel_columns());
+    const Expr row_of_all = first_row_ + row;
+    const Expr column = panel * Expr(product_.panel_columns());
     over_depth(body, "k" + std::to_string(program),
                [&](Body& inner, const Expr& k, const Expr& depth) {
                  Bindings names = names_;
-                 names.at("x", s_.pack ? packed_at(block.row, k) : at(signature_[0], 0, row, k));
-                 names.at("x_factors", factors_at(block.row));
+                 names.at("x", s_.pack ? packed_at(row, k) : at(signature_[0], 0, row_of_all, k));
+                 names.at("x_factors", factors_at(row));
                  for (size_t part = 0; part < product_.part_bytes.size(); ++part) {
                    const int64_t bytes = product_.part_bytes[part];
-                   const Expr offset = block.panel * Expr(bytes) + k * Expr(bytes / product_.k);
+                   const Expr offset = panel * Expr(bytes) + k * Expr(bytes / product_.k);
                    const std::string& name = signature_[1 + part].name;
                    names.at(name, plan_.operand(name) + offset);
                  }
-                 offer_block(names, 0, row, column, k, depth);
+                 offer_block(names, 0, row_of_all, column, k, depth);
                  if (product_.quantises_y())
                    names.at("y", y_block_).set("y.stride0", y_block_stride());
-                 names.set("rows", block.rows).set("panels", block.panels);
+                 names.set("rows", rows).set("panels", panels);
                  append(inner, bind(plan_, program, names));
                });
     if (!product_.quantises_y()) return;
     const Expr elements = ir::info(product_.out).block_elements;
     Bindings names = names_;
     names.at("x", y_block_).set("x.stride0", y_block_stride());
-    names.at("y", at(signature_.back(), 0, row, column)).set("rows", block.rows);
-    names.set("blocks", ceil_div(block.panels * Expr(columns), elements));
+    names.at("y", at(signature_.back(), 0, row_of_all, column)).set("rows", rows);
+    names.set("blocks", ceil_div(panels * Expr(columns), elements));
     append(body, bind(plan_, quantise_, names));
   }
 

@@ -8,18 +8,6 @@
 
 namespace lathe::compiler::kernels::product {
 
-namespace {
-
-// The vec() input of y + vec(…); empty where the epilogue is another.
-std::string bias_of(const Fragment& epilogue) {
-  const auto& inputs = epilogue.inputs();
-  if (inputs.size() != 2 || inputs[1].kind != LeafKind::vector) return {};
-  const bool adds = epilogue.text() == fmt::format("add(y,vec({}))", inputs[1].name);
-  return adds ? inputs[1].name : std::string();
-}
-
-}  // namespace
-
 void Product::add_epilogue_operands() {
   Signature inputs;
   add_inputs(inputs, epilogue, type == Type::q8_0 ? Type::f32 : type, Type::f32, n, "y");
@@ -35,7 +23,9 @@ Elements Product::elements() const {
 
 bool Product::has_plain_epilogue() const {
   if (tile_out() != Type::f32 || pair) return false;
-  return epilogue.is_leaf() || !bias_of(epilogue).empty();
+  const auto& inputs = epilogue.inputs();
+  if (inputs.size() != 2 || inputs[1].kind != LeafKind::vector) return epilogue.is_leaf();
+  return epilogue.text() == fmt::format("add(y,vec({}))", inputs[1].name);
 }
 
 int64_t Product::panels_in_blocks() const {

@@ -16,11 +16,6 @@ RegisterTile::RegisterTile(Builder& b, int rows, int vectors, int chains)
 }
 
 void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
-                        const std::function<Vec(int)>& x) {
-  step(chain, w, x, [&](Vec value, Vec other, Vec sum) { return b_.fma(value, other, sum); });
-}
-
-void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
                         const std::function<Vec(int)>& x, const Add& add) {
   std::vector<Vec> column(static_cast<size_t>(vectors_));
   for (int v = 0; rows_ > 1 && v < vectors_; ++v) column[static_cast<size_t>(v)] = w(v);

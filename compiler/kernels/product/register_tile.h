@@ -8,21 +8,19 @@
 
 namespace lathe::compiler::kernels::product {
 
-/// sums[r][v] += x[r] * w[v], step by step.
+/// Sums of rows × vectors: x[r] * w[v] is added to sums[r][v], step by step.
 class RegisterTile {
  public:
   /// Sums of 0. With several `chains` each sum is kept in that many parts until fold_chains().
   RegisterTile(Builder& b, int rows, int vectors, int chains);
 
-  /// One step of k, into part `chain`: `w` loads vector v, `x` splats row r.
-  void step(int chain, const std::function<Vec(int)>& w, const std::function<Vec(int)>& x);
-  /// Likewise, with `add` for what makes a new sum of x, w and a sum.
+  /// One step of k, into part `chain`: `w` loads vector v, `x` splats row r, `add` makes a new sum
+  /// of both and a sum.
   using Add = std::function<Vec(Vec x, Vec w, Vec sum)>;
   void step(int chain, const std::function<Vec(int)>& w, const std::function<Vec(int)>& x,
             const Add& add);
   void fold_chains();
 
-  int rows() const { return rows_; }
   Vec at(int row, int vector, int chain = 0) const {
     return sums_[static_cast<size_t>((chain * rows_ + row) * vectors_ + vector)];
   }

@@ -2,6 +2,7 @@
 //
 // Schedules name mr, nr, mc, nc and kc by what they cut: tile, vectors, rows, columns and depth.
 #include <algorithm>
+#include <set>
 
 #include "compiler/kernels/product/arithmetic.h"
 
@@ -214,18 +215,17 @@ SearchSpace packing_space(const Product& p, const Target& target, bool must_pack
   const auto reuses = [=](int64_t mr, int64_t nr) {
     return few || (4 * mr * nr > 3 * sums && (narrow || mr + nr <= mr * nr));
   };
-  const auto is_tile = [=](int64_t mr, int64_t nr) { return fits(mr, nr) && reuses(mr, nr); };
-  std::erase_if(tiles.mr, [&](int64_t mr) {
-    return std::none_of(tiles.nr.begin(), tiles.nr.end(),
-                        [&](int64_t nr) { return is_tile(mr, nr); });
-  });
-  std::erase_if(tiles.nr, [&](int64_t nr) {
-    return std::none_of(tiles.mr.begin(), tiles.mr.end(),
-                        [&](int64_t mr) { return is_tile(mr, nr); });
-  });
+  std::set<int64_t> rows, vectors;
+  for (const int64_t mr : tiles.mr) {
+    for (const int64_t nr : tiles.nr) {
+      if (!fits(mr, nr) || !reuses(mr, nr)) continue;
+      rows.insert(mr);
+      vectors.insert(nr);
+    }
+  }
   const std::string x = p.signature[0].name, w = p.signature[1].name;
-  space.knob("tile", tiles.mr, tiles.usual.mr, "rows of the register tile");
-  space.knob("vectors", tiles.nr, tiles.usual.nr,
+  space.knob("tile", {rows.begin(), rows.end()}, tiles.usual.mr, "rows of the register tile");
+  space.knob("vectors", {vectors.begin(), vectors.end()}, tiles.usual.nr,
              "vectors of the register tile's columns, which are a panel of " + w);
   // y keeps the sums between blocks. All of a large k took a fifth longer.
   constexpr int64_t kUsualDepth = 512;
