@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "compiler/kernels/product/arithmetic.h"
+#include "compiler/kernels/product/tiles.h"
 
 namespace lathe::compiler::kernels::product {
 namespace {
@@ -13,70 +13,6 @@ using Numbers = std::vector<int64_t>;
 
 constexpr const char* kFits = "the tile's sums and a step's operands must fit the vector registers";
 constexpr const char* kDepth = "steps of k in a block; 0: all of k";
-
-// The register tiles that are tried, and the usual one.
-struct Tiles {
-  Tiles(const Product& product, const Target& target)
-      : arithmetic(arithmetic_of(product, target)),
-        elements(product.elements()),
-        reuse(product.rows.low >= (elements == Elements::floats ? kSomeRows : kManyRows)) {
-    // Each number of rows has code of its own, and narrow lanes need many instructions for each.
-    const bool of_floats = elements == Elements::floats;
-    const int64_t lanes = target.lanes;
-    const int64_t widest = elements == Elements::blocks ? 12 : 14;
-    const int64_t most = lanes >= 8 ? widest : !of_floats ? lanes : lanes >= 4 ? 6 : 2;
-    for (const int64_t m : of_floats ? Numbers{1, 2, 3, 4, 5, 6, 7, 9, 12, 14}
-                                     : Numbers{1, 2, 3, 4, 5, 6, 8, 10, 12, 14})
-      if (m <= std::min(product.rows.high, most)) mr.push_back(m);
-    single = product.rows.high == 1;
-  }
-
-  // Chooses the tile of most worth, then leaves out numbers of rows that do not fit or, of many
-  // rows, load too often. A share of a tile's vectors is `used`.
-  template <typename Used>
-  void choose(bool expands, bool may_expand, const Used& used) {
-    std::pair<double, double> most;
-    for (const int64_t v : nr) {
-      for (const int64_t m : mr) {
-        const TileShape shape{m, v, 1, 1, expands};
-        auto here = worth(shape);
-        here.first *= used(v);
-        if (here <= most || !arithmetic->fits(shape)) continue;
-        most = here;
-        usual = shape;
-      }
-    }
-    std::erase_if(mr, [&](int64_t m) {
-      const bool few = reuse && elements != Elements::blocks && 2 * m < usual.mr;
-      return few || !arithmetic->fits({m, nr.front(), 1, 1, may_expand});
-    });
-  }
-
-  // What a tile multiplies for what it loads, and what decides between equals. Floats: as far as
-  // loads are what limits it, for cores start as many of either in a cycle; then most sums. Blocks:
-  // to decode a vector of w costs as much as half of its products with a row, so rows come first.
-  std::pair<double, double> worth(const TileShape& shape) const {
-    constexpr double kEnoughForLoads = 1.5;
-    const auto m = static_cast<double>(shape.mr), v = static_cast<double>(shape.nr);
-    switch (elements) {
-      case Elements::floats: return {std::min(m * v / (m + v), kEnoughForLoads), m * v};
-      case Elements::blocks: return {m, single ? v : -v};
-      default: return {m * v / (m + v), -m};
-    }
-  }
-  // The fewest sums of a tile that reuses what it loads.
-  int64_t least_sums() const {
-    if (!reuse) return 1;
-    return elements == Elements::channels ? (2 * usual.sums() + 2) / 3 : usual.sums() / 2 + 1;
-  }
-
-  std::shared_ptr<const Arithmetic> arithmetic;  // with the constraints of the space
-  Elements elements;
-  bool reuse;  // whether rows are so many that tiles must reuse what they load
-  bool single = false;
-  Numbers mr, nr{};
-  TileShape usual{};
-};
 
 // Parts of each sum, as many as make enough sums to keep the multipliers busy.
 void add_chains(SearchSpace& space, const Tiles& tiles) {
@@ -117,17 +53,17 @@ void add_depth(SearchSpace& space, const Product& p, const Target& target) {
 
 SearchSpace packed_space(const Product& p, const Target& target) {
   SearchSpace space;
-  Tiles tiles(p, target);
-  const auto& arithmetic = tiles.arithmetic;
   const bool of_floats = p.elements() == Elements::floats;
   const bool many = p.rows.low >= kManyRows, few = p.rows.low < kSomeRows;
   // Many rows always widen a panel ahead: each tile would do it again. Fewer lose by it what they
   // gain (channels: 1.16 of the time for 16 rows, 1.02 for 31).
-  const bool may_expand = !few && arithmetic->widens();
+  const bool may_expand = !few && arithmetic_of(p, target)->widens();
   const int64_t panel_vectors = std::max<int64_t>(p.panel / target.lanes, 1);
+  Numbers vectors;
   for (int64_t v = 1; v <= panel_vectors; ++v)
-    if (panel_vectors % v == 0 && arithmetic->fits({1, v, 1, 1, may_expand})) tiles.nr.push_back(v);
-  tiles.choose(may_expand && many, may_expand, [](int64_t) { return 1.0; });
+    if (panel_vectors % v == 0) vectors.push_back(v);
+  const Tiles tiles = choose_tiles(p, target, vectors, 0, may_expand && many, may_expand);
+  const auto& arithmetic = tiles.arithmetic;
   space.knob("tile", tiles.mr, tiles.usual.mr, "rows of the register tile");
   space.knob("vectors", tiles.nr, tiles.usual.nr,
              "vectors of a panel that a tile multiplies at once");
@@ -166,10 +102,9 @@ SearchSpace packed_space(const Product& p, const Target& target) {
                  "whether the tiles of a panel ask for the next panel, into the second cache");
   }
   if (!many) {
-    const Numbers bytes = of_floats ? Numbers{0, 2048, 4096, 8192}
-                          : tiles.elements == Elements::channels
-                              ? Numbers{0, 2048, 8192}
-                              : Numbers{0, 1024, 2048, 4096, 8192};
+    const Numbers bytes = of_floats                            ? Numbers{0, 2048, 4096, 8192}
+                          : p.elements() == Elements::channels ? Numbers{0, 2048, 8192}
+                                                               : Numbers{0, 1024, 2048, 4096, 8192};
     space.knob("prefetch", bytes, 8192, "bytes of w that are asked for ahead of their use");
   } else if (of_floats) {
     space.knob("prefetch", {0, 2048}, 0,
@@ -186,8 +121,10 @@ SearchSpace packed_space(const Product& p, const Target& target) {
       [=](const Schedule& s) { return s["streams"] == 1 || s["vectors"] == panel_vectors; },
       "panels are read side by side only as a whole");
   if (tiles.reuse) {
-    space.require([least = tiles.least_sums()](
-                      const Schedule& s) { return s["tile"] * s["vectors"] >= least; },
+    const int64_t sums = tiles.usual.sums();
+    const bool most = p.elements() == Elements::channels;  // two thirds of them, else half
+    const int64_t least = most ? (2 * sums + 2) / 3 : sums / 2 + 1;
+    space.require([=](const Schedule& s) { return s["tile"] * s["vectors"] >= least; },
                   "a tile of many rows must reuse what it loads");
   }
   return space;
@@ -195,30 +132,22 @@ SearchSpace packed_space(const Product& p, const Target& target) {
 
 SearchSpace packing_space(const Product& p, const Target& target, bool must_pack) {
   SearchSpace space;
-  Tiles tiles(p, target);
-  const auto& arithmetic = tiles.arithmetic;
-  const bool few = !tiles.reuse;
   // A panel is as wide as a tile. More than four vectors are for a single row, whose sums would
   // otherwise wait for each other.
-  for (const int64_t v : {1, 2, 3, 4, 6}) {
-    const bool reaches_y = v == 1 || (v - 1) * target.lanes < p.n;
-    if (reaches_y && (v <= 4 || tiles.single) && arithmetic->fits({1, v})) tiles.nr.push_back(v);
-  }
-  // Columns that fill no whole number of vectors count as what they cost.
-  tiles.choose(false, false, [&](int64_t v) {
-    const int64_t width = v * target.lanes;
-    return static_cast<double>(p.n) / static_cast<double>((p.n + width - 1) / width * width);
-  });
+  Numbers wide;
+  for (const int64_t v : {1, 2, 3, 4, 6})
+    if ((v <= 4 || p.rows.high == 1) && (v == 1 || (v - 1) * target.lanes < p.n)) wide.push_back(v);
+  const Tiles tiles = choose_tiles(p, target, wide, p.n);
+  const bool few = !tiles.reuse;
   const bool narrow = tiles.nr.size() == 1;
   const int64_t sums = tiles.usual.sums();
-  const auto fits = [arithmetic](int64_t mr, int64_t nr) { return arithmetic->fits({mr, nr}); };
   const auto reuses = [=](int64_t mr, int64_t nr) {
     return few || (4 * mr * nr > 3 * sums && (narrow || mr + nr <= mr * nr));
   };
   std::set<int64_t> rows, vectors;
   for (const int64_t mr : tiles.mr) {
     for (const int64_t nr : tiles.nr) {
-      if (!fits(mr, nr) || !reuses(mr, nr)) continue;
+      if (!tiles.fits(mr, nr) || !reuses(mr, nr)) continue;
       rows.insert(mr);
       vectors.insert(nr);
     }
@@ -243,7 +172,7 @@ SearchSpace packing_space(const Product& p, const Target& target, bool must_pack
     space.choice("pack", {"off", "on"}, p.rows.low >= kManyRows ? "on" : "off",
                  "whether the rows of " + x + " are first copied to one place");
   }
-  space.require([=](const Schedule& s) { return fits(s["tile"], s["vectors"]); }, kFits);
+  space.require([tiles](const Schedule& s) { return tiles.fits(s["tile"], s["vectors"]); }, kFits);
   space.require(
       [=](const Schedule& s) { return reuses(s["tile"], s["vectors"]); },
       "a tile of many rows must reuse what it loads, and load no more than it multiplies");
