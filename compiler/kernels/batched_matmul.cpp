@@ -63,7 +63,7 @@ struct BatchedMatmul {
   /// The schedule's numbers; panels of b, as they are packed, become known.
   Blocking cut(const Schedule& s, const Target& target) {
     product.panel = s["vectors"] * target.lanes;
-    Blocking blocking(product, s, target);
+    Blocking blocking = product::blocking_of(product, s, target);
     blocking.pack = blocking.pack || must_pack();
     blocking.prefetch_y = true;
     const int64_t columns =

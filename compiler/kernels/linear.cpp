@@ -106,7 +106,7 @@ Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& 
                 "a panel of {} columns is no multiple of the target's {} lanes", linear.panel,
                 target.lanes);
   }
-  return product::packed_plan(linear, Blocking(linear, s, target), target);
+  return product::packed_plan(linear, product::blocking_of(linear, s, target), target);
 }
 
 Work work(const Problem& p, const Sizes& sizes) {
@@ -129,7 +129,7 @@ Work work(const Problem& p, const Sizes& sizes) {
 // tile.
 Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& target) {
   const Product linear = product_of(p);
-  const Blocking blocking(linear, s, target);
+  const Blocking blocking = product::blocking_of(linear, s, target);
   const int64_t step = linear.panel_columns();
   int64_t n = (2 * blocking.streams + 1) * step + linear.n % step;
   const int64_t block = ir::info(linear.out).block_elements;

@@ -43,39 +43,43 @@ Product packed_product(std::string name, const Bucket& rows, int64_t n, int64_t 
   return product;
 }
 
-Blocking::Blocking(const Product& product, const Schedule& s, const Target& target)
-    : mr(static_cast<int>(s["tile"])), nr(static_cast<int>(s["vectors"])) {
+Blocking blocking_of(const Product& product, const Schedule& s, const Target& target) {
   const auto arithmetic = arithmetic_of(product, target);
+  const Elements elements = product.elements();
   const bool many = product.rows.low >= kManyRows;
   const auto number = [&](const char* knob, int64_t otherwise) {
     return s.has(knob) ? s[knob] : otherwise;
   };
-  const int64_t mr_rows = mr;
-  parts = static_cast<int>(product.panel / target.lanes / nr);
-  streams = static_cast<int>(number("streams", 1));
-  chains = static_cast<int>(number("chains", 1));
-  const Elements elements = product.elements();
-  const int64_t trip = elements == Elements::floats   ? 4
-                       : elements == Elements::blocks ? 32
-                                                      : kInt8Unit;
-  unroll = static_cast<int>(number("unroll", trip));
-  kc = number("depth", 0) == 0 ? product.k : s["depth"];
-  kc_inside = !s.has("rows");
-  mc = std::max<int64_t>(number("rows", INT32_MAX) / mr_rows, 1) * mr_rows;
-  nc = (number("columns", 0) + product.panel - 1) / product.panel;
-  pack = number("pack", arithmetic->must_pack() || many ? 1 : 0) == 1;
-  expand = number("expand", many && arithmetic->widens() ? 1 : 0) == 1;
-  prefetch = number("prefetch", 0);
-  next_panel = number("next", 0) == 1;
-  prefetch_y = pack;
-  const int panel_vectors = nr * parts;
-  for (int count = 1; count < mr; ++count) {
-    int most = nr;
-    for (int wider = nr + 1; wider <= panel_vectors; ++wider)
-      if (panel_vectors % wider == 0 && arithmetic->fits({count, wider, streams, chains, expand}))
-        most = wider;
-    nr_of_fewer.push_back(most);
+  const auto small = [&](const char* knob, int64_t otherwise) {
+    return static_cast<int>(number(knob, otherwise));
+  };
+  const int64_t trip = elements == Elements::blocks ? 32 : kInt8Unit;
+  Blocking b;
+  b.mr = small("tile", 1);
+  b.nr = small("vectors", 1);
+  b.parts = static_cast<int>(product.panel / target.lanes / b.nr);
+  b.streams = small("streams", 1);
+  b.chains = small("chains", 1);
+  b.unroll = small("unroll", elements == Elements::floats ? b.unroll : trip);
+  b.mc = std::max<int64_t>(number("rows", INT32_MAX) / b.mr, 1) * b.mr;
+  b.nc = (number("columns", 0) + product.panel - 1) / product.panel;
+  b.kc = number("depth", 0) == 0 ? product.k : s["depth"];
+  b.kc_inside = !s.has("rows");
+  b.pack = number("pack", arithmetic->must_pack() || many ? 1 : 0) == 1;
+  b.expand = number("expand", many && arithmetic->widens() ? 1 : 0) == 1;
+  b.prefetch = number("prefetch", 0);
+  b.next_panel = number("next", 0) == 1;
+  b.prefetch_y = b.pack;
+  const int panel_vectors = b.nr * b.parts;
+  for (int mr = 1; mr < b.mr; ++mr) {
+    int most = b.nr;
+    for (int nr = b.nr + 1; nr <= panel_vectors; ++nr) {
+      const TileShape wider{mr, nr, b.streams, b.chains, b.expand};
+      if (panel_vectors % nr == 0 && arithmetic->fits(wider)) most = nr;
+    }
+    b.nr_of_fewer.push_back(most);
   }
+  return b;
 }
 
 Blocking Blocking::of_rows(int count) const {

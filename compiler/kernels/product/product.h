@@ -85,11 +85,8 @@ struct TileShape {
   int64_t sums() const { return mr * nr; }
 };
 
-/// How a product is cut: a schedule's numbers.
+/// How a product is cut.
 struct Blocking {
-  Blocking() = default;
-  Blocking(const Product& product, const Schedule& schedule, const Target& target);
-
   int mr = 1;       ///< rows of the register tile
   int nr = 1;       ///< vectors of its columns
   int parts = 1;    ///< tiles that a panel's width takes, one after the other
@@ -127,6 +124,9 @@ struct Blocking {
   }
 };
 
+/// A schedule's numbers.
+Blocking blocking_of(const Product& product, const Schedule& schedule, const Target& target);
+
 /// Copies rows of x to where tiles read them: floats as f32 (buffers x, packed), what meets codes
 /// as codes (x, codes, factors). Parameters rows, depth where the plan walks blocks of k,
 /// x.stride0.
@@ -145,9 +145,9 @@ Program pack_panels_program(const Product& product, const Target& target, Type t
 /// One block: rows of x by consecutive panels of w, over a block of k. `columns`: how many of each
 /// panel's columns exist (all, but in the last panel). Buffers: the signature's, x_factors beside
 /// codes, expanded where a panel is widened or q4_K's scales are multiplied out, y.sums where sums
-/// are kept. Parameters: rows, panels; of a block of k that the plan walks depth, before and after
-/// (steps of k in it, before it and after it: y is added to unless before is 0, finished when after
-/// is); strides between rows.
+/// are kept. Parameters: rows, panels; of a block of k that the plan walks depth, before and after,
+/// the steps of k in it, before it and after it: sums go on from y's where any are before it, and
+/// through the epilogue where none are after it; strides between rows.
 Program block_program(const Product& product, const Blocking& blocking, const Target& target,
                       int64_t columns);
 
