@@ -2,8 +2,8 @@
 // transposed.
 //
 // Products and sums are f32; 16-bit operands widen exactly. Both sides are packed where they are
-// used, then linear's block program multiplies them. With blocks of k, y holds the partial sums
-// between them, so results do not depend on batches, rows or threads.
+// used, then multiplied as linear multiplies. With blocks of k, y holds the partial sums between
+// them, so results do not depend on batches, rows or threads.
 #include <algorithm>
 
 #include "compiler/kernels/families.h"
@@ -71,8 +71,7 @@ struct BatchedMatmul {
     blocking.nc = std::max<int64_t>(columns / product.panel, 1);
     product.signature[1].shape = {product.panels(), blocking.kc, product.panel};
     // A line apart, so that panels that are written side by side do not compete for the same sets.
-    constexpr int64_t kLine = 64;
-    product.part_bytes = {blocking.kc * product.panel * 4 + kLine};
+    product.part_bytes = {blocking.kc * product.panel * 4 + product::kLine};
     return blocking;
   }
 
