@@ -4,15 +4,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compiler/kernels/tile_shape.h"
-
 namespace lathe::compiler::kernels::attention {
 namespace {
 
 using ir::Type;
 using ir::graph::Dim;
-
-constexpr int64_t kLine = 64;
 
 Causal causal_of(const std::string& text) {
   return text == "start" ? Causal::start : text == "end" ? Causal::end : Causal::none;
@@ -27,29 +23,12 @@ double scale_of(const Problem& p) {
   return scale != 0 ? scale : 1 / std::sqrt(static_cast<double>(p.integer("dim")));
 }
 
-// A product of f32 whose rows lie packed and whose w is in panels of `vectors` vectors.
-Linear product(const std::string& name, const Bucket& tokens, int64_t n, int64_t k, int64_t panel,
-               int64_t panel_depth) {
-  Linear linear;
-  linear.name = name;
-  linear.rows = {1, tokens.high};
-  linear.n = n;
-  linear.k = k;
-  linear.panel = panel;
-  linear.epilogue = *Fragment::parse("y");
-  linear.signature = {matrix("x", Type::f32, k),
-                      {"w", Type::f32, {linear.panels(), panel_depth, panel}},
-                      output(matrix("y", Type::f32, n))};
-  linear.part_bytes = {panel_depth * panel * 4};
-  return linear;
-}
-
-LinearBlocking tile_of(int64_t rows, int64_t vectors, int64_t depth, const Schedule& s) {
-  LinearBlocking tile;
-  tile.tile = static_cast<int>(rows);
-  tile.vectors = static_cast<int>(vectors);
-  tile.depth = depth;
-  tile.rows = INT32_MAX / rows * rows;
+product::Blocking tile_of(int64_t rows, int64_t vectors, int64_t kc, const Schedule& s) {
+  product::Blocking tile;
+  tile.mr = static_cast<int>(rows);
+  tile.nr = static_cast<int>(vectors);
+  tile.kc = kc;
+  tile.mc = INT32_MAX / rows * rows;
   tile.prefetch = s["prefetch"];
   tile.next_panel = s["next"] == 1;
   tile.prefetch_y = false;  // scores and sums stay near
@@ -97,13 +76,14 @@ Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Targ
   const int64_t lanes = target.lanes;
   const int64_t key_panel = s["nr"] * lanes;
   keys = (keys + key_panel - 1) / key_panel * key_panel;
-  scores =
-      product("attention_scores", attention.tokens, keys, attention.dim, key_panel, attention.dim);
+  const Bucket rows = {1, attention.tokens.high};
+  scores = product::packed_product("attention_scores", rows, keys, attention.dim, key_panel,
+                                   attention.dim);
   score_tile = tile_of(s["mr"], s["nr"], attention.dim, s);
   // Blocks of keys are of any length up to theirs: k is what no block reaches, nor a multiple of
   // what is unrolled.
-  values = product("attention_values", attention.tokens, attention.value_dim, 2 * keys + 1,
-                   s["value_nr"] * lanes, keys);
+  values = product::packed_product("attention_values", rows, attention.value_dim, 2 * keys + 1,
+                                   s["value_nr"] * lanes, keys);
   value_tile = tile_of(s["value_mr"], s["value_nr"], keys, s);
   edge_rows = attention.is_ragged() ? std::min(queries, s["edge"] * s["mr"]) : queries;
 }
@@ -119,10 +99,11 @@ DecodeBlocking::DecodeBlocking(const Attention& attention, const Schedule& s)
   queries.name = "attention_decode";
   queries.k = attention.dim;
   queries.type = attention.type;
-  packed.depth = attention.dim;
+  packed.kc = attention.dim;
 }
 
 int64_t row_bytes(int64_t columns) {
+  using product::kLine;
   return (columns * 4 + kLine - 1) / kLine / 2 * 2 * kLine + kLine;
 }
 

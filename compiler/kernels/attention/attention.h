@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "compiler/family.h"
-#include "compiler/kernels/linear.h"
+#include "compiler/kernels/product/product.h"
 #include "compiler/kernels/signature.h"
 #include "compiler/problem.h"
 #include "compiler/schedule.h"
@@ -72,12 +72,12 @@ struct Blocking {
   int64_t queries = 1;    ///< tokens of a block of rows
   int64_t keys = 1;       ///< of a block, a multiple of the panel of keys
   int64_t edge_rows = 1;  ///< rows that are multiplied at once where each sees other keys
-  Linear scores, values;
-  LinearBlocking score_tile, value_tile;
+  product::Product scores, values;
+  product::Blocking score_tile, value_tile;
 
   // Bytes from row to row, or block to block, in scratch.
-  int64_t query_bytes() const { return score_tile.packed_stride(scores) * 4; }
-  int64_t weight_bytes() const { return value_tile.packed_stride(values) * 4; }
+  int64_t query_bytes() const { return score_tile.packed_row_bytes(scores); }
+  int64_t weight_bytes() const { return value_tile.packed_row_bytes(values); }
   int64_t sum_bytes() const { return row_bytes(values.panels() * values.panel); }
   RowLayout rows() const { return {keys, weight_bytes(), sum_bytes()}; }
   int64_t key_block_bytes() const { return keys / scores.panel * scores.part_bytes.front(); }
@@ -137,9 +137,9 @@ struct DecodeBlocking {
   int value_rows = 1;  ///< rows of v that they weight at once
   int64_t ahead = 0;   ///< rows of k or v that are asked for ahead of their use, or kNextHead
   RowLayout rows;
-  Linear queries;         ///< whose rows are packed
-  LinearBlocking packed;  ///< and how
-  int64_t query_bytes() const { return packed.packed_stride(queries) * 4; }
+  product::Product queries;  ///< whose rows are packed
+  product::Blocking packed;  ///< and how
+  int64_t query_bytes() const { return packed.packed_row_bytes(queries); }
 };
 
 /// Scores of a few rows: dot products with keys where they lie. Buffers q (f32, packed), k, scores;

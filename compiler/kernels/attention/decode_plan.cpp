@@ -83,7 +83,7 @@ class PlanWriter {
   }
 
   void add_programs() {
-    pack_queries_ = plan_.add_program(linear_pack_program(s_.queries, s_.packed, target_));
+    pack_queries_ = plan_.add_program(product::pack_rows_program(s_.queries, s_.packed, target_));
     Attention parts = attention_;
     parts.sinks = false;
     start_part_ = plan_.add_program(start_program(parts, s_.rows, target_));

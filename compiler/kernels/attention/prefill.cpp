@@ -8,7 +8,7 @@
 #include "compiler/kernels/attention/attention.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
-#include "compiler/kernels/tile_shape.h"
+#include "compiler/kernels/product/tiles.h"
 
 namespace lathe::compiler::kernels {
 namespace {
@@ -19,25 +19,25 @@ using ir::Target;
 SearchSpace space(const Problem& p, const Target& target) {
   const Attention attention(p);
   SearchSpace space;
-  const TileRegisters registers{target.vector_registers, target.fused};
-  std::vector<int64_t> vectors;
-  for (const int64_t v : {1, 2, 3, 4})
-    if (registers.fit(1, v, 1, 1)) vectors.push_back(v);
-  const int64_t most_rows = std::min(attention.tokens.high, most_tile_rows(target));
-  const TileShape best = best_shape(registers, vectors, most_rows, 0, target.lanes);
-  const TileShape best_value =
-      best_shape(registers, vectors, most_rows, attention.value_dim, target.lanes);
-  const auto rows = [&](const TileShape& shape) {
-    std::vector<int64_t> tiles;
-    for (const int64_t tile :
-         tile_rows(registers, vectors.front(), shape, attention.tokens, target))
-      if (4 * tile * vectors.back() > 3 * shape.sums()) tiles.push_back(tile);
-    return tiles;
+  // The lengths of products do not matter to what tiles may be.
+  const Bucket& tokens = attention.tokens;
+  const auto tiles_of = [&](int64_t columns) {
+    const auto any = product::packed_product("", tokens, 1, 1, target.lanes, 1);
+    return product::choose_tiles(any, target, {1, 2, 3, 4}, columns);
   };
-  space.knob("mr", rows(best), best.tile, "rows of the register tile of scores");
-  space.knob("nr", vectors, best.vectors, "vectors of its keys");
-  space.knob("value_mr", rows(best_value), best_value.tile, "rows of the register tile of values");
-  space.knob("value_nr", vectors, best_value.vectors, "vectors of its columns");
+  const product::Tiles scores = tiles_of(0), values = tiles_of(attention.value_dim);
+  const auto tile_knobs = [&](const std::string& prefix, const product::Tiles& tiles,
+                              const char* rows, const char* vectors) {
+    const std::string mr = prefix + "mr", nr = prefix + "nr";
+    space.knob(mr, tiles.mr, tiles.usual.mr, rows);
+    space.knob(nr, tiles.nr, tiles.usual.nr, vectors);
+    space.require([=](const Schedule& s) { return tiles.fits(s[mr], s[nr]); },
+                  "a tile's sums and a step's operands must fit the vector registers");
+    space.require([=](const Schedule& s) { return 4 * s[mr] * s[nr] > 3 * tiles.usual.sums(); },
+                  "a tile must reuse what it loads");
+  };
+  tile_knobs("", scores, "rows of the register tile of scores", "vectors of its keys");
+  tile_knobs("value_", values, "rows of the register tile of values", "vectors of its columns");
   space.knob(
       "queries",
       attention.tokens.high > 32 ? std::vector<int64_t>{32, 64, 128} : std::vector<int64_t>{32},
@@ -50,14 +50,6 @@ SearchSpace space(const Problem& p, const Target& target) {
   space.choice("next", {"off", "on"}, "on",
                "whether the tiles of a panel ask for the next panel, into the second cache");
   space.knob("prefetch", {0, 2048}, 0, "bytes of keys and values asked for ahead of their use");
-  const auto shapes = [&](const char* tile, const char* wide, const TileShape& shape) {
-    space.require([=](const Schedule& s) { return registers.fit(s[tile], s[wide], 1, 1); },
-                  "a tile's sums and a step's operands must fit the vector registers");
-    space.require([=](const Schedule& s) { return 4 * s[tile] * s[wide] > 3 * shape.sums(); },
-                  "a tile of many rows must reuse what it loads");
-  };
-  shapes("mr", "nr", best);
-  shapes("value_mr", "value_nr", best_value);
   return space;
 }
 
@@ -81,7 +73,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
             builder.set("heads", kv_heads * attention.group()).set("kv_heads", kv_heads).build());
   const int64_t tokens = attention.tokens.high < blocking.queries
                              ? attention.tokens.high
-                             : blocking.queries + 2 * blocking.score_tile.tile - 1;
+                             : blocking.queries + 2 * blocking.score_tile.mr - 1;
   const int64_t context = 2 * blocking.keys + blocking.scores.panel + target.lanes / 2 + 1;
   return Miniature{std::move(small), {{"batch", 1}, {"tokens", tokens}, {"context", context}}};
 }

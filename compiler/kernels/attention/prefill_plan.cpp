@@ -78,12 +78,12 @@ class PlanWriter {
   void add_programs() {
     pack_keys_ = plan_.add_program(pack_keys_program(attention_, s_, target_));
     pack_values_ = plan_.add_program(pack_values_program(attention_, s_, target_));
-    Linear queries = s_.scores;
+    product::Product queries = s_.scores;
     queries.type = attention_.type;
-    pack_queries_ = plan_.add_program(linear_pack_program(queries, s_.score_tile, target_));
+    pack_queries_ = plan_.add_program(product::pack_rows_program(queries, s_.score_tile, target_));
     start_ = plan_.add_program(start_program(attention_, s_.rows(), target_));
-    multiply_keys_ =
-        plan_.add_program(linear_block_program(s_.scores, s_.score_tile, target_, s_.scores.panel));
+    multiply_keys_ = plan_.add_program(
+        product::block_program(s_.scores, s_.score_tile, target_, s_.scores.panel));
     softmax_ = plan_.add_program(softmax_program(attention_, s_.rows(), target_, /*edge=*/false));
     softmax_edge_ =
         plan_.add_program(softmax_program(attention_, s_.rows(), target_, /*edge=*/true));
@@ -99,7 +99,7 @@ class PlanWriter {
     int64_t first, count;
   };
   ValuePanels add_values_program(int64_t first, int64_t count, int64_t columns) {
-    return {plan_.add_program(linear_block_program(s_.values, s_.value_tile, target_, columns)),
+    return {plan_.add_program(product::block_program(s_.values, s_.value_tile, target_, columns)),
             first, count};
   }
 

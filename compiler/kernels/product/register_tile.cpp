@@ -1,14 +1,10 @@
 // Sums in registers, and addresses of rows.
-#include "compiler/kernels/register_tile.h"
+#include "compiler/kernels/product/register_tile.h"
 
-namespace lathe::compiler::kernels {
+namespace lathe::compiler::kernels::product {
 
-using ir::program::Builder;
 using ir::program::Count;
 using ir::program::Instr;
-using ir::program::Op;
-using ir::program::Pointer;
-using ir::program::Vec;
 
 namespace {
 constexpr int kRowsPerPointer = 3;  // p, p + d, p + 2d
@@ -17,11 +13,6 @@ constexpr int kRowsPerPointer = 3;  // p, p + d, p + 2d
 RegisterTile::RegisterTile(Builder& b, int rows, int vectors, int chains)
     : b_(b), rows_(rows), vectors_(vectors), chains_(chains) {
   for (int i = 0; i < rows * vectors * chains; ++i) sums_.push_back(b.copy(b.constant(0.0F)));
-}
-
-void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
-                        const std::function<Vec(int)>& x) {
-  step(chain, w, x, [&](Vec value, Vec other, Vec sum) { return b_.fma(value, other, sum); });
 }
 
 void RegisterTile::step(int chain, const std::function<Vec(int)>& w,
@@ -86,4 +77,4 @@ void RowPointers::advance(int64_t elements) const {
   for (const Pointer& pointer : pointers_) b_.advance(pointer, bytes);
 }
 
-}  // namespace lathe::compiler::kernels
+}  // namespace lathe::compiler::kernels::product
