@@ -107,6 +107,11 @@ inline int64_t Expr::apply(Kind kind, int64_t a, int64_t b) {
   }
 }
 
+// Every token finds on the stack what it takes, by construction; the compiler cannot see that.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 template <typename Read>
 int64_t Expr::evaluate(const int64_t* variables, Read&& read) const {
   // Most are a number or a variable.
@@ -130,5 +135,8 @@ int64_t Expr::evaluate(const int64_t* variables, Read&& read) const {
   }
   return stack[0];
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 }  // namespace lathe::ir::plan

@@ -6,6 +6,17 @@
 
 namespace lathe::ir::plan {
 
+Loop::Loop(int variable, Expr begin, Expr end, Expr block, bool parallel)
+    : Loop(variable, std::move(begin), std::move(end), std::move(block), parallel, {}) {}
+
+Loop::Loop(int variable, Expr begin, Expr end, Expr block, bool parallel, Body body)
+    : variable(variable),
+      begin(std::move(begin)),
+      end(std::move(end)),
+      block(std::move(block)),
+      parallel(parallel),
+      body(std::move(body)) {}
+
 void append(Body& body, Loop loop) { body.push_back({std::move(loop)}); }
 void append(Body& body, Let let) { body.push_back({std::move(let)}); }
 void append(Body& body, Call call) { body.push_back({std::move(call)}); }

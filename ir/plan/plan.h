@@ -47,10 +47,13 @@ using Body = std::vector<Step>;
 /// sequences and the blocks of each is one space of iterations, shared out by the sequences'
 /// lengths.
 struct Loop {
-  int variable = 0;
-  Expr begin, end, block = 1;
-  bool parallel = false;
-  Body body{};
+  Loop(int variable, Expr begin, Expr end, Expr block = 1, bool parallel = false);
+  Loop(int variable, Expr begin, Expr end, Expr block, bool parallel, Body body);
+
+  int variable;
+  Expr begin, end, block;
+  bool parallel;
+  Body body;
 };
 
 /// Names a value: the variable is bound for the steps that follow in the same body, and inside

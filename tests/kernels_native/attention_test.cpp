@@ -65,6 +65,12 @@ TEST_P(NativeAttention, LargeScores) {
            {{"batch", 1}, {"tokens", 5}, {"context", 2000}}},
           /*every_knob=*/false);
   }
+  check({"attention_decode tokens=2 context=16384 heads=2 kv_heads=1 dim=64 scale=0.9 causal=end",
+         {{"batch", 1}, {"tokens", 2}, {"context", 16384}}},
+        /*every_knob=*/false);
+  check({"attention_prefill tokens=40 context=16384 heads=1 dim=64 scale=0.9 causal=end",
+         {{"batch", 1}, {"tokens", 40}, {"context", 16384}}},
+        /*every_knob=*/false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Targets, NativeAttention,

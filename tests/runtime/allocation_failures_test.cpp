@@ -19,11 +19,13 @@ std::atomic<int64_t> allocations_left{-1};  // -1: as many as wanted
 std::atomic<bool> exhausted{false};         // none, from the one that failed on
 
 void* allocate(std::size_t bytes, std::size_t alignment) {
-  if (exhausted.load(std::memory_order_relaxed) && allocations_left == 0) throw std::bad_alloc();
-  if (allocations_left.load(std::memory_order_relaxed) >= 0 &&
-      allocations_left.fetch_sub(1, std::memory_order_relaxed) == 0) {
-    allocations_left = exhausted ? 0 : -1;
-    throw std::bad_alloc();
+  // Several threads may be at it: just one of them has the last.
+  int64_t left = allocations_left.load(std::memory_order_relaxed);
+  while (left >= 0) {
+    const int64_t next = left > 0 ? left - 1 : exhausted ? 0 : -1;
+    if (!allocations_left.compare_exchange_weak(left, next, std::memory_order_relaxed)) continue;
+    if (left == 0) throw std::bad_alloc();
+    break;
   }
   void* memory =
       alignment <= alignof(std::max_align_t)

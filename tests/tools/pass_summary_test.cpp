@@ -62,7 +62,8 @@ TEST(PassSummary, SaysInWordsWhatAPersonWantsToKnow) {
   const std::string text = summary_text(some_results());
   for (const char* part :
        {"40.0 tokens/s", "1.80x", "memory (100 %)", "linear 80 %", "compute (90 %)",
-        "Gained most: text: linear rows=1 n=64 k=64 (1 token) 2.00x", "without attention"})
+        "Gained most: text: linear rows=1 n=64 k=64 (1 token) 2.00x",
+        "attention over the longest context"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
   EXPECT_EQ(text.find("100 % of a roof"), std::string::npos);
 }

@@ -37,7 +37,9 @@ std::string bound_text(const PassSummary& pass) {
   return fmt::format("compute ({:.0f} %)", (1 - pass.memory_share) * 100);
 }
 
+// Empty of what is a part of a pass alone: attention over a further context.
 std::string rate_text(const PassSummary& pass) {
+  if (pass.tokens == 0 && pass.pass != "image") return {};
   const double rate = pass.per_second();
   return fmt::format("{:.{}f} {}/s", rate,
                      rate < 10    ? 2
@@ -59,9 +61,9 @@ std::string passes_text(const std::vector<PassSummary>& passes) {
   }
   if (rows.size() == 1) return {};
   std::string text = "\n" + fit_table(rows, output_columns(), {6, 5}) +
-                     "All launches of a pass, without attention";
-  text += missing > 0 ? fmt::format(", and without {} kernels that have no time yet.\n", missing)
-                      : ".\n";
+                     "All launches of a pass, attention over the longest context";
+  text +=
+      missing > 0 ? fmt::format("; without {} kernels that have no time yet.\n", missing) : ".\n";
   return text;
 }
 

@@ -11,7 +11,7 @@ namespace {
 using ir::Type;
 using ir::graph::Var;
 
-constexpr int64_t kMostDim = 256;
+constexpr int64_t kMostDim = 1 << 14;
 
 // Pairs of a token and a key that it sees, of one head.
 double visible_pairs(const Attention& attention, int64_t tokens, int64_t context) {
