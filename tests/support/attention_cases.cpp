@@ -74,6 +74,14 @@ std::vector<AttentionCase> attention_decode_cases() {
       add(fmt::format("{} dim=20 {}", heads, variant), sizes(3, 40, 3));
     }
   }
+  // A bucket says what a kernel will mostly see; it computes any number of tokens.
+  for (const int64_t tokens : {1, 3, 40}) {
+    const char* rest = "heads=4 kv_heads=2 dim=20 causal=end";
+    cases.push_back(
+        {fmt::format("attention_decode tokens=1 context=1 {}", rest), sizes(tokens, 300)});
+    cases.push_back(
+        {fmt::format("attention_prefill tokens=1 context=1 {}", rest), sizes(tokens, 300)});
+  }
   for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256}) {
     add(fmt::format("heads=2 kv_heads=1 dim={}", dim), sizes(1, 67));
     add(fmt::format("heads=2 kv_heads=1 dim={} causal=end", dim), sizes(4, 2100));

@@ -61,10 +61,7 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
 
 Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const Target& target) {
   LATHE_CHECK(decode_space(p, target).check(s));
-  Attention attention(p);
-  // A single token that stands at the last key sees all of them.
-  const bool sees_all = attention.tokens.high == 1 && attention.causal == attention::Causal::end;
-  if (sees_all && attention.window == 0) attention.causal = attention::Causal::none;
+  const Attention attention(p);
   return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
 }
 
