@@ -10,6 +10,7 @@
 
 #include <lathe/ops.h>
 
+#include "compiler/kernels/attention/decoded_tokens.h"
 #include "compiler/problem.h"
 
 namespace lathe::runtime {
@@ -194,8 +195,8 @@ struct Description<Attention> {
   static constexpr std::array<std::string_view, 2> kFamilies = {"attention_prefill",
                                                                 "attention_decode"};
   static constexpr std::string_view family(const Attention& op) {
-    constexpr int64_t kMostDecoded = 16;
-    return kFamilies[op.tokens <= kMostDecoded ? 1 : 0];
+    using compiler::kernels::attention::kMostDecodedTokens;
+    return kFamilies[op.tokens <= kMostDecodedTokens ? 1 : 0];
   }
   static constexpr void fields(const Attention& op, auto&& visit) {
     const auto unless_zero = [&](const char* name, const int64_t& value) {

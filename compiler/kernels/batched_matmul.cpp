@@ -141,7 +141,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   const int64_t n = std::min(of_one.n, (blocking.nc + 1) * panel + of_one.n % panel);
   const int64_t steps = 2 * target.lanes + of_one.k % (4 * target.lanes);
   const int64_t k = blocking.has_blocks(of_one) ? blocking.kc + steps : steps;
-  LATHE_TRY(Problem small, product::resized(p, n, std::min(k, of_one.k)));
+  LATHE_TRY(Problem small, with_numbers(p, {{"n", n}, {"k", std::min(k, of_one.k)}}));
   const int64_t rows = of_one.rows.high == 1 ? 1 : 3 * blocking.mr - 1;
   return Miniature{std::move(small), {{"batch", 2}, {"rows", rows}}};
 }
@@ -162,8 +162,7 @@ Result<Sample> sample(const Problem& p, const Sizes&) {
       if (columns.empty() || c > columns.back()) columns.push_back(c);
   }
   Sample sample;
-  LATHE_TRY(sample.problem,
-            product::resized(p, static_cast<int64_t>(columns.size()), matmul.product.k));
+  LATHE_TRY(sample.problem, with_numbers(p, {{"n", static_cast<int64_t>(columns.size())}}));
   for (size_t i = 0; i < matmul.batches.signature.size(); ++i) {
     const Port& port = matmul.batches.signature[i];
     const auto operand = static_cast<int>(i);

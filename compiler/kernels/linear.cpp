@@ -148,7 +148,7 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
   } else if (linear.elements() == Elements::blocks) {
     k = 3 * ir::info(linear.weight).block_elements;
   }
-  LATHE_TRY(Problem small, product::resized(p, n, std::min(k, linear.k)));
+  LATHE_TRY(Problem small, with_numbers(p, {{"n", n}, {"k", std::min(k, linear.k)}}));
   constexpr int64_t kMostRows = 64;  // larger blocks of rows differ in their number of tiles alone
   const int64_t rows =
       linear.rows.high == 1
@@ -174,7 +174,7 @@ Result<Sample> sample(const Problem& p, const Sizes&) {
       columns.push_back(c);
   }
   Sample sample;
-  LATHE_TRY(sample.problem, product::resized(p, static_cast<int64_t>(columns.size()), linear.k));
+  LATHE_TRY(sample.problem, with_numbers(p, {{"n", static_cast<int64_t>(columns.size())}}));
   for (size_t i = 1; i < linear.signature.size(); ++i) {
     const Port& port = linear.signature[i];
     const auto last = static_cast<int>(port.shape.size()) - 1;

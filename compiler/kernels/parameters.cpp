@@ -1,6 +1,8 @@
 // The shared parameters.
 #include "compiler/kernels/parameters.h"
 
+#include "compiler/family.h"
+
 namespace lathe::compiler::kernels {
 namespace {
 
@@ -81,6 +83,15 @@ ParameterSpec choice_parameter(std::string name, std::vector<std::string> choice
   ParameterSpec spec{std::move(name), choices.front(), std::move(meaning)};
   spec.choices = std::move(choices);
   return spec;
+}
+
+Result<Problem> with_numbers(const Problem& problem,
+                             std::initializer_list<std::pair<std::string_view, int64_t>> numbers) {
+  ProblemBuilder builder(problem.family());
+  for (const ParameterSpec& spec : problem.family().parameters)
+    builder.set(spec.name, problem.value(spec.name));
+  for (const auto& [name, number] : numbers) builder.set(name, number);
+  return builder.build();
 }
 
 Status check_out_blocks(const Problem& problem, std::string_view width) {

@@ -1,6 +1,9 @@
 // Parameters that several families have, so that they are spelled and explained alike.
 #pragma once
 
+#include <initializer_list>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "compiler/problem.h"
@@ -21,6 +24,10 @@ ParameterSpec integer_parameter(std::string name, int64_t default_value, int64_t
                                 std::string meaning);
 ParameterSpec choice_parameter(std::string name, std::vector<std::string> choices,
                                std::string meaning);
+
+/// The same problem with other numbers for some parameters.
+Result<Problem> with_numbers(const Problem& problem,
+                             std::initializer_list<std::pair<std::string_view, int64_t>> numbers);
 
 /// Where `out` is q8_0, rows must be whole blocks; `width` names the parameter of their width.
 Status check_out_blocks(const Problem& problem, std::string_view width);

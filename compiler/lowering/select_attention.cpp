@@ -3,6 +3,7 @@
 
 #include "compiler/lowering/select.h"
 #include "ir/graph/head_layout.h"
+#include "ir/graph/strides.h"
 
 namespace lathe::compiler::lowering {
 namespace {
@@ -19,30 +20,26 @@ ValueId operand(const Node& node, size_t index) {
   return index < node.operands.size() ? node.operands[index] : -1;
 }
 
-std::vector<int64_t> dense_strides(const TensorType& type) {
-  std::vector<int64_t> strides(type.shape.size(), 1);
-  for (size_t k = strides.size() - 1; k > 0; --k)
-    strides[k - 1] = strides[k] * type.shape[k].number();
-  return strides;
+std::vector<int64_t> sizes_of(const TensorType& type) {
+  std::vector<int64_t> sizes;
+  for (const ir::graph::Dim& dim : type.shape) sizes.push_back(dim.number());
+  return sizes;
 }
 
 // Of a tensor of heads, as [batch, tokens, heads, size]; without a size, as if it were 1.
 std::vector<int64_t> strides_of_heads(const TensorType& type, const HeadLayout& layout,
                                       bool has_size) {
-  TensorType whole = type;
-  if (!has_size) whole.shape.emplace_back(1);
-  const std::vector<int64_t> dense = dense_strides(whole);
+  std::vector<int64_t> sizes = sizes_of(type);
+  if (!has_size) sizes.push_back(1);
+  const std::vector<int64_t> dense = ir::graph::row_major_strides(sizes);
   return {layout.batched ? dense[0] : 0, dense[layout.tokens], dense[layout.heads], 1};
 }
 
 // As [batch, heads, tokens, keys]; empty where the keys of a row do not lie side by side.
 std::vector<int64_t> strides_of_mask(const TensorType& type, int64_t keys) {
-  const std::vector<int64_t> dense = dense_strides(type);
-  std::vector<int64_t> strides(4, 0);
-  const size_t missing = 4 - dense.size();
-  for (size_t k = 0; k < dense.size(); ++k)
-    if (type.shape[k].number() > 1) strides[missing + k] = dense[k];
-  if (type.shape.empty() || type.shape.back().number() != keys) return {};
+  const std::vector<int64_t> sizes = sizes_of(type);
+  if (sizes.empty() || sizes.back() != keys) return {};
+  std::vector<int64_t> strides = ir::graph::broadcast_strides(sizes, std::vector<int64_t>(4));
   strides.back() = 1;
   return strides;
 }

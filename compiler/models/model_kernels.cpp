@@ -6,6 +6,7 @@
 
 #include "compiler/choose_layout.h"
 #include "compiler/family.h"
+#include "compiler/kernels/attention/decoded_tokens.h"
 #include "compiler/sizes.h"
 #include "ir/types.h"
 
@@ -187,7 +188,6 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
 // part of the pass, over the others as passes of their own.
 void add_text_attention(Collector& kernels, const ModelConfig& model, const Workload& workload,
                         int64_t tokens) {
-  constexpr int64_t kMostDecoded = 16;
   const TextConfig& text = model.text;
   const auto add = [&](std::string_view family, int64_t context) {
     kernels.add(
@@ -196,7 +196,7 @@ void add_text_attention(Collector& kernels, const ModelConfig& model, const Work
                     tokens, context, text.attention_heads, text.key_value_heads, text.head_dim),
         {{"batch", 1}, {"tokens", tokens}, {"context", context}}, "cold");
   };
-  if (tokens > kMostDecoded) return add("attention_prefill", tokens);
+  if (tokens > kernels::attention::kMostDecodedTokens) return add("attention_prefill", tokens);
   std::vector<int64_t> contexts;
   for (const int64_t context : workload.context) contexts.push_back(std::max(context, tokens));
   std::sort(contexts.rbegin(), contexts.rend());

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <optional>
 
+#include "ir/plan/iteration_space.h"
 #include "ir/plan/race_check.h"
 #include "ir/program/decoded.h"
 #include "ir/tensor.h"
@@ -157,12 +158,8 @@ class Interpretation {
   Status parallel(const Loop& outermost) {
     nest_.clear();
     iterations_.clear();
-    for (const Loop* loop = &outermost; loop != nullptr;) {
+    for (const Loop* loop = &outermost; loop != nullptr; loop = nested_parallel(*loop))
       nest_.push_back(loop);
-      const Loop* inner =
-          loop->body.size() == 1 ? std::get_if<Loop>(&loop->body.front().value) : nullptr;
-      loop = inner != nullptr && inner->parallel ? inner : nullptr;
-    }
     race_check_.begin_loop();
     LATHE_CHECK(iterations(0));
     worker_ = 0;

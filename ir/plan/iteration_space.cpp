@@ -6,11 +6,6 @@
 namespace lathe::ir::plan {
 namespace {
 
-const Loop* nested_in(const Loop& loop) {
-  const auto* inner = loop.body.size() == 1 ? std::get_if<Loop>(&loop.body.front().value) : nullptr;
-  return inner != nullptr && inner->parallel ? inner : nullptr;
-}
-
 bool depends(const Loop& inner, const Loop& outer) {
   return inner.begin.reads_variable(outer.variable) || inner.end.reads_variable(outer.variable) ||
          inner.block.reads_variable(outer.variable);
@@ -23,6 +18,11 @@ int64_t saturating_product(int64_t a, int64_t b) {
 
 }  // namespace
 
+const Loop* nested_parallel(const Loop& loop) {
+  const auto* inner = loop.body.size() == 1 ? std::get_if<Loop>(&loop.body.front().value) : nullptr;
+  return inner != nullptr && inner->parallel ? inner : nullptr;
+}
+
 IterationSpace::Level IterationSpace::evaluate(const Loop& loop, const Environment& environment) {
   Level level{&loop, environment.value(loop.begin),
               std::max<int64_t>(environment.value(loop.block), 1), 0};
@@ -33,7 +33,7 @@ IterationSpace::Level IterationSpace::evaluate(const Loop& loop, const Environme
 
 IterationSpace::IterationSpace(const Loop& outermost, const Environment& environment) {
   for (const Loop* loop = &outermost; loop != nullptr && depth_ < kMaxDepth;
-       loop = nested_in(*loop)) {
+       loop = nested_parallel(*loop)) {
     for (int d = 0; d < depth_; ++d)
       ragged_ = ragged_ || depends(*loop, *levels_[static_cast<size_t>(d)].loop);
     Level& level = levels_[static_cast<size_t>(depth_++)];

@@ -22,6 +22,9 @@ struct Environment {
   }
 };
 
+/// The parallel loop that is the whole body of another; null where there is none.
+const Loop* nested_parallel(const Loop& loop);
+
 /// The iterations of directly nested parallel loops, numbered from 0, the innermost loop's first.
 /// Where the innermost loop's bounds depend on the loops around it, each of their iterations has as
 /// many as it needs, and none is empty. Allocates nothing; the nest must outlive it.

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <set>
 
-#include "ir/plan/plan.h"
+#include "ir/plan/iteration_space.h"
 
 namespace lathe::ir::plan {
 namespace {
@@ -153,20 +153,13 @@ class Verifier {
     return {};
   }
 
-  // Whether the loop's whole body is another parallel loop.
-  static bool has_nested(const Loop& loop) {
-    const auto* inner =
-        loop.body.size() == 1 ? std::get_if<Loop>(&loop.body.front().value) : nullptr;
-    return inner != nullptr && inner->parallel;
-  }
-
   Status check_parallel(const std::string& where, const Loop& loop, Nesting nesting) const {
     if (nesting == Nesting::inside_parallel)
       return broken(
           "{}: a parallel loop inside an iteration of another; parallel loops nest only directly, "
           "each being the whole body of the one around it",
           where);
-    if (!has_nested(loop)) return {};
+    if (nested_parallel(loop) == nullptr) return {};
     for (const Expr* expr : {&loop.begin, &loop.end, &loop.block})
       for (const int variable : nest_)
         if (expr->reads_variable(variable))

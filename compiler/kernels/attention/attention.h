@@ -53,14 +53,12 @@ struct RowLayout {
 /// sets.
 int64_t row_bytes(int64_t columns);
 
-/// What an attention family computes, and its cost. Both take the operands of the signature.
-Result<ir::graph::Graph> reference(const Problem& problem);
-Work work(const Problem& problem, const Sizes& sizes);
-/// What is checked at true size: the first and the last head of k, and some tokens whose place the
-/// reference knows: the last, or with `causal=start` the first.
-Result<Sample> sample(const Problem& problem, const Sizes& sizes);
-/// Parameters that the families have, after their own first ones, and the rules between them.
-std::vector<ParameterSpec> shared_parameters();
+/// What the families have in common: all but their names for people, spaces and plans. Their first
+/// two parameters are `tokens` and `context`, neither required. What is checked at true size are
+/// the first and the last head of k, and some tokens whose place the reference knows: the last, or
+/// where places count from the first those.
+Family family_of_attention(std::string name);
+/// The rules between parameters.
 Status validate(const Problem& problem);
 
 /// A schedule's numbers for attention_prefill. Scores are a product of query rows and panels of

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/decoded_tokens.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
 
@@ -10,15 +11,14 @@ namespace lathe::compiler::kernels {
 namespace {
 
 using attention::Attention;
+using attention::kMostDecodedTokens;
 using ir::Target;
 
-constexpr int64_t kMostTokens = 16;
-
 Status validate_decode(const Problem& p) {
-  if (p.bucket("tokens").low > kMostTokens) {
+  if (p.bucket("tokens").low > kMostDecodedTokens) {
     return fail(ErrorCode::invalid_argument,
                 "tokens: found {}, expected at most {}; attention_prefill is for more",
-                print(p.bucket("tokens")), kMostTokens);
+                print(p.bucket("tokens")), kMostDecodedTokens);
   }
   if (p.flag("lengths") && p.text("causal") == "start") {
     return fail(ErrorCode::invalid_argument,
@@ -31,7 +31,7 @@ Status validate_decode(const Problem& p) {
 SearchSpace decode_space(const Problem& p, const Target& target) {
   const Attention attention(p);
   SearchSpace space;
-  const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostTokens);
+  const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostDecodedTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
   // A tile's sums or weights, what it multiplies, and one value that all share.
   const auto fits = [=](int64_t rows, int64_t wide) { return rows * wide + wide + 1 <= registers; };
@@ -69,13 +69,9 @@ Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const T
 Result<Miniature> decode_miniature(const Problem& p, const Schedule& s, const Target&) {
   const Attention attention(p);
   const attention::DecodeBlocking blocking(attention, s);
-  ProblemBuilder builder(p.family());
-  for (const ParameterSpec& spec : p.family().parameters) {
-    if (spec.name != "heads" && spec.name != "kv_heads") builder.set(spec.name, p.value(spec.name));
-  }
   const int64_t kv_heads = std::min<int64_t>(attention.kv_heads, 2);
   LATHE_TRY(Problem small,
-            builder.set("heads", kv_heads * attention.group()).set("kv_heads", kv_heads).build());
+            with_numbers(p, {{"heads", kv_heads * attention.group()}, {"kv_heads", kv_heads}}));
   const int64_t context = std::max(blocking.split, blocking.keys) + blocking.keys + 7;
   return Miniature{std::move(small),
                    {{"batch", 1},
@@ -87,28 +83,16 @@ Result<Miniature> decode_miniature(const Problem& p, const Schedule& s, const Ta
 
 const Family& attention_decode() {
   static const Family family = [] {
-    Family decode;
-    decode.name = "attention_decode";
+    Family decode = attention::family_of_attention("attention_decode");
     decode.summary = "attention of up to 16 new tokens of each sequence against a cache";
     decode.example = "attention_decode tokens=1 context=2048..8191 heads=16 kv_heads=8 dim=128";
-    ParameterSpec tokens{"tokens", Bucket{}, "bucket of the number of rows of q, a run-time size"};
-    ParameterSpec context{"context", Bucket{}, "bucket of the number of keys, a run-time size"};
-    context.required = true;
-    decode.parameters = {std::move(tokens), std::move(context)};
-    for (ParameterSpec& shared : attention::shared_parameters())
-      decode.parameters.push_back(std::move(shared));
+    decode.parameters[1].required = true;
     decode.parameters.push_back(
         flag_parameter("lengths", false, "[batch] i32: how many keys each sequence has"));
-    decode.limits = float_limits({1e-5, 2e-5});
-    decode.form = CallForm::attention;
-    decode.graph_ops = {"attention"};
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
-    decode.reference = attention::reference;
     decode.space = decode_space;
     decode.build = build_decode;
-    decode.work = attention::work;
-    decode.sample = attention::sample;
     decode.miniature = decode_miniature;
     return decode;
   }();

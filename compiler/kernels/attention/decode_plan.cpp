@@ -1,67 +1,35 @@
 // The plan of attention of a few new rows against a long cache: the threads share batches and parts
 // of the context; the parts of each head are merged in order, so that results do not depend on the
 // number of threads.
-#include <algorithm>
-
-#include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/plan_writer.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
 
-using ir::plan::Bindings;
-using ir::plan::Body;
-using ir::plan::Expr;
-using ir::plan::Let;
-using ir::plan::Loop;
-using ir::plan::Place;
 using ir::plan::Plan;
-using ir::program::BufferAccess;
 
 // A row's largest score, sum and values.
 struct StatePlace {
   Place maximum, sum, values;
 };
 
-class PlanWriter {
+class DecodeWriter : PlanWriter {
  public:
-  PlanWriter(const Attention& attention, const DecodeBlocking& blocking, const ir::Target& target)
-      : attention_(attention), s_(blocking), target_(target) {}
+  DecodeWriter(const Attention& attention, const DecodeBlocking& blocking, const ir::Target& target)
+      : PlanWriter("attention_decode", attention, target), s_(blocking) {}
 
   Plan write() {
-    plan_.name = "attention_decode";
-    batch_ = Expr::variable(plan_.input("batch"));
-    tokens_ = Expr::variable(plan_.input("tokens"));
-    context_ = Expr::variable(plan_.input("context"));
-    for (const Port& port : attention_.signature)
-      for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
-    plan_.input("threads");
-    for (const Port& port : attention_.signature) {
-      ir::plan::Operand operand{port.name, port.type,
-                                port.output ? BufferAccess::write : BufferAccess::read};
-      if (port.name == "lengths") operand.elements = ir::plan::ElementRule{.below = context_ + 1};
-      plan_.add_operand(std::move(operand));
-    }
     rows_ = named(plan_.body, "rows", tokens_ * Expr(attention_.group()));
     splits_ =
         named(plan_.body, "splits", s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split)));
     add_scratch();
     add_programs();
     over_parts(plan_.body);
-    over_heads(plan_.body);
+    merge_parts(plan_.body);
     return std::move(plan_);
   }
 
  private:
-  Expr stride(const std::string& operand, int k) {
-    return Expr::variable(plan_.input(fmt::format("{}.stride{}", operand, k)));
-  }
-  Expr named(Body& body, const std::string& name, const Expr& value) {
-    const int variable = plan_.loop_variable(name);
-    append(body, Let{variable, value});
-    return Expr::variable(variable);
-  }
-  Expr loop_variable(const std::string& name) { return Expr::variable(plan_.loop_variable(name)); }
-
   // Sizes of scratch are of inputs alone.
   void add_scratch() {
     const Expr rows = tokens_ * Expr(attention_.group());
@@ -95,26 +63,11 @@ class PlanWriter {
     finish_ = plan_.add_program(finish_program(attention_, s_.rows, target_));
   }
 
-  Place row_of(const std::string& operand, const Expr& batch, const Expr& row, const Expr& head) {
-    return plan_.operand(operand) +
-           (batch * stride(operand, 0) + row * stride(operand, 1) + head * stride(operand, 2));
-  }
-
   static void bind_state(Bindings& names, const StatePlace& state, const Expr& row,
                          int64_t value_bytes, const std::string& prefix = "") {
     names.at(prefix + "maximum", state.maximum + row * 4);
     names.at(prefix + "sum", state.sum + row * 4);
     names.at(prefix + "values", state.values + row * Expr(value_bytes));
-  }
-
-  // Visits the query heads that share the head of k: rows of the same tokens, one after the other.
-  void over_members(Body& body, const std::string& name,
-                    const std::function<void(Body&, const Expr&)>& visit) {
-    if (attention_.group() == 1) return visit(body, Expr(0));
-    const Expr member = loop_variable(name + "_member");
-    Loop loop{plan_.find(name + "_member"), 0, Expr(attention_.group())};
-    visit(loop.body, member);
-    append(body, std::move(loop));
   }
 
   // A part of the context goes through all heads block by block: where heads lie side by side, a
@@ -123,9 +76,7 @@ class PlanWriter {
     const Expr batch = loop_variable("part_batch"), part = loop_variable("part");
     Loop parts{plan_.find("part"), 0, splits_, 1, /*parallel=*/true};
     one_part(parts.body, batch, part);
-    Loop batches{plan_.find("part_batch"), 0, batch_, 1, /*parallel=*/true};
-    append(batches.body, std::move(parts));
-    append(body, std::move(batches));
+    over_batches(body, "part_batch", std::move(parts));
   }
 
   Expr first_row(const Expr& batch, const Expr& head, const Expr& part) const {
@@ -187,7 +138,7 @@ class PlanWriter {
     Loop heads{plan_.find("start_head"), 0, Expr(attention_.kv_heads)};
     over_members(heads.body, "pack", [&](Body& inner, const Expr& member) {
       Bindings names;
-      names.at("x", row_of("q", batch, 0, head * Expr(attention_.group()) + member));
+      names.at("x", row_of("q", batch, 0, query_head(head, member)));
       names.set("x.stride0", stride("q", 1)).set("rows", tokens_);
       names.at("packed", queries_at(head) + member * tokens_ * Expr(s_.query_bytes()));
       append(inner, bind(plan_, pack_queries_, names));
@@ -215,11 +166,7 @@ class PlanWriter {
       names.set("end", position + 1 - key);
       names.set("begin", position + Expr(1 - attention_.window) - key);
       if (attention_.mask != MaskKind::none) {
-        const int64_t bytes = attention_.mask == MaskKind::boolean ? 1 : 4;
-        names.at("mask", plan_.operand("mask") +
-                             (batch * stride("mask", 0) +
-                              (head * Expr(attention_.group()) + member) * stride("mask", 1) +
-                              key * Expr(bytes)));
+        names.at("mask", mask_of(batch, query_head(head, member)) + key * Expr(mask_bytes()));
         names.set("mask.stride2", stride("mask", 2));
       }
       append(inner, bind(plan_, softmax_, names));
@@ -227,17 +174,16 @@ class PlanWriter {
   }
 
   // The parts of each head together.
-  void over_heads(Body& body) {
+  void merge_parts(Body& body) {
     const Expr batch = loop_variable("batch_index"), head = loop_variable("kv_head");
-    Loop heads{plan_.find("kv_head"), 0, Expr(attention_.kv_heads), 1, /*parallel=*/true};
-    over_members(heads.body, "start", [&](Body& inner, const Expr& member) {
+    const auto rows_of = [&](const Expr& member) {
       Bindings names;
       bind_state(names, whole_, member * tokens_, s_.rows.value_bytes);
-      names.set("rows", tokens_);
-      if (attention_.sinks) {
-        names.at("sink", plan_.operand("sinks") + (head * Expr(attention_.group()) + member) * 4);
-      }
-      append(inner, bind(plan_, start_, names));
+      return names.set("rows", tokens_);
+    };
+    Body each;
+    over_members(each, "start", [&](Body& inner, const Expr& member) {
+      start_rows(inner, rows_of(member), start_, query_head(head, member));
     });
     const Expr part = loop_variable("merged_part");
     Loop parts{plan_.find("merged_part"), 0, splits_};
@@ -246,29 +192,15 @@ class PlanWriter {
     bind_state(names, parts_, first_row(batch, head, part), s_.rows.value_bytes, "other_");
     names.set("rows", rows_);
     append(parts.body, bind(plan_, merge_, names));
-    append(heads.body, std::move(parts));
-    over_members(heads.body, "finish", [&](Body& inner, const Expr& member) {
-      Bindings result;
-      bind_state(result, whole_, member * tokens_, s_.rows.value_bytes);
-      const Expr query_head = head * Expr(attention_.group()) + member;
-      result.set("rows", tokens_);
-      result.at("y", row_of("y", batch, 0, query_head)).set("y.stride1", stride("y", 1));
-      if (attention_.lse) {
-        result.at("lse", row_of("lse", batch, 0, query_head));
-        result.set("lse.stride1", stride("lse", 1));
-      }
-      append(inner, bind(plan_, finish_, result));
+    append(each, std::move(parts));
+    over_members(each, "finish", [&](Body& inner, const Expr& member) {
+      finish_rows(inner, rows_of(member), finish_, batch, 0, query_head(head, member));
     });
-    Loop batches{plan_.find("batch_index"), 0, batch_, 1, /*parallel=*/true};
-    append(batches.body, std::move(heads));
-    append(body, std::move(batches));
+    over_heads(body, "batch_index", "kv_head", std::move(each));
   }
 
-  const Attention& attention_;
   const DecodeBlocking& s_;
-  const ir::Target& target_;
-  Plan plan_;
-  Expr batch_, tokens_, context_, rows_, splits_;
+  Expr rows_, splits_;
   StatePlace parts_, whole_;
   Place queries_, scores_;
   int pack_queries_ = -1, start_part_ = -1, start_ = -1, multiply_keys_ = -1, softmax_ = -1;
@@ -279,7 +211,7 @@ class PlanWriter {
 
 Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
                  const ir::Target& target) {
-  return PlanWriter(attention, blocking, target).write();
+  return DecodeWriter(attention, blocking, target).write();
 }
 
 }  // namespace lathe::compiler::kernels::attention

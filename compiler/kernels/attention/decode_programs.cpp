@@ -16,8 +16,6 @@ using ir::program::Scalar;
 using ir::program::Span;
 using ir::program::Vec;
 
-constexpr int64_t kCacheLine = 64;
-
 // Rows of k or v, one after the other, at a distance known when the program runs.
 class FarRows {
  public:
@@ -40,15 +38,15 @@ void ask_ahead(Builder& b, const DecodeBlocking& s, Pointer row, Scalar stride, 
                int64_t columns, ir::Type type) {
   if (s.ahead == 0) return;
   const Pointer later = b.offset(row, s.ahead == kNextHead ? next : b.mul(stride, s.ahead));
-  for (int64_t at = 0; at < columns * ir::size_of(type); at += kCacheLine)
+  for (int64_t at = 0; at < columns * ir::size_of(type); at += product::kLine)
     b.prefetch(later, at, s.ahead == kNextHead ? 1 : 0);
 }
 
-// Calls `tile` for rows in tiles of `most`, then for what is left, one by one.
-void over_rows(Builder& b, Scalar rows, int most, const std::function<void(int)>& tile) {
-  const Scalar whole = b.div(rows, most);
-  b.loop(0, whole, 1, [&](Scalar) { tile(most); });
-  if (most > 1) b.loop(0, b.sub(rows, b.mul(whole, most)), 1, [&](Scalar) { tile(1); });
+// Calls `some` for as many as `most` of `count` at once, then for what is left, one by one.
+void some_at_once(Builder& b, Scalar count, int most, const std::function<void(int)>& some) {
+  const Scalar whole = b.div(count, most);
+  b.loop(0, whole, 1, [&](Scalar) { some(most); });
+  if (most > 1) b.loop(0, b.sub(count, b.mul(whole, most)), 1, [&](Scalar) { some(1); });
 }
 
 class ScoreWriter {
@@ -67,15 +65,11 @@ class ScoreWriter {
   }
 
   Program write() {
-    over_rows(b_, rows_, s_.mr, [&](int rows) {
+    some_at_once(b_, rows_, s_.mr, [&](int rows) {
       const Pointer keys = b_.copy(k_);
       const Pointer scores = b_.copy(scores_);
-      const Scalar whole = b_.div(columns_, s_.key_rows);
-      b_.loop(0, whole, 1, [&](Scalar) { some_keys(rows, s_.key_rows, keys, scores); });
-      if (s_.key_rows > 1) {
-        b_.loop(0, b_.sub(columns_, b_.mul(whole, s_.key_rows)), 1,
-                [&](Scalar) { some_keys(rows, 1, keys, scores); });
-      }
+      some_at_once(b_, columns_, s_.key_rows,
+                   [&](int count) { some_keys(rows, count, keys, scores); });
       b_.advance(q_, rows * s_.query_bytes());
       b_.advance(scores_, rows * s_.rows.score_bytes);
     });
@@ -143,15 +137,11 @@ class ValueWriter {
   }
 
   Program write() {
-    over_rows(b_, rows_, s_.mr, [&](int rows) {
+    some_at_once(b_, rows_, s_.mr, [&](int rows) {
       const Pointer value = b_.copy(v_);
       const Pointer weight = b_.copy(scores_);
-      const Scalar whole = b_.div(columns_, s_.value_rows);
-      b_.loop(0, whole, 1, [&](Scalar) { some_values(rows, s_.value_rows, value, weight); });
-      if (s_.value_rows > 1) {
-        b_.loop(0, b_.sub(columns_, b_.mul(whole, s_.value_rows)), 1,
-                [&](Scalar) { some_values(rows, 1, value, weight); });
-      }
+      some_at_once(b_, columns_, s_.value_rows,
+                   [&](int count) { some_values(rows, count, value, weight); });
       b_.advance(scores_, rows * s_.rows.score_bytes);
       b_.advance(values_, rows * s_.rows.value_bytes);
     });

@@ -64,13 +64,9 @@ Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& 
 Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& target) {
   const Attention attention(p);
   const attention::Blocking blocking(attention, s, target);
-  ProblemBuilder builder(p.family());
-  for (const ParameterSpec& spec : p.family().parameters) {
-    if (spec.name != "heads" && spec.name != "kv_heads") builder.set(spec.name, p.value(spec.name));
-  }
   const int64_t kv_heads = std::min<int64_t>(attention.kv_heads, 2);
   LATHE_TRY(Problem small,
-            builder.set("heads", kv_heads * attention.group()).set("kv_heads", kv_heads).build());
+            with_numbers(p, {{"heads", kv_heads * attention.group()}, {"kv_heads", kv_heads}}));
   const int64_t tokens = attention.tokens.high < blocking.queries
                              ? attention.tokens.high
                              : blocking.queries + 2 * blocking.score_tile.mr - 1;
@@ -82,27 +78,14 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
 
 const Family& attention_prefill() {
   static const Family family = [] {
-    Family prefill;
-    prefill.name = "attention_prefill";
+    Family prefill = attention::family_of_attention("attention_prefill");
     prefill.summary = "y = softmax(softcap(q * transpose(k) * scale) + mask) * v for each head";
     prefill.example = "attention_prefill tokens=512..2047 heads=16 kv_heads=8 dim=128 causal=end";
-    ParameterSpec tokens{"tokens", Bucket{}, "bucket of the number of rows of q, a run-time size"};
-    tokens.required = true;
-    ParameterSpec context{"context", Bucket{}, "bucket of the number of keys, a run-time size"};
-    context.default_of = "tokens";
-    prefill.parameters = {std::move(tokens), std::move(context)};
-    for (ParameterSpec& shared : attention::shared_parameters())
-      prefill.parameters.push_back(std::move(shared));
-    prefill.limits = float_limits({1e-5, 2e-5});
-    prefill.form = CallForm::attention;
-    prefill.graph_ops = {"attention"};
+    prefill.parameters[0].required = true;
+    prefill.parameters[1].default_of = "tokens";
     prefill.smallest = "attention_prefill tokens=1 heads=1 dim=8";
-    prefill.validate = attention::validate;
-    prefill.reference = attention::reference;
     prefill.space = space;
     prefill.build = build;
-    prefill.work = attention::work;
-    prefill.sample = attention::sample;
     prefill.miniature = miniature;
     return prefill;
   }();

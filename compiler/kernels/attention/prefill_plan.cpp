@@ -4,21 +4,12 @@
 // Whole blocks of keys, which every row of the block of tokens sees, are multiplied by all rows at
 // once. At the edges, where rows see different keys, a few rows at a time multiply the panels that
 // the last of them reaches.
-#include <algorithm>
-
-#include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/plan_writer.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
 
-using ir::plan::Bindings;
-using ir::plan::Body;
-using ir::plan::Expr;
-using ir::plan::Let;
-using ir::plan::Loop;
-using ir::plan::Place;
 using ir::plan::Plan;
-using ir::program::BufferAccess;
 
 Expr clamp(const Expr& value, const Expr& low, const Expr& high) {
   return min(max(value, low), high);
@@ -26,23 +17,12 @@ Expr clamp(const Expr& value, const Expr& low, const Expr& high) {
 
 Expr floor_div(const Expr& a, int64_t b) { return ceil_div(a - Expr(b - 1), Expr(b)); }
 
-class PlanWriter {
+class PrefillWriter : PlanWriter {
  public:
-  PlanWriter(const Attention& attention, const Blocking& blocking, const ir::Target& target)
-      : attention_(attention), s_(blocking), target_(target) {}
+  PrefillWriter(const Attention& attention, const Blocking& blocking, const ir::Target& target)
+      : PlanWriter("attention_prefill", attention, target), s_(blocking) {}
 
   Plan write() {
-    plan_.name = "attention_prefill";
-    batch_ = Expr::variable(plan_.input("batch"));
-    tokens_ = Expr::variable(plan_.input("tokens"));
-    context_ = Expr::variable(plan_.input("context"));
-    for (const Port& port : attention_.signature)
-      for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
-    plan_.input("threads");
-    for (const Port& port : attention_.signature) {
-      plan_.add_operand(
-          {port.name, port.type, port.output ? BufferAccess::write : BufferAccess::read});
-    }
     add_scratch();
     add_programs();
     blocks_ = named(plan_.body, "key_blocks", ceil_div(context_, Expr(s_.keys)));
@@ -52,15 +32,6 @@ class PlanWriter {
   }
 
  private:
-  Expr stride(const std::string& operand, int k) {
-    return Expr::variable(plan_.input(fmt::format("{}.stride{}", operand, k)));
-  }
-  Expr named(Body& body, const std::string& name, const Expr& value) {
-    const int variable = plan_.loop_variable(name);
-    append(body, Let{variable, value});
-    return Expr::variable(variable);
-  }
-
   void add_scratch() {
     const Expr blocks = batch_ * Expr(attention_.kv_heads) * ceil_div(context_, Expr(s_.keys));
     const int64_t rows = attention_.group() * s_.queries;
@@ -108,16 +79,10 @@ class PlanWriter {
     return (batch * Expr(attention_.kv_heads) + head) * blocks_;
   }
 
-  // Where a head's row of q, k, v or y lies.
-  Place row_of(const std::string& operand, const Expr& batch, const Expr& row, const Expr& head) {
-    return plan_.operand(operand) +
-           (batch * stride(operand, 0) + row * stride(operand, 1) + head * stride(operand, 2));
-  }
-
   void pack(Body& body) {
-    const Expr batch = Expr::variable(plan_.loop_variable("packed_batch"));
-    const Expr head = Expr::variable(plan_.loop_variable("packed_head"));
-    const Expr block = Expr::variable(plan_.loop_variable("packed_block"));
+    const Expr batch = loop_variable("packed_batch");
+    const Expr head = loop_variable("packed_head");
+    const Expr block = loop_variable("packed_block");
     const Expr first = block * Expr(s_.keys), packed = first_block(batch, head) + block;
     Bindings names;
     names.set("rows", min(Expr(s_.keys), context_ - first));
@@ -129,21 +94,15 @@ class PlanWriter {
     names.at("v", row_of("v", batch, first, head));
     names.at("packed", packed_values_ + packed * Expr(s_.value_block_bytes()));
     append(blocks.body, bind(plan_, pack_values_, names));
-    over_heads(body, "packed_batch", "packed_head", std::move(blocks));
-  }
-
-  void over_heads(Body& body, const std::string& batch, const std::string& head, Loop blocks) {
-    Loop heads{plan_.find(head), 0, Expr(attention_.kv_heads), 1, /*parallel=*/true};
-    append(heads.body, std::move(blocks));
-    Loop batches{plan_.find(batch), 0, batch_, 1, /*parallel=*/true};
-    append(batches.body, std::move(heads));
-    append(body, std::move(batches));
+    Body each;
+    append(each, std::move(blocks));
+    over_heads(body, "packed_batch", "packed_head", std::move(each));
   }
 
   void attend(Body& body) {
-    batch_index_ = Expr::variable(plan_.loop_variable("batch_index"));
-    head_ = Expr::variable(plan_.loop_variable("kv_head"));
-    const Expr block = Expr::variable(plan_.loop_variable("query_block"));
+    batch_index_ = loop_variable("batch_index");
+    head_ = loop_variable("kv_head");
+    const Expr block = loop_variable("query_block");
     Loop blocks{plan_.find("query_block"), 0, ceil_div(tokens_, Expr(s_.queries)), 1,
                 /*parallel=*/true};
     head_block_ = named(blocks.body, "head_block", first_block(batch_index_, head_));
@@ -155,21 +114,14 @@ class PlanWriter {
     over_members(blocks.body, "start",
                  [&](Body& inner, const Expr& member) { start(inner, member); });
     over_keys(blocks.body);
-    over_members(blocks.body, "finish",
-                 [&](Body& inner, const Expr& member) { finish(inner, member); });
-    over_heads(body, "batch_index", "kv_head", std::move(blocks));
+    over_members(blocks.body, "finish", [&](Body& inner, const Expr& member) {
+      finish_rows(inner, rows_of(member, 0, rows_), finish_, batch_index_, first_,
+                  query_head(head_, member));
+    });
+    Body each;
+    append(each, std::move(blocks));
+    over_heads(body, "batch_index", "kv_head", std::move(each));
   }
-
-  // The query heads that share the head of k.
-  void over_members(Body& body, const std::string& name,
-                    const std::function<void(Body&, const Expr&)>& visit) {
-    if (attention_.group() == 1) return visit(body, Expr(0));
-    const int variable = plan_.loop_variable(name + "_member");
-    Loop loop{variable, 0, Expr(attention_.group())};
-    visit(loop.body, Expr::variable(variable));
-    append(body, std::move(loop));
-  }
-  Expr query_head(const Expr& member) const { return head_ * Expr(attention_.group()) + member; }
 
   // What all programs know of rows `row` … of a member.
   Bindings rows_of(const Expr& member, const Expr& row, const Expr& rows) const {
@@ -186,22 +138,10 @@ class PlanWriter {
 
   void start(Body& body, const Expr& member) {
     Bindings names = rows_of(member, 0, rows_);
-    names.at("x", row_of("q", batch_index_, first_, query_head(member)));
+    names.at("x", row_of("q", batch_index_, first_, query_head(head_, member)));
     names.set("x.stride0", stride("q", 1)).at("packed", queries_at(member, 0));
     append(body, bind(plan_, pack_queries_, names));
-    if (attention_.sinks) names.at("sink", plan_.operand("sinks") + query_head(member) * 4);
-    append(body, bind(plan_, start_, names));
-  }
-
-  void finish(Body& body, const Expr& member) {
-    Bindings names = rows_of(member, 0, rows_);
-    const Expr head = query_head(member);
-    names.at("y", row_of("y", batch_index_, first_, head)).set("y.stride1", stride("y", 1));
-    if (attention_.lse) {
-      names.at("lse", row_of("lse", batch_index_, first_, head));
-      names.set("lse.stride1", stride("lse", 1));
-    }
-    append(body, bind(plan_, finish_, names));
+    start_rows(body, std::move(names), start_, query_head(head_, member));
   }
 
   // Blocks of keys in order: up to the first that all rows see whole, those, and what is left.
@@ -286,10 +226,9 @@ class PlanWriter {
     for (const char* bound : {"columns", "end", "begin"})
       if (const Expr* value = bounds.value(bound)) weights.set(bound, *value);
     if (attention_.mask != MaskKind::none) {
-      weights.at("mask", plan_.operand("mask") + (batch_index_ * stride("mask", 0) +
-                                                  query_head(member) * stride("mask", 1) +
-                                                  (first_ + row) * stride("mask", 2) +
-                                                  block_index * Expr(s_.keys * mask_bytes())));
+      weights.at("mask", mask_of(batch_index_, query_head(head_, member)) +
+                             ((first_ + row) * stride("mask", 2) +
+                              block_index * Expr(s_.keys * mask_bytes())));
       weights.set("mask.stride2", stride("mask", 2));
     }
     append(body, bind(plan_, softmax, weights));
@@ -306,13 +245,9 @@ class PlanWriter {
       append(body, bind(plan_, of.program, names));
     }
   }
-  int64_t mask_bytes() const { return attention_.mask == MaskKind::boolean ? 1 : 4; }
 
-  const Attention& attention_;
   const Blocking& s_;
-  const ir::Target& target_;
-  Plan plan_;
-  Expr batch_, tokens_, context_, blocks_;
+  Expr blocks_;
   Expr batch_index_, head_, head_block_, first_, rows_, position_;
   Place packed_keys_, packed_values_, packed_queries_, scores_, maximum_, sum_, sums_;
   int pack_keys_ = -1, pack_values_ = -1, pack_queries_ = -1, start_ = -1, multiply_keys_ = -1;
@@ -323,7 +258,7 @@ class PlanWriter {
 }  // namespace
 
 Plan prefill_plan(const Attention& attention, const Blocking& blocking, const ir::Target& target) {
-  return PlanWriter(attention, blocking, target).write();
+  return PrefillWriter(attention, blocking, target).write();
 }
 
 }  // namespace lathe::compiler::kernels::attention

@@ -27,23 +27,6 @@ double visible_pairs(const Attention& attention, int64_t tokens, int64_t context
   return pairs;
 }
 
-}  // namespace
-
-Status validate(const Problem& p) {
-  const int64_t heads = p.integer("heads"), kv_heads = p.integer("kv_heads");
-  if (heads % kv_heads != 0) {
-    return fail(ErrorCode::invalid_argument,
-                "heads: found {} with kv_heads={}, expected a multiple of those", heads, kv_heads);
-  }
-  for (const char* name : {"softcap", "scale"}) {
-    if (!(p.number(name) >= 0)) {
-      return fail(ErrorCode::invalid_argument, "{}: found {}, expected 0 or more", name,
-                  p.number(name));
-    }
-  }
-  return {};
-}
-
 Result<ir::graph::Graph> reference(const Problem& p) {
   const Attention attention(p);
   ir::graph::GraphBuilder graph("attention");
@@ -89,24 +72,16 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
   constexpr int64_t kTokens = 8;
   std::vector<int64_t> tokens, kv_heads = {0}, heads;
   const int64_t all = sizes.find("tokens")->second;
-  const int64_t first = attention.causal == Causal::start ? 0 : std::max<int64_t>(all - kTokens, 0);
+  const bool counts_from_first = attention.causal == Causal::start ||
+                                 (attention.causal == Causal::none && attention.window > 0);
+  const int64_t first = counts_from_first ? 0 : std::max<int64_t>(all - kTokens, 0);
   for (int64_t t = first; t < std::min(all, first + kTokens); ++t) tokens.push_back(t);
-  // Windows count from a token's place, which moves with the first token unless the last is fixed.
-  if (attention.window > 0 && attention.causal == Causal::none) {
-    tokens.clear();
-    for (int64_t t = 0; t < std::min(all, kTokens); ++t) tokens.push_back(t);
-  }
   if (attention.kv_heads > 1) kv_heads.push_back(attention.kv_heads - 1);
   for (const int64_t head : kv_heads)
     for (int64_t i = 0; i < attention.group(); ++i) heads.push_back(head * attention.group() + i);
-  ProblemBuilder builder(p.family());
-  for (const ParameterSpec& spec : p.family().parameters) {
-    if (spec.name != "heads" && spec.name != "kv_heads") builder.set(spec.name, p.value(spec.name));
-  }
   Sample sample;
-  LATHE_TRY(sample.problem, builder.set("heads", static_cast<int64_t>(heads.size()))
-                                .set("kv_heads", static_cast<int64_t>(kv_heads.size()))
-                                .build());
+  LATHE_TRY(sample.problem, with_numbers(p, {{"heads", static_cast<int64_t>(heads.size())},
+                                             {"kv_heads", static_cast<int64_t>(kv_heads.size())}}));
   for (size_t i = 0; i < attention.signature.size(); ++i) {
     const Port& port = attention.signature[i];
     const bool is_key = port.name == "k" || port.name == "v";
@@ -122,7 +97,24 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
   return sample;
 }
 
-std::vector<ParameterSpec> shared_parameters() {
+}  // namespace
+
+Status validate(const Problem& p) {
+  const int64_t heads = p.integer("heads"), kv_heads = p.integer("kv_heads");
+  if (heads % kv_heads != 0) {
+    return fail(ErrorCode::invalid_argument,
+                "heads: found {} with kv_heads={}, expected a multiple of those", heads, kv_heads);
+  }
+  for (const char* name : {"softcap", "scale"}) {
+    if (!(p.number(name) >= 0)) {
+      return fail(ErrorCode::invalid_argument, "{}: found {}, expected 0 or more", name,
+                  p.number(name));
+    }
+  }
+  return {};
+}
+
+Family family_of_attention(std::string name) {
   ParameterSpec heads = integer_parameter("heads", 1, 1, 1 << 16, "heads of q");
   heads.required = true;
   ParameterSpec kv_heads =
@@ -135,7 +127,11 @@ std::vector<ParameterSpec> shared_parameters() {
   value_dim.default_of = "dim";
   ParameterSpec kv_type = float_type_parameter("kv_type", "element type of k and v");
   kv_type.default_of = "type";
-  return {
+  Family family;
+  family.name = std::move(name);
+  family.parameters = {
+      {"tokens", Bucket{}, "bucket of the number of rows of q, a run-time size"},
+      {"context", Bucket{}, "bucket of the number of keys, a run-time size"},
       std::move(heads),
       std::move(kv_heads),
       std::move(dim),
@@ -154,6 +150,14 @@ std::vector<ParameterSpec> shared_parameters() {
       out_parameter(),
       flag_parameter("lse", false, "the logarithm of each row's denominator is a result, too"),
   };
+  family.limits = float_limits({1e-5, 2e-5});
+  family.form = CallForm::attention;
+  family.graph_ops = {"attention"};
+  family.validate = validate;
+  family.reference = reference;
+  family.work = work;
+  family.sample = sample;
+  return family;
 }
 
 }  // namespace lathe::compiler::kernels::attention

@@ -41,11 +41,4 @@ Var epilogue_graph(ir::graph::GraphBuilder& graph, const Fragment& epilogue,
   return fragment_graph(graph, epilogue, operands, out);
 }
 
-Result<Problem> resized(const Problem& p, int64_t n, int64_t k) {
-  ProblemBuilder builder(p.family());
-  for (const ParameterSpec& spec : p.family().parameters)
-    if (spec.name != "n" && spec.name != "k") builder.set(spec.name, p.value(spec.name));
-  return builder.set("n", n).set("k", k).build();
-}
-
 }  // namespace lathe::compiler::kernels::product

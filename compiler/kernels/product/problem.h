@@ -1,4 +1,4 @@
-// What families of products share as problems: their epilogue, and smaller problems like theirs.
+// What families of products share as problems: their epilogue.
 #pragma once
 
 #include <string_view>
@@ -19,8 +19,5 @@ Status check_epilogue(const Problem& problem, bool pair,
 ir::graph::Var epilogue_graph(ir::graph::GraphBuilder& graph, const Fragment& epilogue,
                               const Signature& signature, const std::vector<ir::graph::Var>& inputs,
                               size_t first, ir::graph::Var y, ir::graph::Var z, ir::Type out);
-
-/// The same problem with other columns and another depth.
-Result<Problem> resized(const Problem& problem, int64_t n, int64_t k);
 
 }  // namespace lathe::compiler::kernels::product

@@ -1,0 +1,81 @@
+// Operands, strides and heads of attention's plans.
+#include "compiler/kernels/attention/plan_writer.h"
+
+namespace lathe::compiler::kernels::attention {
+
+using ir::program::BufferAccess;
+
+PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::Target& target)
+    : attention_(attention), target_(target) {
+  plan_.name = std::move(name);
+  batch_ = Expr::variable(plan_.input("batch"));
+  tokens_ = Expr::variable(plan_.input("tokens"));
+  context_ = Expr::variable(plan_.input("context"));
+  for (const Port& port : attention_.signature)
+    for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
+  plan_.input("threads");
+  for (const Port& port : attention_.signature) {
+    ir::plan::Operand operand{port.name, port.type,
+                              port.output ? BufferAccess::write : BufferAccess::read};
+    if (port.name == "lengths") operand.elements = ir::plan::ElementRule{.below = context_ + 1};
+    plan_.add_operand(std::move(operand));
+  }
+}
+
+Expr PlanWriter::stride(const std::string& operand, int k) {
+  return Expr::variable(plan_.input(fmt::format("{}.stride{}", operand, k)));
+}
+
+Expr PlanWriter::named(Body& body, const std::string& name, const Expr& value) {
+  const int variable = plan_.loop_variable(name);
+  append(body, ir::plan::Let{variable, value});
+  return Expr::variable(variable);
+}
+
+Place PlanWriter::row_of(const std::string& operand, const Expr& batch, const Expr& row,
+                         const Expr& head) {
+  return plan_.operand(operand) +
+         (batch * stride(operand, 0) + row * stride(operand, 1) + head * stride(operand, 2));
+}
+
+Place PlanWriter::mask_of(const Expr& batch, const Expr& head) {
+  return plan_.operand("mask") + (batch * stride("mask", 0) + head * stride("mask", 1));
+}
+
+void PlanWriter::over_members(Body& body, const std::string& name,
+                              const std::function<void(Body&, const Expr&)>& visit) {
+  if (attention_.group() == 1) return visit(body, Expr(0));
+  const int variable = plan_.loop_variable(name + "_member");
+  Loop loop{variable, 0, Expr(attention_.group())};
+  visit(loop.body, Expr::variable(variable));
+  append(body, std::move(loop));
+}
+
+void PlanWriter::over_heads(Body& body, const std::string& batch, const std::string& head,
+                            Body each) {
+  over_batches(
+      body, batch,
+      {plan_.find(head), 0, Expr(attention_.kv_heads), 1, /*parallel=*/true, std::move(each)});
+}
+
+void PlanWriter::over_batches(Body& body, const std::string& batch, Loop loop) {
+  Loop batches{plan_.find(batch), 0, batch_, 1, /*parallel=*/true};
+  append(batches.body, std::move(loop));
+  append(body, std::move(batches));
+}
+
+void PlanWriter::start_rows(Body& body, Bindings names, int program, const Expr& head) {
+  if (attention_.sinks) names.at("sink", plan_.operand("sinks") + head * 4);
+  append(body, bind(plan_, program, names));
+}
+
+void PlanWriter::finish_rows(Body& body, Bindings names, int program, const Expr& batch,
+                             const Expr& row, const Expr& head) {
+  names.at("y", row_of("y", batch, row, head)).set("y.stride1", stride("y", 1));
+  if (attention_.lse) {
+    names.at("lse", row_of("lse", batch, row, head)).set("lse.stride1", stride("lse", 1));
+  }
+  append(body, bind(plan_, program, names));
+}
+
+}  // namespace lathe::compiler::kernels::attention
