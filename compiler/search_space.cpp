@@ -38,6 +38,21 @@ std::string names_of(const std::vector<Knob>& knobs) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+tl::unexpected<Error> unknown_knob(std::string_view name, const std::vector<Knob>& knobs) {
+  std::vector<std::string_view> names;
+  for (const Knob& known : knobs) names.push_back(known.name);
+  const std::string_view nearest = ir::graph::nearest_name(name, names);
+  return fail(
+      ErrorCode::not_found, "unknown knob '{}'{}; the knobs of this problem and target are {}",
+      name, nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest), names_of(knobs));
+}
+
+template <typename Knobs>
+auto find_knob(Knobs& knobs, std::string_view name) {
+  return std::find_if(knobs.begin(), knobs.end(),
+                      [&](const Knob& candidate) { return candidate.name == name; });
+}
+
 Status check_values(const std::vector<Knob>& knobs, const Schedule& schedule) {
   if (schedule.knobs().size() != knobs.size()) {
     return fail(ErrorCode::rejected, "found {} knobs, expected {}: {}", schedule.knobs().size(),
@@ -89,6 +104,15 @@ void SearchSpace::choice(std::string name, std::vector<std::string> choices,
   for (size_t i = 0; i < choices.size(); ++i) knob.values.push_back(static_cast<int64_t>(i));
   knob.choices = std::move(choices);
   knobs_.push_back(std::move(knob));
+}
+
+Status SearchSpace::fix(std::string_view name, std::string_view value) {
+  const auto knob = find_knob(knobs_, name);
+  if (knob == knobs_.end()) return unknown_knob(name, knobs_);
+  LATHE_TRY(const int64_t only, read_value(*knob, value));
+  knob->values = {only};
+  knob->default_value = only;
+  return {};
 }
 
 void SearchSpace::require(std::function<bool(const Schedule&)> holds, std::string reason) {
@@ -154,17 +178,8 @@ Result<Schedule> SearchSpace::parse(std::string_view text) const {
                   names_of(knobs_));
     }
     const std::string_view name = item.substr(0, equals);
-    const auto knob = std::find_if(knobs_.begin(), knobs_.end(),
-                                   [&](const Knob& candidate) { return candidate.name == name; });
-    if (knob == knobs_.end()) {
-      std::vector<std::string_view> names;
-      for (const Knob& known : knobs_) names.push_back(known.name);
-      const std::string_view nearest = ir::graph::nearest_name(name, names);
-      return fail(ErrorCode::not_found,
-                  "unknown knob '{}'{}; the knobs of this problem and target are {}", name,
-                  nearest.empty() ? "" : fmt::format(" (did you mean '{}'?)", nearest),
-                  names_of(knobs_));
-    }
+    const auto knob = find_knob(knobs_, name);
+    if (knob == knobs_.end()) return unknown_knob(name, knobs_);
     if (!given.emplace(name).second) {
       return fail(ErrorCode::invalid_argument,
                   "schedule: knob {} is given twice, expected it once; remove one", name);

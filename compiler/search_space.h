@@ -33,6 +33,9 @@ class SearchSpace {
   /// An enumerated knob: value i is choices[i].
   void choice(std::string name, std::vector<std::string> choices, std::string_view default_choice,
               std::string meaning);
+  /// Leaves a knob the one value, which becomes its default. Errors: not_found where there is no
+  /// such knob; rejected, naming its values, where the value is none of them.
+  Status fix(std::string_view knob, std::string_view value);
   void require(std::function<bool(const Schedule&)> holds, std::string reason);
 
   const std::vector<Knob>& knobs() const { return knobs_; }

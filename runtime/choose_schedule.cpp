@@ -11,6 +11,7 @@
 #include "compiler/fallback.h"
 #include "compiler/remedy.h"
 #include "compiler/sizes.h"
+#include "runtime/forced_knobs.h"
 #include "runtime/record_trust.h"
 #include "support/log.h"
 
@@ -147,10 +148,10 @@ Status emits(const Problem& problem, const Schedule& schedule, const SelectedTar
 
 }  // namespace
 
-ScheduleChoice default_choice(const Problem& problem, const ir::Target& target,
-                              std::string reason) {
-  return {problem.family().space(problem, target).default_schedule(), Match::default_,
-          std::move(reason)};
+Result<ScheduleChoice> default_choice(const Problem& problem, const ir::Target& target,
+                                      std::string reason) {
+  LATHE_TRY(const compiler::SearchSpace space, search_space(problem, target));
+  return ScheduleChoice{space.default_schedule(), Match::default_, std::move(reason)};
 }
 
 Result<ScheduleChoice> choose_schedule(const Problem& problem, const ir::Target& target,
@@ -158,7 +159,7 @@ Result<ScheduleChoice> choose_schedule(const Problem& problem, const ir::Target&
   const auto sizes = compiler::complete_sizes(problem);
   if (!sizes) return default_choice(problem, target, sizes.error().message);
   const store::Key key = record_key(problem, *sizes, target, context);
-  const compiler::SearchSpace space = problem.family().space(problem, target);
+  LATHE_TRY(const compiler::SearchSpace space, search_space(problem, target));
   LATHE_TRY(const store::Lookup lookup, store.find(key));
   std::string reason = lookup.miss.reason;
   if (lookup.winner) {
@@ -191,7 +192,7 @@ Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& prob
     choice.match = Match::default_;
     choice.reason = status.error().message;
   }
-  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
+  LATHE_TRY(const compiler::SearchSpace space, search_space(problem, selected.target));
   Status refusal;
   LATHE_TRY(choice.schedule,
             compiler::nearest_accepted(space, [&](const Schedule& schedule) -> Status {
@@ -205,7 +206,7 @@ Result<std::shared_ptr<const CompiledKernel>> compile_chosen(const Problem& prob
 }
 
 Result<Schedule> buildable_default(const Problem& problem, const SelectedTarget& selected) {
-  const compiler::SearchSpace space = problem.family().space(problem, selected.target);
+  LATHE_TRY(const compiler::SearchSpace space, search_space(problem, selected.target));
   return compiler::nearest_accepted(
       space, [&](const Schedule& schedule) { return emits(problem, schedule, selected); });
 }

@@ -21,14 +21,14 @@ struct ScheduleChoice {
   std::string reason;
 };
 
-/// What a kernel gets where no record is asked for, or none can be read.
-ScheduleChoice default_choice(const compiler::Problem& problem, const ir::Target& target,
-                              std::string reason);
+/// What a kernel gets where no record is asked for, or none can be read. Errors: as search_space().
+Result<ScheduleChoice> default_choice(const compiler::Problem& problem, const ir::Target& target,
+                                      std::string reason);
 
 /// The best schedule known to the store for the problem: exact, near, other host, default; only
 /// schedules that the problem's space accepts. Never fails for lack of records. Errors: the store
-/// cannot be read; a caller that goes on with default_choice() says so. Compiles nothing: see
-/// compile_chosen() and buildable_default().
+/// cannot be read; a caller that goes on with default_choice() says so; as search_space(). Compiles
+/// nothing: see compile_chosen() and buildable_default().
 Result<ScheduleChoice> choose_schedule(const compiler::Problem& problem, const ir::Target& target,
                                        const RecordContext& context, store::Store& store);
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/float_environment.h"
+#include "runtime/forced_knobs.h"
 #include "runtime/layout_record.h"
 #include "support/log.h"
 
@@ -15,6 +16,7 @@ Result<std::shared_ptr<KernelLibrary>> KernelLibrary::open(const LibraryOptions&
   }
   auto library = std::make_shared<KernelLibrary>();
   LATHE_TRY(library->selected_, select_library_target(options.backends, options.target));
+  LATHE_CHECK(forced_knobs());
   int threads = options.threads;
   if (threads == 0) {
     LATHE_TRY(threads, default_threads());
@@ -96,6 +98,8 @@ void KernelLibrary::say_that_defaults_serve(const Error& error) {
 
 KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) {
   const DefaultFloatEnvironment environment;  // constants are computed here
+  // What is forced is no matter of the store's.
+  LATHE_CHECK(search_space(problem, selected_.target));
   ScheduleChoice choice;
   {
     const std::lock_guard lock(store_mutex_);
@@ -105,7 +109,9 @@ KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) 
                          : default_choice(problem, selected_.target, "no store is open");
     if (!chosen) {
       say_that_defaults_serve(chosen.error());
-      chosen = default_choice(problem, selected_.target, std::move(chosen).error().message);
+      const std::string reason = std::move(chosen).error().message;
+      chosen = default_choice(problem, selected_.target, reason);
+      LATHE_CHECK(chosen);
     }
     choice = std::move(*chosen);
   }

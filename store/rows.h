@@ -10,6 +10,7 @@
 #include <SQLiteCpp/SQLiteCpp.h>
 
 #include "store/fields.h"
+#include "store/renamed_knobs.h"
 
 namespace lathe::store {
 
@@ -75,7 +76,7 @@ struct Reader {
   }
 };
 
-/// A trial or winner as read, with whether its checksum holds.
+/// A trial or winner as read, with whether its checksum holds, and knobs under today's names.
 template <typename Record>
 struct Row {
   Key key;
@@ -101,6 +102,7 @@ void for_each_row(SQLite::Database& database, const std::string& condition, Bind
     for_each_field(row.key, reader);
     for_each_field(row.record, reader);
     row.sound = reader.next().getInt64() == checksum(row.key, row.record);
+    use_current_names(row.key.family, row.record);
     visit(std::move(row), reader);
   }
 }

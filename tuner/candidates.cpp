@@ -7,6 +7,7 @@
 #include "compiler/estimate.h"
 #include "compiler/family.h"
 #include "runtime/choose_schedule.h"
+#include "runtime/forced_knobs.h"
 #include "support/hardware.h"
 
 namespace lathe::tuner {
@@ -41,7 +42,7 @@ Result<SearchPoints> candidates(const compiler::Problem& problem, const compiler
                                 const std::string& cache, const runtime::SelectedTarget& selected,
                                 int threads, Effort effort) {
   const ir::Target& target = selected.target;
-  const compiler::SearchSpace space = problem.family().space(problem, target);
+  LATHE_TRY(const compiler::SearchSpace space, runtime::search_space(problem, target));
   const compiler::Work work = problem.family().work(problem, at);
   const bool output_is_read_next =
       cache == "warm" &&

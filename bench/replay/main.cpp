@@ -15,7 +15,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <set>
 
 #include <CLI/CLI.hpp>
 #include <unistd.h>
@@ -23,6 +22,7 @@
 #include <lathe/backends.h>
 
 #include "bench/replay/compare.h"
+#include "bench/replay/passes.h"
 #include "bench/replay/records.h"
 #include "compiler/family.h"
 #include "compiler/models/model_kernels.h"
@@ -84,27 +84,17 @@ Result<std::vector<tuner::Task>> tasks_of(const RunOptions& options, const Recor
   workload.weights = options.weights;
   workload.target = target;
   LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
-  std::vector<tuner::Task> tasks;
-  std::set<std::string> incomplete;
-  std::string missing;
-  for (const models::ModelKernel& kernel : kernels) {
-    const std::string name =
-        record_name(kernel.problem.line(), compiler::print(kernel.at), kernel.cache);
-    if (records.count(name) == 0) {
-      incomplete.insert(kernel.pass);
-      missing = name;
-    }
-    tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                     static_cast<double>(kernel.launches), kernel.pass});
-  }
-  // A file may hold some passes only, or an image of another size.
-  std::erase_if(tasks, [&](const tuner::Task& task) { return incomplete.count(task.pass) > 0; });
-  if (tasks.empty()) {
+  RecordedPasses passes = recorded_passes(kernels, records);
+  if (passes.tasks.empty()) {
     return fail(ErrorCode::not_found, "{}: holds no whole pass of {}; {} is missing, for example",
-                options.records, options.model, missing);
+                options.records, options.model,
+                passes.missing_kernel.empty() ? "every family" : passes.missing_kernel);
   }
-  for (const std::string& pass : incomplete) fmt::print("{}: not in these records\n", pass);
-  return tasks;
+  for (const std::string& pass : passes.missing_passes)
+    fmt::print("{}: not in these records\n", pass);
+  for (const std::string& family : passes.missing_families)
+    fmt::print("{}: not in these records, left out of every pass\n", family);
+  return std::move(passes.tasks);
 }
 
 // What the records beside this one say of other machines: a session must not know its own result.

@@ -62,12 +62,11 @@ struct BatchedMatmul {
 
   /// The schedule's numbers; panels of b, as they are packed, become known.
   Blocking cut(const Schedule& s, const Target& target) {
-    product.panel = s["vectors"] * target.lanes;
+    product.panel = s["nr"] * target.lanes;
     Blocking blocking = product::blocking_of(product, s, target);
     blocking.pack = blocking.pack || must_pack();
     blocking.prefetch_y = true;
-    const int64_t columns =
-        std::min(s["columns"], std::max<int64_t>(kPanelBytes / 4 / blocking.kc, 1));
+    const int64_t columns = std::min(s["nc"], std::max<int64_t>(kPanelBytes / 4 / blocking.kc, 1));
     blocking.nc = std::max<int64_t>(columns / product.panel, 1);
     product.signature[1].shape = {product.panels(), blocking.kc, product.panel};
     // A line apart, so that panels that are written side by side do not compete for the same sets.

@@ -49,6 +49,23 @@ TEST(SearchSpace, KnobsNotNamedKeepTheirDefault) {
   EXPECT_EQ((*example().parse(""))["unroll"], 2);
 }
 
+TEST(SearchSpace, AFixedKnobHasOneValue) {
+  SearchSpace space = example();
+  ASSERT_TRUE(space.fix("division", "newton"));
+  EXPECT_EQ(space.print(space.default_schedule()), "unroll=2 division=newton");
+  ASSERT_EQ(space.points().size(), 2U);
+  for (const Schedule& point : space.points()) EXPECT_EQ(point["division"], 1);
+  EXPECT_FALSE(space.parse("division=exact"));
+  const Status no_value = space.fix("unroll", "3");
+  ASSERT_FALSE(no_value);
+  EXPECT_EQ(no_value.error().code, ErrorCode::rejected);
+  EXPECT_NE(no_value.error().message.find("expected one of 1, 2, 4"), std::string::npos);
+  const Status no_knob = space.fix("unrol", "2");
+  ASSERT_FALSE(no_knob);
+  EXPECT_EQ(no_knob.error().code, ErrorCode::not_found);
+  EXPECT_NE(no_knob.error().message.find("did you mean 'unroll'?"), std::string::npos);
+}
+
 TEST(SearchSpace, EveryFamilysDefaultIsAPointOnEveryTarget) {
   for (const Family* family : catalogue()) {
     const auto problem = parse_problem(family->example);

@@ -227,6 +227,37 @@ TEST(Library, AForcedTargetIsObeyed) {
   ASSERT_EQ(::unsetenv("LATHE_TARGET"), 0);
 }
 
+TEST(Library, AForcedKnobIsObeyed) {
+  const auto forced = [](const char* text) { ASSERT_EQ(::setenv("LATHE_FORCE", text, 1), 0); };
+  const auto schedule = [](const auto& op) {
+    const auto kernel = open("none", "sse").fetch(op);
+    return kernel ? kernel->schedule() : kernel.error().message;
+  };
+  const Softmax softmax{.width = 64};
+  const std::string usual = schedule(softmax);
+  for (const char* unroll : {"1", "4"}) {
+    forced(fmt::format("silu.unroll=8,softmax.unroll={}", unroll).c_str());
+    EXPECT_NE(schedule(softmax).find(fmt::format("unroll={}", unroll)), std::string::npos);
+  }
+  // A default that does not agree with what is forced gives way.
+  forced("linear.mr=6");
+  EXPECT_EQ(schedule(Linear{.n = 64, .k = 64, .rows = 64}).find("mr=6 "), 0U);
+  forced("softmax.unroll=77");
+  EXPECT_NE(schedule(softmax).find("LATHE_FORCE: softmax"), std::string::npos);
+  EXPECT_NE(schedule(softmax).find("'77', expected one of"), std::string::npos);
+  forced("softmax.unrol=4");  // some problems of a family lack a knob that others have
+  EXPECT_EQ(schedule(softmax), usual);
+  for (const char* text : {"softmax", "softmax.unroll", "unroll=4", "softmax.=4",
+                           "softmax.unroll=", "softmaks.unroll=4"}) {
+    forced(text);
+    const auto refused = Library::open({.store = "none"});
+    ASSERT_FALSE(refused) << text;
+    EXPECT_NE(refused.error().message.find("LATHE_FORCE"), std::string::npos) << text;
+  }
+  ASSERT_EQ(::unsetenv("LATHE_FORCE"), 0);
+  EXPECT_EQ(schedule(softmax), usual);
+}
+
 TEST(Library, ATargetTheCpuLacksIsRefused) {
   support::Hardware old = support::host();
   old.isa = support::Isa::sse3 | support::Isa::ssse3 | support::Isa::sse4_1;

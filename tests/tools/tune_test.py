@@ -36,6 +36,15 @@ class Tune(ProgramTest):
         status = self.run_json("status", "--db", db or self.db)
         return sum(family["winners"] for host in status["hosts"] for family in host["families"])
 
+    def test_a_forced_knob_is_tuned_within_in_a_store_of_its_own(self):
+        line = "softmax rows=1 width=64"
+        document = self.run_json("--problem", line, "--effort", "full", "--threads", "1", "--db", self.db,
+                                 LATHE_FORCE="softmax.unroll=4")
+        self.assertIn("unroll=4", document["kernels"][0]["schedule"])
+        self.assertNotIn("unroll=1", str(self.run_json("export", "--db", self.db)["trials"]))
+        document = self.run_json("--problem", line, LATHE_FORCE="softmax.unroll=4", status=2)
+        self.assertIn("--db", document["error"]["message"])
+
     def test_every_kernel_has_every_field(self):
         document = self.run_json(*self.arguments(), "--effort", "quick", LATHE_TARGET="sse")
         for field in HOST_FIELDS:

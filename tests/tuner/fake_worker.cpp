@@ -1,10 +1,10 @@
 // A worker that runs nothing: it says that a `linear` kernel took what its arguments tell.
 //
-//   fake_worker 24=100 16@512=90 16/tile=4=80    panel, at so many rows, of schedules with that
+//   fake_worker 24=100 16@512=90 16/mr=4=80    panel, at so many rows, of schedules with that
 //   text
 //
 // The last argument that fits counts; 100 ns where none does. `crash=16` dies of the first
-// candidate of that panel; `wrong=tile=4` finds that a schedule with that text is wrong, and ends.
+// candidate of that panel; `wrong=mr=4` finds that a schedule with that text is wrong, and ends.
 #include <cstdlib>
 #include <iostream>
 #include <string>

@@ -165,8 +165,8 @@ TEST_F(Layouts, AnUntunedLayoutIsNotDroppedForALittle) {
     return problem->family().space(*problem, options_.target.target);
   };
   // A schedule that is no layout's default.
-  const auto usual = space(32).default_schedule()["rows"];
-  const std::string better = usual == 96 ? "rows=48" : "rows=96";
+  const auto usual = space(32).default_schedule()["mc"];
+  const std::string better = usual == 96 ? "mc=48" : "mc=96";
   const SessionResult result = run({"32=102", "16=150", "32@512/" + better + "=70"});
   EXPECT_EQ(choice(result), 32);
   EXPECT_NE(result.tasks[1].winner->schedule.find(better), std::string::npos);

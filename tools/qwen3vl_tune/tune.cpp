@@ -6,6 +6,7 @@
 #include "compiler/family.h"
 #include "compiler/models/model_kernels.h"
 #include "compiler/sizes.h"
+#include "runtime/forced_knobs.h"
 #include "runtime/thread_pool.h"
 #include "store/store.h"
 #include "tools/common/arguments.h"
@@ -229,6 +230,13 @@ Result<int> tune_command(const CommonOptions& common, const TuneOptions& options
   LATHE_TRY(const std::string program, own_program());
   session.worker_command = {program, "--worker"};
 
+  LATHE_TRY(const std::vector<runtime::ForcedKnob> forced, runtime::forced_knobs());
+  if (!forced.empty() && common.db.empty()) {
+    return fail(ErrorCode::invalid_argument,
+                "{} is set: what is tuned under it would win for every program of this user; name "
+                "a store of its own by --db, or unset it",
+                runtime::kForceVariable);
+  }
   LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_write));
 
   if (!common.json) {

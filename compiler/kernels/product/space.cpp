@@ -1,6 +1,7 @@
 // Which schedules a product has: register tiles that reuse what they load, blocks for the caches.
 //
-// Schedules name mr, nr, mc, nc and kc by what they cut: tile, vectors, rows, columns and depth.
+// Knobs have the names of Goto and van de Geijn (2008): mr, nr, mc, nc and kc. Records from before
+// they had are read by store/renamed_knobs.h.
 #include <algorithm>
 #include <set>
 
@@ -46,7 +47,7 @@ void add_depth(SearchSpace& space, const Product& p, const Target& target) {
   const bool gains = p.weight == Type::f32 || (p.pair && target.lanes < 16);
   const bool paced = !many && !few && gains && !depths.empty() && depths.front() == 64;
   depths.push_back(0);
-  space.knob("depth", depths, paced ? 64 : 0, kDepth);
+  space.knob("kc", depths, paced ? 64 : 0, kDepth);
 }
 
 }  // namespace
@@ -64,9 +65,8 @@ SearchSpace packed_space(const Product& p, const Target& target) {
     if (panel_vectors % v == 0) vectors.push_back(v);
   const Tiles tiles = choose_tiles(p, target, vectors, 0, may_expand && many, may_expand);
   const auto& arithmetic = tiles.arithmetic;
-  space.knob("tile", tiles.mr, tiles.usual.mr, "rows of the register tile");
-  space.knob("vectors", tiles.nr, tiles.usual.nr,
-             "vectors of a panel that a tile multiplies at once");
+  space.knob("mr", tiles.mr, tiles.usual.mr, "rows of the register tile");
+  space.knob("nr", tiles.nr, tiles.usual.nr, "vectors of a panel that a tile multiplies at once");
   // Panels one after the other, by measurement: far ahead of a single stream, prefetching finds the
   // memory's whole bandwidth.
   Numbers streams = {1};
@@ -80,15 +80,15 @@ SearchSpace packed_space(const Product& p, const Target& target) {
     add_depth(space, p, target);
   }
   if (many) {
-    space.knob("rows", {48, 96, 192}, of_floats && p.k <= 4096 ? 192 : 96, "rows of x in a block");
-    space.knob("columns", {128, 512}, 128, "columns of w in a block, for all rows and all of k");
+    space.knob("mc", {48, 96, 192}, of_floats && p.k <= 4096 ? 192 : 96, "rows of x in a block");
+    space.knob("nc", {128, 512}, 128, "columns of w in a block, for all rows and all of k");
   }
   // Many rows are always packed, and panels widened for all of them; few gain nothing by it.
   if (may_expand && !many) {
     space.choice("expand", {"off", "on"}, "off",
                  "whether a panel is widened once for all rows of the block");
     if (of_floats) {
-      space.require([](const Schedule& s) { return s["expand"] == 0 || s["depth"] == 0; },
+      space.require([](const Schedule& s) { return s["expand"] == 0 || s["kc"] == 0; },
                     "a panel is widened for all of k at once");
     }
   }
@@ -114,17 +114,16 @@ SearchSpace packed_space(const Product& p, const Target& target) {
       [arithmetic, may_expand](const Schedule& s) {
         const bool expanded = s.has("expand") ? s["expand"] == 1 : may_expand;
         const int64_t chains = s.has("chains") ? s["chains"] : 1;
-        return arithmetic->fits({s["tile"], s["vectors"], s["streams"], chains, expanded});
+        return arithmetic->fits({s["mr"], s["nr"], s["streams"], chains, expanded});
       },
       kFits);
-  space.require(
-      [=](const Schedule& s) { return s["streams"] == 1 || s["vectors"] == panel_vectors; },
-      "panels are read side by side only as a whole");
+  space.require([=](const Schedule& s) { return s["streams"] == 1 || s["nr"] == panel_vectors; },
+                "panels are read side by side only as a whole");
   if (tiles.reuse) {
     const int64_t sums = tiles.usual.sums();
     const bool most = p.elements() == Elements::channels;  // two thirds of them, else half
     const int64_t least = most ? (2 * sums + 2) / 3 : sums / 2 + 1;
-    space.require([=](const Schedule& s) { return s["tile"] * s["vectors"] >= least; },
+    space.require([=](const Schedule& s) { return s["mr"] * s["nr"] >= least; },
                   "a tile of many rows must reuse what it loads");
   }
   return space;
@@ -153,8 +152,8 @@ SearchSpace packing_space(const Product& p, const Target& target, bool must_pack
     }
   }
   const std::string x = p.signature[0].name, w = p.signature[1].name;
-  space.knob("tile", {rows.begin(), rows.end()}, tiles.usual.mr, "rows of the register tile");
-  space.knob("vectors", {vectors.begin(), vectors.end()}, tiles.usual.nr,
+  space.knob("mr", {rows.begin(), rows.end()}, tiles.usual.mr, "rows of the register tile");
+  space.knob("nr", {vectors.begin(), vectors.end()}, tiles.usual.nr,
              "vectors of the register tile's columns, which are a panel of " + w);
   // y keeps the sums between blocks. All of a large k took a fifth longer.
   constexpr int64_t kUsualDepth = 512;
@@ -162,19 +161,19 @@ SearchSpace packing_space(const Product& p, const Target& target, bool must_pack
   for (const int64_t depth : {kUsualDepth / 2, kUsualDepth})
     if (!few && p.out == Type::f32 && depth < p.k) depths.push_back(depth);
   if (depths.size() < 2) depths.push_back(0);
-  space.knob("depth", depths, !few && kUsualDepth < p.k ? depths.back() : 0, kDepth);
-  space.knob("rows", p.rows.high > 96 ? Numbers{96, 192} : Numbers{96}, 96,
+  space.knob("kc", depths, !few && kUsualDepth < p.k ? depths.back() : 0, kDepth);
+  space.knob("mc", p.rows.high > 96 ? Numbers{96, 192} : Numbers{96}, 96,
              "rows of " + x + " in a block");
-  space.knob("columns", p.n > 128 ? Numbers{128, 512} : Numbers{512}, 512,
+  space.knob("nc", p.n > 128 ? Numbers{128, 512} : Numbers{512}, 512,
              "columns of " + w + " in a block, which are packed together");
   if (!must_pack) {
     // A few rows gain nothing by it.
     space.choice("pack", {"off", "on"}, p.rows.low >= kManyRows ? "on" : "off",
                  "whether the rows of " + x + " are first copied to one place");
   }
-  space.require([tiles](const Schedule& s) { return tiles.fits(s["tile"], s["vectors"]); }, kFits);
+  space.require([tiles](const Schedule& s) { return tiles.fits(s["mr"], s["nr"]); }, kFits);
   space.require(
-      [=](const Schedule& s) { return reuses(s["tile"], s["vectors"]); },
+      [=](const Schedule& s) { return reuses(s["mr"], s["nr"]); },
       "a tile of many rows must reuse what it loads, and load no more than it multiplies");
   return space;
 }
