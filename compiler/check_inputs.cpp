@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -236,12 +237,50 @@ void fill_blocks(const CheckInput& input, InputPattern pattern, Random& random, 
   }
 }
 
+// All numbers of the range in some order, as often as there are elements.
+void fill_distinct(const ElementRange& range, Random& random, Tensor& tensor) {
+  const int64_t count = std::max<int64_t>(range.below - range.least, 1);
+  const int64_t wanted = std::min(count, tensor.elements());
+  // The first steps of a shuffle: what has moved, by its place.
+  std::unordered_map<int64_t, int64_t> moved;
+  const auto at = [&](int64_t place) {
+    const auto found = moved.find(place);
+    return found == moved.end() ? place : found->second;
+  };
+  for (int64_t i = 0; i < tensor.elements(); ++i) {
+    const int64_t turn = i % wanted;
+    if (turn == 0) moved.clear();
+    const int64_t other =
+        turn + static_cast<int64_t>(random.below(static_cast<uint64_t>(count - turn)));
+    tensor.set(i, static_cast<double>(range.least + at(other)));
+    moved[other] = at(turn);
+  }
+}
+
+// What servers put in entries that nothing reads, and what no range holds.
+void fill_rests(const ElementRange& range, Tensor& tensor) {
+  const int64_t width = tensor.shape().back();
+  for (size_t row = 0; row < range.row_counts.size(); ++row) {
+    const int64_t start = static_cast<int64_t>(row) * width;
+    for (int64_t i = range.row_counts[row]; i < width; ++i)
+      tensor.set(start + i, i % 2 == 0 ? -1 : INT32_MAX);
+  }
+}
+
 void fill_elements(const ElementRange& range, bool reaches_bounds, Random& random, Tensor& tensor) {
+  if (range.distinct) {
+    fill_distinct(range, random, tensor);
+    return fill_rests(range, tensor);
+  }
   const int64_t width = tensor.rank() == 0 ? 1 : tensor.shape().back();
-  const auto count = static_cast<uint64_t>(std::max<int64_t>(range.below - range.least, 1));
+  const auto all = static_cast<uint64_t>(std::max<int64_t>(range.below - range.least, 1));
+  // An ordinary call uses most of what there is room for.
+  const bool is_near = range.is_count && !reaches_bounds;
+  const uint64_t count = is_near ? (all + 7) / 8 : all;
+  const int64_t least = range.least + static_cast<int64_t>(all - count);
   std::vector<int64_t> row(static_cast<size_t>(width));
   for (int64_t start = 0; start < tensor.elements(); start += width) {
-    for (int64_t& element : row) element = range.least + static_cast<int64_t>(random.below(count));
+    for (int64_t& element : row) element = least + static_cast<int64_t>(random.below(count));
     if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
     if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
       row.back() = range.least;
@@ -249,6 +288,7 @@ void fill_elements(const ElementRange& range, bool reaches_bounds, Random& rando
     for (int64_t i = 0; i < width; ++i)
       tensor.set(start + i, static_cast<double>(row[static_cast<size_t>(i)]));
   }
+  fill_rests(range, tensor);
 }
 
 }  // namespace

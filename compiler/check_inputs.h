@@ -92,6 +92,11 @@ std::vector<InputPattern> check_patterns(int64_t rows);
 struct ElementRange {
   int64_t least = 0, below = 0;
   bool ascending = false;
+  bool distinct = false;  ///< none twice, as far as there are as many: pages of a cache
+  bool is_count = false;  ///< of elements that count others: ordinary ones are near the bound
+  /// How many elements of each row are in the range; after these stands what no kernel may use.
+  /// Empty: all.
+  std::vector<int64_t> row_counts{};
 };
 
 /// One input of a kernel's signature.
@@ -110,10 +115,11 @@ int row_axis_of(std::string_view name, std::span<const std::string> symbols);
 /// Fills `tensor`, of the input's type and shape; the same for the same state of `random` on every
 /// host. Elements that have a range are in it, and reach both of its bounds where the pattern is
 /// not normal: the first the greater, the last the lesser, in ascending rows the other way about.
-/// With a mixed pattern some columns of weights are zero, equal or ascending, and some blocks of
-/// codes are zero, equal, at either bound, or zero but for one element. Codes of weights are never
-/// -128 in i8, which no quantiser writes; those of q8_0 rows may be. Large tensors of ordinary
-/// values repeat their beginning.
+/// Distinct ones are all numbers of the range in some order, then again. Where the pattern is
+/// normal counts are in the upper eighth of the range. With a mixed pattern some columns of weights
+/// are zero, equal or ascending, and some blocks of codes are zero, equal, at either bound, or zero
+/// but for one element. Codes of weights are never -128 in i8, which no quantiser writes; those of
+/// q8_0 rows may be. Large tensors of ordinary values repeat their beginning.
 void fill_input(const CheckInput& input, InputPattern pattern, Random& random, ir::Tensor& tensor);
 
 }  // namespace lathe::compiler

@@ -103,6 +103,10 @@ struct Family {
   /// `rejected` where the schedule does not meet the space's constraints.
   Result<ir::plan::Plan> (*build)(const Problem&, const Schedule&, const ir::Target&) = nullptr;
   Work (*work)(const Problem&, const Sizes&) = nullptr;
+  /// For problems with dimensions that follow from others: replaces the sizes of buckets that are
+  /// no dimension of the signature (`context` of a paged cache) by those of its dimensions, and
+  /// adds those that nobody gave. Null: there are none.
+  Status (*derive_sizes)(const Problem&, Sizes& sizes) = nullptr;
   /// For problems that are too large to interpret: what is checked in full instead. Null: the
   /// problem itself, on few rows.
   Result<Miniature> (*miniature)(const Problem&, const Schedule&, const ir::Target&) = nullptr;

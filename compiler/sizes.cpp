@@ -7,29 +7,35 @@
 
 namespace lathe::compiler {
 
+Status check_size(std::string_view name, int64_t size, const Bucket& bucket) {
+  if (bucket.contains(size)) return {};
+  return fail(ErrorCode::invalid_argument,
+              "size {}={} is outside the problem's bucket {}; give a size inside it, or the "
+              "problem of bucket {}",
+              name, size, print(bucket), print(bucket_of(size)));
+}
+
 Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
+  Sizes wanted = given;
+  if (problem.family().derive_sizes != nullptr)
+    LATHE_CHECK(problem.family().derive_sizes(problem, wanted));
   Sizes sizes;
   for (const std::string& name : graph.dim_names()) {
-    const auto asked = given.find(name);
+    const auto asked = wanted.find(name);
     if (!problem.has(name)) {
       const int64_t usual = name == "batch" ? 1 : kDefaultTableRows;
-      sizes[name] = asked == given.end() ? usual : asked->second;
+      sizes[name] = asked == wanted.end() ? usual : asked->second;
     } else {
       const Bucket& bucket = problem.bucket(name);
-      sizes[name] = asked == given.end() ? representative(bucket) : asked->second;
-      if (!bucket.contains(sizes[name])) {
-        return fail(ErrorCode::invalid_argument,
-                    "size {}={} is outside the problem's bucket {}; give a size inside it, or the "
-                    "problem of bucket {}",
-                    name, sizes[name], print(bucket), print(bucket_of(sizes[name])));
-      }
+      sizes[name] = asked == wanted.end() ? representative(bucket) : asked->second;
+      LATHE_CHECK(check_size(name, sizes[name], bucket));
     }
     if (sizes[name] < 1)
       return fail(ErrorCode::invalid_argument, "size {}={}: expected at least 1", name,
                   sizes[name]);
   }
-  for (const auto& [name, size] : given) {
+  for (const auto& [name, size] : wanted) {
     if (sizes.find(name) == sizes.end()) {
       return fail(ErrorCode::invalid_argument, "'{}' has no dimension '{}'; its dimensions: {}",
                   problem.line(), name, print(sizes));

@@ -15,6 +15,9 @@ inline constexpr int64_t kDefaultTableRows = 4096;
 /// bucket.
 Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given = {});
 
+/// invalid_argument where the size that a caller gives for a bucket's dimension is outside of it.
+Status check_size(std::string_view name, int64_t size, const Bucket& bucket);
+
 /// The sizes that a problem line names by themselves, `rows=16` in place of a bucket `rows=8..31`:
 /// whoever writes one means to time it there. Empty for a line that names none.
 Sizes sizes_named_in(std::string_view line);

@@ -251,7 +251,46 @@ int64_t read_index(const TensorView& view, const std::byte* at) {
   return *reinterpret_cast<const int32_t*>(at);
 }
 
-Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+// How many elements of a row its operand's rule is for, by an operand that was checked before.
+class RowCounts {
+ public:
+  RowCounts(const CompiledKernel& kernel, const OperandRule& rule,
+            std::span<const TensorView> operands, int64_t rows) {
+    if (!rule.elements->row_count) return;
+    each_ = rule.elements->row_count->each;
+    const auto index = static_cast<size_t>(rule.elements->row_count->operand);
+    counts_ = &operands[index];
+    name_ = &kernel.operands[index].name;
+    fits_ = counts_->rank == 1 && counts_->shape[0] >= rows;
+  }
+
+  bool fits() const { return fits_; }
+  int64_t of(int64_t row, int64_t columns) const {
+    if (counts_ == nullptr) return columns;
+    const int64_t found = number(row);
+    return std::min(columns, found / each_ + (found % each_ > 0 ? 1 : 0));
+  }
+  /// ", one of the 3 entries that lengths[1] = 40 asks for"; empty where all count.
+  std::string reason(int64_t row, int64_t columns) const {
+    if (counts_ == nullptr) return {};
+    return fmt::format(", one of the {} that {}[{}] = {} asks for", of(row, columns), *name_, row,
+                       number(row));
+  }
+
+ private:
+  int64_t number(int64_t row) const {
+    const auto size = static_cast<int64_t>(counts_->type == DataType::i64 ? 8 : 4);
+    return read_index(*counts_, static_cast<const std::byte*>(counts_->data) + row * size);
+  }
+
+  const TensorView* counts_ = nullptr;
+  const std::string* name_ = nullptr;
+  int64_t each_ = 1;
+  bool fits_ = true;
+};
+
+Status check_elements(const CompiledKernel& kernel, const OperandRule& rule,
+                      std::span<const TensorView> operands, const TensorView& view,
                       const BoundCall& call) {
   const int64_t least = rule.elements->least.evaluate(call.variables.data());
   const int64_t below = rule.elements->below.evaluate(call.variables.data());
@@ -259,9 +298,13 @@ Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, con
   const int64_t outer = view.rank < 2 ? 1 : view.shape[0];
   const int64_t stride = view.rank < 2 ? 0 : byte_stride(view, 0);
   const int size = ir::size_of(rule.type);
+  const RowCounts counts(kernel, rule, operands, outer);
+  if (!counts.fits())
+    return refuse(kernel, rule, "what counts the elements of its rows has fewer elements");
   for (int64_t i = 0; i < outer; ++i) {
     int64_t floor = least;
-    for (int64_t j = 0; j < inner; ++j) {
+    const int64_t count = inner == 0 ? 0 : counts.of(i, inner);
+    for (int64_t j = 0; j < count; ++j) {
       const int64_t element =
           read_index(view, static_cast<const std::byte*>(view.data) + i * stride + j * size);
       if (element >= floor && element < below) {
@@ -269,8 +312,10 @@ Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, con
         continue;
       }
       const bool is_index = rule.table_variable() >= 0;
-      const std::string found =
-          fmt::format("found {}{} at [{}]", is_index ? "index " : "", element, i * inner + j);
+      const std::string place =
+          rule.elements->row_count ? fmt::format("{}, {}", i, j) : fmt::format("{}", i * inner + j);
+      const std::string found = fmt::format("found {}{} at [{}]{}", is_index ? "index " : "",
+                                            element, place, counts.reason(i, inner));
       if (element >= least && element < below) {
         return refuse(kernel, rule,
                       fmt::format("{}, less than the {} before it; expected ascending elements",
@@ -316,7 +361,7 @@ Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> opera
   LATHE_CHECK(check_overlap(kernel, operands));
   for (size_t i = 0; i < operands.size(); ++i)
     if (kernel.operands[i].elements)
-      LATHE_CHECK(check_elements(kernel, kernel.operands[i], operands[i], call));
+      LATHE_CHECK(check_elements(kernel, kernel.operands[i], operands, operands[i], call));
   if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;
   return {};
 }

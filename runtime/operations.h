@@ -228,6 +228,11 @@ struct Description<Attention> {
     if_set("lengths", op.lengths);
     visit("sinks", op.sinks);
     visit("lse", op.lse);
+    visit("cache", op.cache, [&](compiler::ProblemBuilder& problem) -> Status {
+      if (op.cache == Attention::Cache::contiguous) return {};
+      return set_choice(problem, "cache", {"contiguous", "paged"}, static_cast<size_t>(op.cache));
+    });
+    unless_zero("page", op.page);
     visit("type", op.type);
     visit("kv_type", op.kv_type);
     visit("out", op.out);

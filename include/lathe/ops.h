@@ -155,11 +155,17 @@ struct BatchedMatmul {
 /// y = softmax(softcap(q · kᵀ · scale) + mask) · v for each head; heads / kv_heads consecutive
 /// heads of q share one of k and v. q [batch, tokens, heads, dim], k [batch, context, kv_heads,
 /// dim], v [batch, context, kv_heads, value_dim], mask [batch, heads, tokens, context] (bool or
-/// f32), lengths [batch] i32, sinks [heads] f32, each where asked for -> y [batch, tokens, heads,
-/// value_dim], lse [batch, tokens, heads, 1] f32. All sizes but heads and their sizes are run-time
-/// values, and so are all strides but the last: heads may lie before tokens, and a mask with a
-/// stride of 0 is the same for all. Up to 16 tokens are for a cache that is read once
-/// (attention_decode), more for attention_prefill. A row that sees no key is 0.
+/// f32), lengths [batch] i32, block_table [batch, most] i32, sinks [heads] f32, each where asked
+/// for -> y [batch, tokens, heads, value_dim], lse [batch, tokens, heads, 1] f32. All sizes but
+/// heads and their sizes are run-time values, and so are all strides but the last: heads may lie
+/// before tokens, and a mask with a stride of 0 is the same for all. Up to 16 tokens are for a
+/// cache that is read once (attention_decode), more for attention_prefill. A row that sees no key
+/// is 0.
+///
+/// A paged cache has k and v as pools [pages, page, kv_heads, dim or value_dim], of which row b of
+/// the block table names the pages of sequence b in order; its context is most * page. Entries
+/// after those that lengths[b] keys need may be anything, and no other page is read. An entry that
+/// is needed and names no page is invalid_argument, before anything runs.
 struct Attention {
   enum class Causal : uint8_t {
     none,   ///< every token sees every key
@@ -167,6 +173,7 @@ struct Attention {
     end,    ///< the last token stands at the last key, as behind a cache
   };
   enum class Mask : uint8_t { none, boolean, additive };
+  enum class Cache : uint8_t { contiguous, paged };
 
   int64_t heads = 1;
   int64_t kv_heads = 0;   ///< 0: as many as heads
@@ -177,11 +184,13 @@ struct Attention {
   double softcap = 0;  ///< c * tanh(score / c); 0: none
   double scale = 0;    ///< 0: 1 / sqrt(dim)
   Mask mask = Mask::none;
-  bool lengths = false;  ///< each sequence has its own number of keys; up to 16 tokens
-  bool sinks = false;    ///< a logit for each head joins the softmax of its rows
-  bool lse = false;      ///< the logarithm of each row's denominator is a result, too
+  bool lengths = false;             ///< each sequence has its own number of keys; up to 16 tokens
+  bool sinks = false;               ///< a logit for each head joins the softmax of its rows
+  bool lse = false;                 ///< the logarithm of each row's denominator is a result, too
+  Cache cache = Cache::contiguous;  ///< paged: up to 16 tokens, with lengths
+  int64_t page = 0;                 ///< keys of a page of a paged cache; 0 of others
   DataType type = DataType::f32;
-  DataType kv_type = DataType::f32;
+  DataType kv_type = DataType::f32;  ///< q8_0, too, for up to 16 tokens: sizes of heads in blocks
   DataType out = DataType::f32;
   int64_t tokens = 512;   ///< rows of q that the kernel will mostly see, as `rows`
   int64_t context = 512;  ///< keys, likewise

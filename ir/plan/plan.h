@@ -13,11 +13,20 @@
 
 namespace lathe::ir::plan {
 
+/// How many elements of each row of a matrix count: of row r the first ceil_div(n, each), where n
+/// is element r of an operand of as many elements. The others may be anything; nothing may use
+/// them.
+struct RowCount {
+  int operand = 0;  ///< before the matrix in the table; it has a rule of its own, for all elements
+  int64_t each = 1;
+};
+
 /// What the elements of an integer operand must be, which the launcher checks before anything runs:
 /// plans and programs use them to reach into other operands. Bounds are of the plan's inputs.
 struct ElementRule {
   Expr least = 0, below;   ///< every element is in [least, below)
   bool ascending = false;  ///< none is less than the one before it along the last dimension
+  std::optional<RowCount> row_count{};  ///< where the rule is for a part of each row only
 };
 
 /// An input or output tensor of the kernel, in the order of the problem's signature. Its run-time

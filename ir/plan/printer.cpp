@@ -125,8 +125,16 @@ class Printer {
 
   std::string rule_text(const ElementRule& rule) const {
     const std::string order = rule.ascending ? " ascending" : "";
-    if (rule.least == Expr(0)) return fmt::format("{} below {}", order, print(rule.below, plan_));
-    return fmt::format("{} in {} .. {}", order, print(rule.least, plan_), print(rule.below, plan_));
+    const std::string where = rule.row_count ? row_count_text(*rule.row_count) : "";
+    if (rule.least == Expr(0))
+      return fmt::format("{} below {}{}", order, print(rule.below, plan_), where);
+    return fmt::format("{} in {} .. {}{}", order, print(rule.least, plan_),
+                       print(rule.below, plan_), where);
+  }
+
+  std::string row_count_text(const RowCount& count) const {
+    return fmt::format(" in the first ceil_div({}[row], {}) of each row",
+                       place_name(plan_, Place::Kind::operand, count.operand), count.each);
   }
 
   std::string place_text(const Place& place) const {

@@ -65,6 +65,22 @@ class Verifier {
         return broken("{}: a bound reads elements; expected one of inputs alone", where);
       LATHE_CHECK(check_expr(where, *bound));
     }
+    return operand.elements->row_count ? check_row_count(where, operand) : Status();
+  }
+
+  // Rules are checked in the table's order: what counts rows must have been before.
+  Status check_row_count(const std::string& where, const Operand& operand) const {
+    const RowCount& count = *operand.elements->row_count;
+    const auto own = static_cast<int64_t>(&operand - plan_.operands.data());
+    if (count.operand < 0 || count.operand >= own)
+      return broken("{}: its rows are counted by operand {}; expected one before it, of {}", where,
+                    count.operand, own);
+    if (count.each < 1)
+      return broken("{}: one for each {}; expected at least 1", where, count.each);
+    const Operand& counts = plan_.operands[static_cast<size_t>(count.operand)];
+    if (!counts.elements || counts.elements->row_count)
+      return broken("{}: its rows are counted by operand '{}', which has no rule for all elements",
+                    where, counts.name);
     return {};
   }
 
@@ -76,6 +92,9 @@ class Verifier {
     const Operand& operand = plan_.operands[static_cast<size_t>(token.value)];
     if (!operand.elements)
       return broken("{}: an element of operand '{}', which has no rule for its elements", where,
+                    operand.name);
+    if (operand.elements->row_count)
+      return broken("{}: an element of operand '{}', whose rule is for a part of each row", where,
                     operand.name);
     if (size_of(operand.type) != token.bytes())
       return broken("{}: an element of {} bytes of operand '{}', whose elements are {}", where,

@@ -285,6 +285,43 @@ TEST(CheckInputs, OffsetsAscendFromBoundToBound) {
   }
 }
 
+TEST(CheckInputs, PagesAreDistinctAndTheRestIsNoPage) {
+  CheckInput pages{
+      .type = Type::i32, .shape = {3, 4}, .elements = ElementRange{.below = 12, .distinct = true}};
+  const Tensor all = filled(pages, {});
+  std::set<double> seen;
+  for (int64_t i = 0; i < 12; ++i) seen.insert(all.at(i));
+  EXPECT_EQ(seen.size(), 12U);
+  EXPECT_EQ(*seen.begin(), 0);
+  EXPECT_EQ(*seen.rbegin(), 11);
+  pages.elements->below = 5;  // too few: each once before any is there again
+  const Tensor again = filled(pages, {});
+  for (int64_t turn = 0; turn + 5 <= 12; turn += 5) {
+    seen.clear();
+    for (int64_t i = turn; i < turn + 5; ++i) seen.insert(again.at(i));
+    EXPECT_EQ(seen.size(), 5U);
+  }
+  pages.elements->row_counts = {4, 0, 2};
+  const Tensor part = filled(pages, {});
+  for (int64_t i = 0; i < 12; ++i) {
+    const bool counts = i % 4 < pages.elements->row_counts[static_cast<size_t>(i / 4)];
+    EXPECT_EQ(part.at(i) >= 0 && part.at(i) < 5, counts) << i;
+  }
+}
+
+TEST(CheckInputs, OrdinaryCountsAreNearTheirBound) {
+  const CheckInput lengths{
+      .type = Type::i32, .shape = {64}, .elements = ElementRange{.below = 801, .is_count = true}};
+  const Tensor ordinary = filled(lengths, {});
+  for (int64_t i = 0; i < 64; ++i) {
+    EXPECT_GE(ordinary.at(i), 700);
+    EXPECT_LE(ordinary.at(i), 800);
+  }
+  const Tensor adversarial = filled(lengths, InputPattern::mixed(0, 1));
+  EXPECT_EQ(adversarial.at(0), 800);
+  EXPECT_EQ(adversarial.at(63), 0);
+}
+
 TEST(CheckInputs, AreTheSameForTheSameSeed) {
   const CheckInput input{.shape = {5, 9}, .row_axis = 0};
   const auto bits = [](const Tensor& tensor) {

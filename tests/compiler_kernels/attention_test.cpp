@@ -11,7 +11,7 @@ class Attention : public testing::TestWithParam<std::string> {
  protected:
   void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
     const ir::Target target = *ir::parse_target(GetParam());
-    const auto kernel_case = make_case(each.line, each.sizes);
+    const auto kernel_case = make_case(each.line, each.sizes, each.pattern);
     ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
     const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
     std::vector<compiler::Schedule> schedules = {space.default_schedule()};
@@ -30,6 +30,29 @@ TEST_P(Attention, EveryVariantAtAwkwardLengths) {
 
 TEST_P(Attention, FewTokensAgainstACache) {
   for (const AttentionCase& each : attention_decode_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, FewTokensAgainstPages) {
+  for (const AttentionCase& each : attention_paged_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, FewTokensAgainstBlocks) {
+  for (const AttentionCase& each : attention_block_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, EveryKnobOfPagesOfBlocks) {
+  check(paged_case("heads=4 kv_heads=2 dim=32 kv_type=q8_0 causal=end", 16, 1, 601, 2),
+        /*every_knob=*/true);
+  check(paged_case("heads=4 kv_heads=1 dim=20", 3, 1, 301, 2), /*every_knob=*/true);
+}
+
+TEST_P(Attention, PagesInAnyLayoutAndNumberOfThreads) {
+  for (const int threads : {1, 3, 16}) {
+    for (const char* type : {"f32", "q8_0"}) {
+      check(paged_case(fmt::format("heads=4 kv_heads=2 dim=32 kv_type={}", type), 16, 2, 300),
+            /*every_knob=*/false, {.padding = 3, .threads = threads});
+    }
+  }
 }
 
 TEST_P(Attention, EveryKnobOfDecode) {

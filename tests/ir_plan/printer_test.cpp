@@ -38,6 +38,14 @@ TEST(PlanPrinter, ElementsAndNamedValues) {
   EXPECT_TRUE(tests::matches_golden("plan/ragged.txt", print(plan)));
 }
 
+TEST(PlanPrinter, RowsThatCountInPart) {
+  EXPECT_NE(print(paged_plan())
+                .find("operand table i32 read below rows in the first ceil_div(counts[row], 4) of "
+                      "each row"),
+            std::string::npos)
+      << print(paged_plan());
+}
+
 TEST(PlanPrinter, ParenthesesOnlyWhereNeeded) {
   Plan plan;
   const Expr a = Expr::variable(plan.input("a")), b = Expr::variable(plan.input("b"));

@@ -76,6 +76,23 @@ inline Plan ragged_plan() {
   return plan;
 }
 
+/// The sample with operands that it does not use: a table of which each row has an entry for every
+/// 4 of as many elements as `counts` says.
+inline Plan paged_plan() {
+  Plan plan = sample_plan();
+  const Expr rows = Expr::variable(plan.find("rows"));
+  plan.operands.insert(
+      plan.operands.begin() + 1,
+      {{.name = "counts", .type = Type::i32, .elements = ElementRule{.below = rows + 1}},
+       {.name = "table",
+        .type = Type::i32,
+        .elements = ElementRule{.below = rows, .row_count = RowCount{1, 4}}}});
+  for (Call::Buffer& buffer :
+       std::get<Call>(std::get<Loop>(plan.body[0].value).body[0].value).buffers)
+    if (buffer.name == "y") buffer.place.index = 3;
+  return plan;
+}
+
 inline Loop& loop_of(Plan& plan) { return std::get<Loop>(plan.body[0].value); }
 inline Call& call_of(Plan& plan) { return std::get<Call>(loop_of(plan).body[0].value); }
 

@@ -108,6 +108,37 @@ TEST(PlanVerifier, ElementOfAnUnknownOperand) {
   EXPECT_THAT(error_of(plan), HasSubstr("an element of operand -1 of 3"));
 }
 
+TEST(PlanVerifier, RowsThatCountInPart) {
+  Plan plan = paged_plan();
+  const Status status = verify(plan);
+  EXPECT_TRUE(status) << status.error().message;
+  plan.operands[2].elements->row_count->each = 0;
+  EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'table': one for each 0; expected at "
+                                        "least 1"));
+}
+
+TEST(PlanVerifier, RowsCountedByALaterOperand) {
+  for (const int counts : {-1, 2, 3}) {
+    Plan plan = paged_plan();
+    plan.operands[2].elements->row_count->operand = counts;
+    EXPECT_THAT(error_of(plan), HasSubstr("its rows are counted by operand " +
+                                          std::to_string(counts) + "; expected one before it"));
+  }
+}
+
+TEST(PlanVerifier, RowsCountedByWhatHasNoRule) {
+  Plan plan = paged_plan();
+  plan.operands[2].elements->row_count->operand = 0;
+  EXPECT_THAT(error_of(plan), HasSubstr("its rows are counted by operand 'x', which has no rule"));
+}
+
+TEST(PlanVerifier, ElementOfRowsThatCountInPart) {
+  Plan plan = paged_plan();
+  append(plan.body, Let{plan.loop_variable("entry"), plan.element("table", 0)});
+  EXPECT_THAT(error_of(plan), HasSubstr("an element of operand 'table', whose rule is for a part "
+                                        "of each row"));
+}
+
 TEST(PlanVerifier, NamedValueOutsideItsBody) {
   Plan plan = ragged_plan();
   Loop again{plan.loop_variable("again"), 0, Expr::variable(plan.find("left"))};

@@ -19,7 +19,7 @@ class NativeAttention : public testing::TestWithParam<const char*> {
   }
 
   void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
-    const auto kernel_case = make_case(each.line, each.sizes);
+    const auto kernel_case = make_case(each.line, each.sizes, each.pattern);
     ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
     const auto space =
         kernel_case->problem.family().space(kernel_case->problem, executor_->target());
@@ -41,7 +41,9 @@ TEST_P(NativeAttention, EveryVariantAtAwkwardLengths) {
   const std::string target = GetParam();
   const size_t stride = target == "avx2" || target == "avx512" ? 1 : target == "sse" ? 5 : 20;
   std::vector<AttentionCase> cases = attention_prefill_cases();
-  for (AttentionCase& each : attention_decode_cases()) cases.push_back(std::move(each));
+  for (const auto& more :
+       {attention_decode_cases(), attention_paged_cases(), attention_block_cases()})
+    cases.insert(cases.end(), more.begin(), more.end());
   for (size_t i = 0; i < cases.size(); i += stride) check(cases[i], /*every_knob=*/false);
 }
 
@@ -56,6 +58,15 @@ TEST_P(NativeAttention, EveryKnobOfDecodeAtTheSizeOfAModel) {
   const char* line = "attention_decode context=2500 heads=4 kv_heads=2 dim=128 causal=end";
   check({line, {{"batch", 1}, {"tokens", 1}, {"context", 2500}}},
         /*every_knob=*/std::string(GetParam()).starts_with("avx"));
+}
+
+TEST_P(NativeAttention, EveryKnobOfPagesAndBlocksAtTheSizeOfAModel) {
+  const bool every_knob = std::string(GetParam()).starts_with("avx");
+  check(paged_case("heads=4 kv_heads=2 dim=128 causal=end", 16, 1, 1100, 2), every_knob);
+  check(paged_case("heads=4 kv_heads=1 dim=128 causal=end kv_type=q8_0", 16, 1, 1100, 2),
+        every_knob);
+  const char* line = "attention_decode context=1100 heads=4 kv_heads=2 dim=128 kv_type=q8_0";
+  check({line, {{"batch", 1}, {"tokens", 1}, {"context", 1100}}}, every_knob);
 }
 
 TEST_P(NativeAttention, LargeScores) {

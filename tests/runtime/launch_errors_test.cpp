@@ -209,6 +209,50 @@ TEST_F(LaunchErrors, IndicesOutOfRange) {
   }
 }
 
+// Of a block table the entries that lengths ask for are checked, and no others.
+TEST_F(LaunchErrors, PagesOutsideTheCache) {
+  LibraryOptions options;
+  options.store = "none";
+  options.threads = 1;
+  auto library = Library::open(options);
+  ASSERT_TRUE(library.has_value());
+  auto kernel = library->fetch(Attention{.heads = 2,
+                                         .dim = 8,
+                                         .lengths = true,
+                                         .cache = Attention::Cache::paged,
+                                         .page = 4,
+                                         .tokens = 1,
+                                         .context = 12});
+  ASSERT_TRUE(kernel.has_value()) << kernel.error().message;
+  alignas(64) float q[2 * 16] = {}, pool[5 * 4 * 16] = {}, y[2 * 16];
+  const auto message = [&](std::vector<int32_t> lengths, std::vector<int32_t> table) {
+    std::fill(std::begin(y), std::end(y), 7.0F);
+    const TensorView pages(pool, {5, 4, 2, 8});
+    const Status status =
+        (*kernel)({TensorView(q, {2, 1, 2, 8}), pages, pages, TensorView(lengths.data(), {2}),
+                   TensorView(table.data(), {2, 3})},
+                  {TensorView(y, {2, 1, 2, 8})});
+    if (status) return std::string();
+    EXPECT_EQ(status.error().code, ErrorCode::invalid_argument);
+    EXPECT_EQ(std::count(std::begin(y), std::end(y), 7.0F), std::size(y));
+    const std::string& text = status.error().message;
+    return text.substr(text.find("operand"));
+  };
+  EXPECT_EQ(message({12, 5}, {0, 1, 2, 3, 4, -1}), "");
+  EXPECT_EQ(message({0, 4}, {-1, -1, INT32_MAX, 0, 99, INT32_MIN}), "");
+  EXPECT_EQ(message({12, 5}, {0, 1, 2, 3, 5, -1}),
+            "operand 'block_table': found index 5 at [1, 1], one of the 2 that lengths[1] = 5 asks "
+            "for, expected 0..4");
+  EXPECT_EQ(
+      message({9, 0}, {0, 1, -1, -1, -1, -1}),
+      "operand 'block_table': found index -1 at [0, 2], one of the 3 that lengths[0] = 9 asks "
+      "for, expected 0..4");
+  EXPECT_EQ(message({13, 0}, {0, 1, 2, 0, 1, 2}),
+            "operand 'lengths': found 13 at [0], expected 0..12");
+  EXPECT_EQ(message({-1, 0}, {0, 1, 2, 0, 1, 2}),
+            "operand 'lengths': found -1 at [0], expected 0..12");
+}
+
 TEST(EmptyKernel, RefusesToRun) {
   const Kernel kernel;
   EXPECT_FALSE(kernel({}, {}).has_value());

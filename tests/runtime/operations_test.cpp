@@ -111,6 +111,29 @@ TEST(Operations, AttentionChoosesByTokens) {
             "attention_prefill tokens=512..2047 heads=16 kv_heads=8 dim=128 causal=end");
   EXPECT_EQ(line({.heads = 4, .dim = 64, .lengths = true, .tokens = 1, .context = 5000}),
             "attention_decode context=2048..8191 heads=4 dim=64 lengths=true");
+  Attention paged = {.heads = 4,
+                     .dim = 64,
+                     .lengths = true,
+                     .cache = Attention::Cache::paged,
+                     .page = 16,
+                     .kv_type = DataType::q8_0,
+                     .tokens = 1,
+                     .context = 5000};
+  EXPECT_EQ(line(paged),
+            "attention_decode context=2048..8191 heads=4 dim=64 kv_type=q8_0 lengths=true "
+            "cache=paged page=16");
+  paged.lengths = false;
+  EXPECT_EQ(line(paged),
+            "attention_decode: lengths: found false with cache=paged, expected true: they say how "
+            "many pages each sequence has");
+  paged.page = 0;
+  EXPECT_EQ(line(paged),
+            "attention_decode: page: found 0 with cache=paged, expected the number of keys of a "
+            "page");
+  paged = {.dim = 40, .kv_type = DataType::q8_0, .tokens = 1};
+  EXPECT_EQ(line(paged),
+            "attention_decode: dim: found 40, expected a multiple of the block of 32 of "
+            "kv_type=q8_0");
 }
 
 TEST(Operations, ErrorsNameTheField) {
@@ -126,6 +149,8 @@ TEST(Operations, ErrorsNameTheField) {
             "linear: weight number 99 is unknown");
   EXPECT_EQ(message(Attention{.dim = 8, .mask = static_cast<Attention::Mask>(3)}),
             "attention: mask number 3 is unknown");
+  EXPECT_EQ(message(Attention{.dim = 8, .cache = static_cast<Attention::Cache>(2), .tokens = 1}),
+            "attention: cache number 2 is unknown");
   EXPECT_EQ(message(Attention{.heads = 3, .kv_heads = 2, .dim = 8}),
             "attention_prefill: heads: found 3 with kv_heads=2, expected a multiple of those");
   EXPECT_EQ(message(Rope{.kind = static_cast<Rope::Kind>(7)}), "rope: kind number 7 is unknown");

@@ -1,6 +1,8 @@
 // The cases: variants by lengths.
 #include "tests/support/attention_cases.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 namespace lathe::tests {
@@ -85,6 +87,60 @@ std::vector<AttentionCase> attention_decode_cases() {
   for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256}) {
     add(fmt::format("heads=2 kv_heads=1 dim={}", dim), sizes(1, 67));
     add(fmt::format("heads=2 kv_heads=1 dim={} causal=end", dim), sizes(4, 2100));
+  }
+  return cases;
+}
+
+AttentionCase paged_case(const std::string& rest, int64_t page, int64_t tokens, int64_t context,
+                         int64_t batch, int64_t spare_pages) {
+  const int64_t most = (context + page - 1) / page;
+  return {
+      fmt::format("attention_decode tokens={} context={} {} lengths=true cache=paged page={}",
+                  tokens, context, rest, page),
+      {{"batch", batch},
+       {"tokens", tokens},
+       {"most", most},
+       {"pages", std::max<int64_t>(batch * most + spare_pages, 1)}},
+      compiler::InputKind::equal};  // lengths reach their bounds where inputs are not all normal
+}
+
+std::vector<AttentionCase> attention_paged_cases() {
+  std::vector<AttentionCase> cases;
+  for (const int64_t page : {1, 5, 16, 100, 300}) {
+    cases.push_back(paged_case("heads=4 kv_heads=2 dim=20", page, 1, 531));
+    cases.push_back(paged_case("heads=2 kv_heads=1 dim=24 causal=end", page, 3, 70));
+    cases.push_back(paged_case("heads=2 dim=8 causal=end window=37", page, 2, 290));
+  }
+  for (const char* variant :
+       {"causal=end lse=true sinks=true", "softcap=3 causal=end window=7", "mask=add causal=end",
+        "mask=bool", "kv_type=f16", "type=bf16 causal=end", "value_dim=5", "value_dim=80"})
+    cases.push_back(paged_case(fmt::format("heads=5 kv_heads=1 dim=20 {}", variant), 16, 2, 301));
+  // Sequences that begin alike share pages; one sequence alone; one key.
+  cases.push_back(paged_case("heads=2 kv_heads=1 dim=16", 16, 1, 200, 4, -30));
+  cases.push_back(paged_case("heads=1 dim=16", 16, 16, 40, 2));
+  cases.push_back(paged_case("heads=3 kv_heads=3 dim=7", 1, 1, 1, 2));
+  return cases;
+}
+
+std::vector<AttentionCase> attention_block_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
+    cases.push_back(attention_case("attention_decode", rest + " kv_type=q8_0", at));
+  };
+  for (const int64_t dim : {32, 96, 128, 160, 256}) {
+    add(fmt::format("heads=2 kv_heads=1 dim={}", dim), sizes(1, 67, 2));
+    add(fmt::format("heads=4 kv_heads=4 dim={} causal=end", dim), sizes(1, 300));
+  }
+  for (const char* variant :
+       {"heads=4 kv_heads=2", "heads=3 causal=end value_dim=64", "heads=8 kv_heads=2 lengths=true",
+        "heads=5 kv_heads=1 lengths=true causal=end window=7 lse=true",
+        "heads=2 mask=add softcap=2 sinks=true", "heads=2 type=f16", "heads=2 type=bf16 out=f32"}) {
+    add(fmt::format("{} dim=32", variant), sizes(1, 531, 2));
+    add(fmt::format("{} dim=32", variant), sizes(3, 40, 3));
+  }
+  for (const int64_t page : {1, 16, 300}) {
+    cases.push_back(paged_case("heads=4 kv_heads=2 dim=64 kv_type=q8_0", page, 1, 531));
+    cases.push_back(paged_case("heads=2 dim=32 causal=end window=37 kv_type=q8_0", page, 3, 70));
   }
   return cases;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/check_inputs.h"
 #include "compiler/problem.h"
 
 namespace lathe::tests {
@@ -11,6 +12,7 @@ namespace lathe::tests {
 struct AttentionCase {
   std::string line;
   compiler::Sizes sizes;
+  compiler::InputPattern pattern = compiler::InputKind::normal;
 };
 
 /// Every variant of attention_prefill at a length or two, and causal attention at every one.
@@ -18,5 +20,15 @@ std::vector<AttentionCase> attention_prefill_cases();
 
 /// Every variant of attention_decode, with a few tokens and contexts of one to several parts.
 std::vector<AttentionCase> attention_decode_cases();
+
+/// attention_decode against a paged cache, with pages shorter and longer than blocks of keys.
+std::vector<AttentionCase> attention_paged_cases();
+/// One of them: the first sequence has all keys that `context` asks for, the last none; where there
+/// are fewer pages than the sequences have together, they share some.
+AttentionCase paged_case(const std::string& rest, int64_t page, int64_t tokens, int64_t context,
+                         int64_t batch = 3, int64_t spare_pages = 2);
+
+/// attention_decode against caches in blocks of q8_0, contiguous and paged.
+std::vector<AttentionCase> attention_block_cases();
 
 }  // namespace lathe::tests

@@ -9,6 +9,7 @@
 #include "compiler/limits.h"
 #include "ir/graph/verify.h"
 #include "tests/support/guarded_buffer.h"
+#include "tests/support/paged_cache.h"
 
 namespace lathe::tests {
 namespace {
@@ -21,12 +22,21 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// Indices are of tables with few entries; lengths are of the context.
+// Indices are of tables with few entries; lengths are of the context, or of the pages that there is
+// room for.
+int64_t bound_of(const ir::graph::Value& value, const compiler::Problem& problem,
+                 const compiler::Sizes& sizes) {
+  const auto size = [&](const char* name) {
+    const auto found = sizes.find(name);
+    return found == sizes.end() ? int64_t{0} : found->second;
+  };
+  if (value.name == "block_table") return size("pages");
+  if (value.name != "lengths") return kTableEntries;
+  return 1 + (size("most") > 0 ? size("most") * problem.integer("page") : size("context"));
+}
+
 compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
-                               int operand, const compiler::Sizes& sizes) {
-  const auto context = sizes.find("context");
-  const int64_t below =
-      value.name == "lengths" && context != sizes.end() ? context->second + 1 : kTableEntries;
+                               int operand, int64_t below) {
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
@@ -212,11 +222,14 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
   for (const ir::graph::ValueId id : bound.inputs) {
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
-    const compiler::CheckInput input = described(graph.value(graph.inputs[result.inputs.size()]),
-                                                 std::move(numbers), operand, result.sizes);
+    const ir::graph::Value& value = graph.value(graph.inputs[result.inputs.size()]);
+    const int64_t below = bound_of(value, result.problem, result.sizes);
+    compiler::CheckInput input = described(value, std::move(numbers), operand, below);
+    if (value.name == "block_table") describe_pages(graph, result, *input.elements);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
   }
+  spoil_unused_pages(graph, result);
   LATHE_TRY(result.expected, ir::graph::evaluate_double(graph, result.inputs));
   LATHE_TRY(result.rounded, ir::graph::evaluate(graph, result.inputs));
   return result;

@@ -51,21 +51,26 @@ Attention::Attention(const Problem& p)
       scale(scale_of(p)),
       mask(mask_of(p.text("mask"))),
       lengths(p.has("lengths") && p.flag("lengths")),
+      page(p.has("page") ? p.integer("page") : 0),
       lse(p.flag("lse")),
       type(p.type("type")),
       kv_type(p.type("kv_type")),
       out(p.type("out")) {
   signature.push_back({"q", type, {"batch", "tokens", heads, dim}});
-  signature.push_back({"k", kv_type, {"batch", "context", kv_heads, dim}});
-  signature.push_back({"v", kv_type, {"batch", "context", kv_heads, value_dim}});
+  const Dim keys = is_paged() ? page * Dim("most") : Dim("context");
+  const Dim outer = is_paged() ? "pages" : "batch";
+  const Dim inner = is_paged() ? Dim(page) : keys;
+  signature.push_back({"k", kv_type, {outer, inner, kv_heads, dim}});
+  signature.push_back({"v", kv_type, {outer, inner, kv_heads, value_dim}});
   if (mask != MaskKind::none) {
     signature.push_back({"mask",
                          mask == MaskKind::boolean ? Type::boolean : Type::f32,
-                         {"batch", heads, "tokens", "context"}});
+                         {"batch", heads, "tokens", keys}});
   }
   if (lengths) {
     signature.push_back({"lengths", Type::i32, {"batch"}});
   }
+  if (is_paged()) signature.push_back({"block_table", Type::i32, {"batch", "most"}});
   if (sinks) signature.push_back({"sinks", Type::f32, {heads}});
   signature.push_back(output({"y", out, {"batch", "tokens", heads, value_dim}}));
   if (lse) signature.push_back(output({"lse", Type::f32, {"batch", "tokens", heads, 1}}));

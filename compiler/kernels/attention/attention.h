@@ -33,11 +33,13 @@ struct Attention {
   double scale = 1;
   MaskKind mask = MaskKind::none;
   bool lengths = false;  ///< whether each sequence has its own number of keys
+  int64_t page = 0;      ///< keys of a page, of a paged cache; 0: keys lie one behind the other
   bool lse = false;      ///< whether the logarithm of each row's denominator is a result
   ir::Type type = ir::Type::f32, kv_type = ir::Type::f32, out = ir::Type::f32;
-  Signature signature;  ///< q, k, v, mask, lengths, sinks; y, lse
+  Signature signature;  ///< q, k, v, mask, lengths, block_table, sinks; y, lse
 
   int64_t group() const { return heads / kv_heads; }
+  bool is_paged() const { return page > 0; }
   bool is_causal() const { return causal != Causal::none; }
   /// Whether rows of one block see different keys.
   bool is_ragged() const { return is_causal() || window > 0; }
@@ -141,13 +143,17 @@ struct DecodeBlocking {
 };
 
 /// Scores of a few rows: dot products with keys where they lie. Buffers q (f32, packed), k, scores;
-/// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile.
+/// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile. Of a
+/// paged cache k is the head's first row in the pool; further buffer pages, the entries of the
+/// block table from that of the first key on; further parameters k.stride0, from page to page of
+/// the pool, first, the first key's place in its page, and page_count, the entries that the keys
+/// need.
 ir::program::Program decode_scores_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);
 
 /// Adds values, weighted by a block's scores. Buffers scores, v, values; parameters rows, columns,
-/// v.stride1, v.next.
+/// v.stride1, v.next; of a paged cache those of the scores' program, too.
 ir::program::Program decode_values_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);

@@ -6,6 +6,7 @@
 #include "compiler/kernels/attention/decoded_tokens.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
+#include "compiler/sizes.h"
 
 namespace lathe::compiler::kernels {
 namespace {
@@ -13,6 +14,29 @@ namespace {
 using attention::Attention;
 using attention::kMostDecodedTokens;
 using ir::Target;
+
+Status validate_cache(const Problem& p) {
+  const bool is_paged = p.text("cache") == "paged";
+  if (is_paged != (p.integer("page") > 0)) {
+    return fail(ErrorCode::invalid_argument, "page: found {} with cache={}, expected {}",
+                p.integer("page"), p.text("cache"),
+                is_paged ? "the number of keys of a page" : "0: a contiguous cache has no pages");
+  }
+  if (is_paged && !p.flag("lengths")) {
+    return fail(ErrorCode::invalid_argument,
+                "lengths: found false with cache=paged, expected true: they say how many pages "
+                "each sequence has");
+  }
+  const int64_t block = ir::info(p.type("kv_type")).block_elements;
+  for (const char* name : {"dim", "value_dim"}) {
+    if (p.integer(name) % block != 0) {
+      return fail(ErrorCode::invalid_argument,
+                  "{}: found {}, expected a multiple of the block of {} of kv_type={}", name,
+                  p.integer(name), block, ir::name(p.type("kv_type")));
+    }
+  }
+  return {};
+}
 
 Status validate_decode(const Problem& p) {
   if (p.bucket("tokens").low > kMostDecodedTokens) {
@@ -25,6 +49,7 @@ Status validate_decode(const Problem& p) {
                 "causal: found start with lengths=true, expected end, which counts from each "
                 "sequence's length, or none");
   }
+  LATHE_CHECK(validate_cache(p));
   return attention::validate(p);
 }
 
@@ -35,12 +60,23 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
   // A tile's sums or weights, what it multiplies, and one value that all share.
   const auto fits = [=](int64_t rows, int64_t wide) { return rows * wide + wide + 1 <= registers; };
+  // Of blocks each sum is twice there, of all blocks and of one, and so is a scale.
+  const bool has_blocks = ir::info(attention.kv_type).block_elements > 1;
+  const auto scores_fit = [=](int64_t rows, int64_t wide) {
+    return has_blocks ? 2 * rows * wide + wide + 2 <= registers : fits(rows, wide);
+  };
   std::vector<int64_t> rows;
   for (const int64_t count : {1, 2, 4})
     if (count <= most_rows) rows.push_back(count);
   space.knob("mr", rows, rows.back(), "rows of q that are multiplied at once");
-  space.knob("key_rows", {1, 2, 4}, 1, "keys that they meet at once");
-  space.knob("value_rows", {1, 2, 4}, 1, "rows of v that they weight at once");
+  // Blocks are bound by instructions: several rows share the loads of queries and sums.
+  const bool is_small = rows.back() <= 2;
+  space.knob("key_rows", {1, 2, 4}, has_blocks && is_small ? 2 : 1, "keys that they meet at once");
+  space.knob("value_rows", {1, 2, 4},
+             !has_blocks ? 1
+             : is_small  ? 4
+                         : 2,
+             "rows of v that they weight at once");
   space.knob("keys", {32, 64, 128, 256}, 256, "keys of a block, whose scores are kept");
   const int64_t usual_split = attention.context.low >= 2048 ? 512 : 256;
   space.knob("split",
@@ -50,7 +86,7 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
              "keys that a thread goes over at once; 0: all of a sequence");
   space.knob("ahead", {0, 8, 16, attention::kNextHead}, 16,
              "rows of k and v that are asked for ahead of their use; -1: the next head's");
-  space.require([=](const Schedule& s) { return fits(s["mr"], s["key_rows"]); },
+  space.require([=](const Schedule& s) { return scores_fit(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");
   space.require([=](const Schedule& s) { return fits(s["mr"], s["value_rows"]); },
                 "the weights of rows and values must fit the vector registers");
@@ -65,7 +101,8 @@ Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const T
   return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
 }
 
-// Two heads of k; two parts of the context, with two blocks of keys each, the last short.
+// Two heads of k; two parts of the context, with two blocks of keys each, the last short. Where
+// sequences have lengths, the first has all of it, the last nothing, and there is one between.
 Result<Miniature> decode_miniature(const Problem& p, const Schedule& s, const Target&) {
   const Attention attention(p);
   const attention::DecodeBlocking blocking(attention, s);
@@ -73,10 +110,39 @@ Result<Miniature> decode_miniature(const Problem& p, const Schedule& s, const Ta
   LATHE_TRY(Problem small,
             with_numbers(p, {{"heads", kv_heads * attention.group()}, {"kv_heads", kv_heads}}));
   const int64_t context = std::max(blocking.split, blocking.keys) + blocking.keys + 7;
-  return Miniature{std::move(small),
-                   {{"batch", 1},
-                    {"tokens", std::min<int64_t>(attention.tokens.high, 3)},
-                    {"context", context}}};
+  Sizes sizes = {{"batch", attention.lengths ? 3 : 1},
+                 {"tokens", std::min<int64_t>(attention.tokens.high, 3)}};
+  if (attention.is_paged()) {
+    sizes["most"] = (context + attention.page - 1) / attention.page;
+    sizes["pages"] = 3 * sizes["most"] + 2;
+  } else {
+    sizes["context"] = context;
+  }
+  return Miniature{std::move(small), std::move(sizes)};
+}
+
+// Of a paged cache the context is given by the pages of a sequence, and there are as many pages as
+// all sequences have.
+Status derive_sizes(const Problem& p, Sizes& sizes) {
+  const Attention attention(p);
+  if (!attention.is_paged()) return {};
+  int64_t context = representative(attention.context);
+  if (const auto given = sizes.find("context"); given != sizes.end()) {
+    context = given->second;
+    LATHE_CHECK(check_size("context", context, attention.context));
+    sizes.erase(given);
+  }
+  const int64_t most =
+      sizes.emplace("most", context / attention.page + (context % attention.page > 0 ? 1 : 0))
+          .first->second;
+  const auto batch = sizes.find("batch");
+  int64_t pages = most;
+  if (batch != sizes.end() && __builtin_mul_overflow(most, batch->second, &pages)) {
+    return fail(ErrorCode::invalid_argument, "size batch={}: found as many sequences of {} pages",
+                batch->second, most);
+  }
+  sizes.emplace("pages", pages);
+  return {};
 }
 
 }  // namespace
@@ -89,10 +155,19 @@ const Family& attention_decode() {
     decode.parameters[1].required = true;
     decode.parameters.push_back(
         flag_parameter("lengths", false, "[batch] i32: how many keys each sequence has"));
+    decode.parameters.push_back(
+        choice_parameter("cache", {"contiguous", "paged"},
+                         "whether k and v are rows of their sequence, or pools of pages that a "
+                         "block table [batch, most] i32 names"));
+    decode.parameters.push_back(
+        integer_parameter("page", 0, 0, INT32_MAX, "keys of a page of a paged cache"));
+    for (ParameterSpec& parameter : decode.parameters)
+      if (parameter.name == "kv_type") parameter.choices.emplace_back("q8_0");
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
     decode.space = decode_space;
     decode.build = build_decode;
+    decode.derive_sizes = derive_sizes;
     decode.miniature = decode_miniature;
     return decode;
   }();

@@ -1,6 +1,7 @@
 // The plan of attention of a few new rows against a long cache: the threads share batches and parts
 // of the context; the parts of each head are merged in order, so that results do not depend on the
-// number of threads.
+// number of threads. Blocks of keys of a paged cache are those of its sequence: programs go over
+// the pages that they lie in.
 #include "compiler/kernels/attention/plan_writer.h"
 
 namespace lathe::compiler::kernels::attention {
@@ -106,6 +107,7 @@ class DecodeWriter : PlanWriter {
     const Expr key = loop_variable("key"), head = loop_variable("key_head");
     Loop blocks{plan_.find("key"), begin, end, Expr(s_.keys)};
     const Expr columns = named(blocks.body, "columns", min(Expr(s_.keys), end - key));
+    const PagePlace pages = pages_of(blocks.body, batch, key, columns);
     Loop heads{plan_.find("key_head"), 0, Expr(attention_.kv_heads)};
     const Expr row = named(heads.body, "first_row", first_row(batch, head, part));
     // What is asked for: the same keys of the next head, of the last head the next keys of the
@@ -113,6 +115,7 @@ class DecodeWriter : PlanWriter {
     const Expr is_last =
         named(heads.body, "is_last_head", max(head + Expr(2 - attention_.kv_heads), 0));
     const auto next = [&](const char* operand) {
+      if (attention_.is_paged()) return stride(operand, 2);
       const Expr over =
           Expr(s_.keys) * stride(operand, 1) - stride(operand, 2) * Expr(attention_.kv_heads);
       return stride(operand, 2) + is_last * over;
@@ -121,8 +124,17 @@ class DecodeWriter : PlanWriter {
     bind_state(names, parts_, row, s_.rows.value_bytes);
     names.set("rows", rows_).set("columns", columns);
     names.at("scores", scores_).at("q", queries_at(head));
+    if (attention_.is_paged()) {
+      names.at("pages", pages.entries);
+      names.set("first", pages.first).set("page_count", pages.count);
+    }
     for (const char* operand : {"k", "v"}) {
-      names.at(operand, row_of(operand, batch, key, head));
+      if (attention_.is_paged()) {
+        names.at(operand, plan_.operand(operand) + head * stride(operand, 2));
+        names.set(fmt::format("{}.stride0", operand), stride(operand, 0));
+      } else {
+        names.at(operand, row_of(operand, batch, key, head));
+      }
       names.set(fmt::format("{}.stride1", operand), stride(operand, 1));
       names.set(fmt::format("{}.next", operand), next(operand));
     }
@@ -131,6 +143,22 @@ class DecodeWriter : PlanWriter {
     append(heads.body, bind(plan_, multiply_values_, names));
     append(blocks.body, std::move(heads));
     append(body, std::move(blocks));
+  }
+
+  // Which pages a block's keys lie in: entries of the block table, how many, and where in the first
+  // of them the first key is.
+  struct PagePlace {
+    Place entries;
+    Expr first, count;
+  };
+  PagePlace pages_of(Body& body, const Expr& batch, const Expr& key, const Expr& columns) {
+    if (!attention_.is_paged()) return {};
+    const Expr page = attention_.page;
+    const Expr number = named(body, "first_page", ceil_div(key + 1, page) - 1);
+    const Expr first = named(body, "first_in_page", key - number * page);
+    const Place table = plan_.operand("block_table");
+    return {table + (batch * stride("block_table", 0) + number * 4), first,
+            named(body, "page_count", ceil_div(first + columns, page))};
   }
 
   void start_heads(Body& body, const Expr& batch, const Expr& part) {

@@ -1,9 +1,11 @@
 // A few rows against keys and values where they lie: each is read once from memory, by as many rows
-// as there are. Heads that lie side by side make the rows of one head lie far apart, which hardware
-// does not foresee.
+// as there are.
+//
+// Of rows in blocks of q8_0 a block's codes are widened once for all rows of a tile, and its scale
+// is applied to the block's sum of a score, or to the weight of a value.
 #include <algorithm>
 
-#include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/decode_rows.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
@@ -16,38 +18,62 @@ using ir::program::Scalar;
 using ir::program::Span;
 using ir::program::Vec;
 
-// Rows of k or v, one after the other, at a distance known when the program runs.
-class FarRows {
- public:
-  FarRows(Builder& b, Pointer first, int count, Scalar stride) {
-    rows_.push_back(b.copy(first));
-    for (int i = 1; i < count; ++i) rows_.push_back(b.offset(rows_.back(), stride));
-  }
-  Pointer at(int row) const { return rows_[static_cast<size_t>(row)]; }
-
- private:
-  std::vector<Pointer> rows_;
-};
-
 // Sums that keep the multipliers busy: their latency times how many start in a cycle.
 constexpr int kBusySums = 8;
 
-// Asks for a row of k or v that is read later: some rows ahead, or at the same place of the next
-// head.
-void ask_ahead(Builder& b, const DecodeBlocking& s, Pointer row, Scalar stride, Scalar next,
-               int64_t columns, ir::Type type) {
-  if (s.ahead == 0) return;
-  const Pointer later = b.offset(row, s.ahead == kNextHead ? next : b.mul(stride, s.ahead));
-  for (int64_t at = 0; at < columns * ir::size_of(type); at += product::kLine)
-    b.prefetch(later, at, s.ahead == kNextHead ? 1 : 0);
+bool has_blocks(const Attention& attention) {
+  return ir::info(attention.kv_type).block_elements > 1;
 }
 
-// Calls `some` for as many as `most` of `count` at once, then for what is left, one by one.
-void some_at_once(Builder& b, Scalar count, int most, const std::function<void(int)>& some) {
-  const Scalar whole = b.div(count, most);
-  b.loop(0, whole, 1, [&](Scalar) { some(most); });
-  if (most > 1) b.loop(0, b.sub(count, b.mul(whole, most)), 1, [&](Scalar) { some(1); });
-}
+// A row's blocks of q8_0 as GGUF has them: an f16 scale, then the codes.
+class RowBlocks {
+ public:
+  static constexpr int64_t kBlock = 32;
+  static constexpr int64_t kScaleBytes = 2;
+  static constexpr int64_t kBlockBytes = kScaleBytes + kBlock;
+  static constexpr int kVectors = 4;  ///< of a block that are laid out, at least where lanes are 8
+
+  RowBlocks(Builder& b, int64_t width) : b_(b), blocks_(width / kBlock) {}
+
+  /// Calls visit(block) for every block: the place among those of a trip, by which pointers offset
+  /// what they read. Between trips `rows` of blocks, and `floats` of f32 beside them, are moved.
+  void over(const std::vector<Pointer>& rows, Pointer floats,
+            const std::function<void(int64_t)>& visit) const {
+    const int64_t together = b_.lanes() >= kBlock / kVectors ? 4 : 1;
+    const int64_t trips = blocks_ / together;
+    int64_t done = 0;
+    if (trips > 1) {
+      b_.loop(0, trips, 1, [&](Scalar) {
+        for (int64_t block = 0; block < together; ++block) visit(block);
+        for (const Pointer& row : rows) b_.advance(row, together * kBlockBytes);
+        b_.advance(floats, together * kBlock * 4);
+      });
+      done = trips * together;
+    }
+    for (int64_t block = 0; done + block < blocks_; ++block) visit(block);
+  }
+
+  /// Codes of a block as f32.
+  Vec codes(Pointer row, int64_t block, Span at) const {
+    row.type = ir::Type::i8;
+    at.offset += block * kBlockBytes + kScaleBytes;
+    return b_.to_float(b_.load(row, at));
+  }
+  Vec scale(Pointer row, int64_t block) const {
+    row.type = ir::Type::f16;
+    return b_.load_splat(row, block * (kBlockBytes / 2));
+  }
+  /// Whether a block's vectors are laid out one behind the other, without a loop.
+  bool are_laid_out() const { return kBlock / b_.lanes() <= kVectors; }
+  static Span beside(Span at, int64_t block) {
+    at.offset += block * kBlock;
+    return at;
+  }
+
+ private:
+  Builder& b_;
+  int64_t blocks_;
+};
 
 class ScoreWriter {
  public:
@@ -60,16 +86,25 @@ class ScoreWriter {
         scores_(b_.buffer("scores", ir::Type::f32, BufferAccess::write)),
         rows_(b_.parameter("rows")),
         columns_(b_.parameter("columns")),
-        stride_(b_.parameter("k.stride1")) {
-    if (s_.ahead == kNextHead) next_ = b_.parameter("k.next");
-  }
+        keys_(b_, attention, blocking, "k", attention.dim, k_, columns_) {}
 
   Program write() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
-      const Pointer keys = b_.copy(k_);
+      const Pointer start = keys_.start();
       const Pointer scores = b_.copy(scores_);
-      some_at_once(b_, columns_, s_.key_rows,
-                   [&](int count) { some_keys(rows, count, keys, scores); });
+      keys_.over(start, [&](Pointer keys, Scalar columns) {
+        some_at_once(b_, columns, s_.key_rows, [&](int count) {
+          const FarRows near(b_, keys, count, keys_.stride());
+          for (int j = 0; j < count; ++j) keys_.ask_ahead(near.at(j));
+          if (has_blocks(attention_)) {
+            some_keys_of_blocks(rows, count, near, scores);
+          } else {
+            some_keys(rows, count, near, scores);
+          }
+          b_.advance(keys, b_.mul(keys_.stride(), count));
+          b_.advance(scores, count * 4);
+        });
+      });
       b_.advance(q_, rows * s_.query_bytes());
       b_.advance(scores_, rows * s_.rows.score_bytes);
     });
@@ -77,15 +112,16 @@ class ScoreWriter {
   }
 
  private:
+  Span in_row(Span at, int row) const {
+    at.offset += row * s_.query_bytes() / 4;
+    return at;
+  }
+
   // The next `count` keys by a tile of rows; each sum is kept in as many parts as keep the
   // multipliers busy, so that keys can be read one by one, as memory likes to be read.
-  void some_keys(int rows, int count, Pointer keys, Pointer scores) {
-    const FarRows near(b_, keys, count, stride_);
-    for (int j = 0; j < count; ++j)
-      ask_ahead(b_, s_, near.at(j), stride_, next_, attention_.dim, attention_.kv_type);
+  void some_keys(int rows, int count, const FarRows& near, Pointer scores) {
     const int parts = std::max(kBusySums / (rows * count), 1);
-    std::vector<Vec> sums;
-    for (int i = 0; i < rows * count * parts; ++i) sums.push_back(b_.copy(b_.constant(0)));
+    std::vector<Vec> sums = zeros(rows * count * parts);
     const auto sum_of = [&](int row, int j, int part) {
       return sums[static_cast<size_t>((part * rows + row) * count + j)];
     };
@@ -93,9 +129,7 @@ class ScoreWriter {
       std::vector<Vec> of_keys;
       for (int j = 0; j < count; ++j) of_keys.push_back(b_.load(near.at(j), at));
       for (int row = 0; row < rows; ++row) {
-        Span in_row = at;
-        in_row.offset += row * s_.query_bytes() / 4;
-        const Vec query = b_.load(q_, in_row);
+        const Vec query = b_.load(q_, in_row(at, row));
         for (int j = 0; j < count; ++j) {
           const Vec sum = sum_of(row, j, place % parts);
           b_.set(sum, b_.fma(query, of_keys[static_cast<size_t>(j)], sum));
@@ -106,19 +140,66 @@ class ScoreWriter {
       for (int j = 0; j < count; ++j) {
         Vec sum = sum_of(row, j, 0);
         for (int part = 1; part < parts; ++part) sum = sum + sum_of(row, j, part);
-        b_.store(scores, Span{row * s_.rows.score_bytes / 4 + j, {}, 1, b_.lanes() == 1},
-                 b_.reduce_add(sum));
+        store_score(scores, row, j, sum);
       }
     }
-    b_.advance(keys, b_.mul(stride_, count));
-    b_.advance(scores, count * 4);
+  }
+
+  // The same of keys in blocks. Blocks do not wait for each other: each begins its own sums.
+  void some_keys_of_blocks(int rows, int count, const FarRows& near, Pointer scores) {
+    const RowBlocks blocks(b_, attention_.dim);
+    const auto place_of = [&](int row, int j) { return static_cast<size_t>(row * count + j); };
+    std::vector<Vec> sums = zeros(rows * count);
+    const Pointer query_row = b_.copy(q_);
+    blocks.over(near.all(), query_row, [&](int64_t block) {
+      std::vector<Vec> dots;
+      if (!blocks.are_laid_out()) dots = zeros(rows * count);
+      b_.vectors(RowBlocks::kBlock, RowBlocks::kVectors, [&](const Span& at, int) {
+        std::vector<Vec> codes;
+        for (int j = 0; j < count; ++j) codes.push_back(blocks.codes(near.at(j), block, at));
+        const bool is_first = dots.empty();
+        for (int row = 0; row < rows; ++row) {
+          const Vec query = b_.load(query_row, in_row(RowBlocks::beside(at, block), row));
+          for (int j = 0; j < count; ++j) {
+            const Vec code = codes[static_cast<size_t>(j)];
+            if (is_first) {
+              dots.push_back(query * code);
+            } else {
+              const Vec dot = dots[place_of(row, j)];
+              b_.set(dot, b_.fma(query, code, dot));
+            }
+          }
+        }
+      });
+      for (int j = 0; j < count; ++j) {
+        const Vec scale = blocks.scale(near.at(j), block);
+        for (int row = 0; row < rows; ++row) {
+          const Vec sum = sums[place_of(row, j)];
+          b_.set(sum, b_.fma(dots[place_of(row, j)], scale, sum));
+        }
+      }
+    });
+    for (int row = 0; row < rows; ++row)
+      for (int j = 0; j < count; ++j) store_score(scores, row, j, sums[place_of(row, j)]);
+  }
+
+  std::vector<Vec> zeros(int count) {
+    std::vector<Vec> sums;
+    for (int i = 0; i < count; ++i) sums.push_back(b_.copy(b_.constant(0)));
+    return sums;
+  }
+
+  void store_score(Pointer scores, int row, int j, Vec sum) {
+    b_.store(scores, Span{row * s_.rows.score_bytes / 4 + j, {}, 1, b_.lanes() == 1},
+             b_.reduce_add(sum));
   }
 
   const Attention& attention_;
   const DecodeBlocking& s_;
   Builder b_;
   Pointer q_, k_, scores_;
-  Scalar rows_, columns_, stride_, next_;
+  Scalar rows_, columns_;
+  CachedRows keys_;
 };
 
 class ValueWriter {
@@ -132,16 +213,25 @@ class ValueWriter {
         values_(b_.buffer("values", ir::Type::f32, BufferAccess::read_write)),
         rows_(b_.parameter("rows")),
         columns_(b_.parameter("columns")),
-        stride_(b_.parameter("v.stride1")) {
-    if (s_.ahead == kNextHead) next_ = b_.parameter("v.next");
-  }
+        cached_(b_, attention, blocking, "v", attention.value_dim, v_, columns_) {}
 
   Program write() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
-      const Pointer value = b_.copy(v_);
+      const Pointer start = cached_.start();
       const Pointer weight = b_.copy(scores_);
-      some_at_once(b_, columns_, s_.value_rows,
-                   [&](int count) { some_values(rows, count, value, weight); });
+      cached_.over(start, [&](Pointer value, Scalar columns) {
+        some_at_once(b_, columns, s_.value_rows, [&](int count) {
+          const FarRows near(b_, value, count, cached_.stride());
+          for (int j = 0; j < count; ++j) cached_.ask_ahead(near.at(j));
+          if (has_blocks(attention_)) {
+            some_values_of_blocks(rows, count, near, weight);
+          } else {
+            some_values(rows, count, near, weight);
+          }
+          b_.advance(value, b_.mul(cached_.stride(), count));
+          b_.advance(weight, count * 4);
+        });
+      });
       b_.advance(scores_, rows * s_.rows.score_bytes);
       b_.advance(values_, rows * s_.rows.value_bytes);
     });
@@ -151,36 +241,62 @@ class ValueWriter {
  private:
   // The next `count` rows of v, weighted for a tile of rows, whose sums stay in the first cache:
   // all of a row of v is read before the next.
-  void some_values(int rows, int count, Pointer value, Pointer weight) {
-    const FarRows near(b_, value, count, stride_);
-    for (int j = 0; j < count; ++j)
-      ask_ahead(b_, s_, near.at(j), stride_, next_, attention_.value_dim, attention_.kv_type);
+  void some_values(int rows, int count, const FarRows& near, Pointer weight) {
     std::vector<Vec> weights;
     for (int row = 0; row < rows; ++row)
-      for (int j = 0; j < count; ++j)
-        weights.push_back(b_.load_splat(weight, row * s_.rows.score_bytes / 4 + j));
+      for (int j = 0; j < count; ++j) weights.push_back(weight_of(weight, row, j));
     b_.vectors(attention_.value_dim, 2, [&](const Span& at, int) {
       std::vector<Vec> of_values;
       for (int j = 0; j < count; ++j) of_values.push_back(b_.load(near.at(j), at));
-      for (int row = 0; row < rows; ++row) {
-        Span in_row = at;
-        in_row.offset += row * s_.rows.value_bytes / 4;
-        Vec sum = b_.load(values_, in_row);
-        for (int j = 0; j < count; ++j)
-          sum = b_.fma(weights[static_cast<size_t>(row * count + j)],
-                       of_values[static_cast<size_t>(j)], sum);
-        b_.store(values_, in_row, sum);
-      }
+      add(rows, values_, at, weights, of_values);
     });
-    b_.advance(value, b_.mul(stride_, count));
-    b_.advance(weight, count * 4);
+  }
+
+  // The same of values in blocks, whose scales join the weights.
+  void some_values_of_blocks(int rows, int count, const FarRows& near, Pointer weight) {
+    const RowBlocks blocks(b_, attention_.value_dim);
+    const Pointer sums = b_.copy(values_);
+    blocks.over(near.all(), sums, [&](int64_t block) {
+      std::vector<Vec> scales, weights;
+      for (int j = 0; j < count; ++j) scales.push_back(blocks.scale(near.at(j), block));
+      for (int row = 0; row < rows; ++row) {
+        for (int j = 0; j < count; ++j) {
+          const Vec splat = weight_of(weight, row, j);
+          weights.push_back(splat * scales[static_cast<size_t>(j)]);
+        }
+      }
+      b_.vectors(RowBlocks::kBlock, RowBlocks::kVectors, [&](const Span& at, int) {
+        std::vector<Vec> codes;
+        for (int j = 0; j < count; ++j) codes.push_back(blocks.codes(near.at(j), block, at));
+        add(rows, sums, RowBlocks::beside(at, block), weights, codes);
+      });
+    });
+  }
+
+  Vec weight_of(Pointer weight, int row, int j) {
+    return b_.load_splat(weight, row * s_.rows.score_bytes / 4 + j);
+  }
+
+  // A vector of each row's sums gets what the rows of v have there.
+  void add(int rows, Pointer sums, const Span& at, const std::vector<Vec>& weights,
+           const std::vector<Vec>& of_values) {
+    const size_t count = of_values.size();
+    for (int row = 0; row < rows; ++row) {
+      Span in_row = at;
+      in_row.offset += row * s_.rows.value_bytes / 4;
+      Vec sum = b_.load(sums, in_row);
+      for (size_t j = 0; j < count; ++j)
+        sum = b_.fma(weights[static_cast<size_t>(row) * count + j], of_values[j], sum);
+      b_.store(sums, in_row, sum);
+    }
   }
 
   const Attention& attention_;
   const DecodeBlocking& s_;
   Builder b_;
   Pointer scores_, v_, values_;
-  Scalar rows_, columns_, stride_, next_;
+  Scalar rows_, columns_;
+  CachedRows cached_;
 };
 
 }  // namespace

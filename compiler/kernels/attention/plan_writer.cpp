@@ -10,7 +10,12 @@ PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::T
   plan_.name = std::move(name);
   batch_ = Expr::variable(plan_.input("batch"));
   tokens_ = Expr::variable(plan_.input("tokens"));
-  context_ = Expr::variable(plan_.input("context"));
+  if (attention_.is_paged()) {
+    pages_ = Expr::variable(plan_.input("pages"));
+    context_ = Expr::variable(plan_.input("most")) * Expr(attention_.page);
+  } else {
+    context_ = Expr::variable(plan_.input("context"));
+  }
   for (const Port& port : attention_.signature)
     for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
   plan_.input("threads");
@@ -18,6 +23,10 @@ PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::T
     ir::plan::Operand operand{port.name, port.type,
                               port.output ? BufferAccess::write : BufferAccess::read};
     if (port.name == "lengths") operand.elements = ir::plan::ElementRule{.below = context_ + 1};
+    if (port.name == "block_table") {
+      const ir::plan::RowCount used{plan_.operand("lengths").index, attention_.page};
+      operand.elements = ir::plan::ElementRule{.below = pages_, .row_count = used};
+    }
     plan_.add_operand(std::move(operand));
   }
 }

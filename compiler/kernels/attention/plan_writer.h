@@ -49,6 +49,7 @@ class PlanWriter {
   const ir::Target& target_;
   ir::plan::Plan plan_;
   Expr batch_, tokens_, context_;
+  Expr pages_;  ///< of the pool, of a paged cache
 };
 
 }  // namespace lathe::compiler::kernels::attention

@@ -37,14 +37,22 @@ Result<ir::graph::Graph> reference(const Problem& p) {
     return Var{};
   };
   const auto wide = [&](const char* name) { return cast_to(graph, named(name), Type::f32); };
-  const auto results = graph.op_results("attention",
-                                        {wide("q"), wide("k"), wide("v"), named("mask"), Var{},
-                                         Var{}, named("lengths"), Var{}, named("sinks")},
-                                        attention.lse ? 2 : 1,
-                                        {{"causal", p.text("causal")},
-                                         {"window", attention.window},
-                                         {"softcap", attention.softcap},
-                                         {"scale", attention.scale}});
+  const auto cached = [&](const char* name) {
+    Var rows = named(name);
+    if (attention.is_paged())
+      rows = graph.op("gather_pages", {rows, named("block_table"), named("lengths")});
+    // Reading pages of blocks gives f32.
+    if (graph.type(rows).element == Type::q8_0) return graph.op("dequantize", {rows});
+    return cast_to(graph, rows, Type::f32);
+  };
+  const Var q = wide("q"), k = cached("k"), v = cached("v");
+  const auto results = graph.op_results(
+      "attention", {q, k, v, named("mask"), Var{}, Var{}, named("lengths"), Var{}, named("sinks")},
+      attention.lse ? 2 : 1,
+      {{"causal", p.text("causal")},
+       {"window", attention.window},
+       {"softcap", attention.softcap},
+       {"scale", attention.scale}});
   std::vector<Var> outputs = {cast_to(graph, results[0], attention.out)};
   if (attention.lse) {
     const ir::graph::Shape shape = attention.signature.back().shape;
@@ -59,10 +67,16 @@ Work work(const Problem& p, const Sizes& sizes) {
     const auto found = sizes.find(name);
     return found == sizes.end() ? int64_t{1} : found->second;
   };
-  Work work = work_of(attention.signature, sizes, 0);
+  Sizes read = sizes;
+  int64_t context = size("context");
+  if (attention.is_paged()) {  // of the pool the pages that are named
+    context = size("most") * attention.page;
+    read["pages"] = std::min(size("pages"), size("batch") * size("most"));
+  }
+  Work work = work_of(attention.signature, read, 0);
   // Two products; maximum, difference, exponential, sum and weighting of each score.
   const double of_pair = 2.0 * static_cast<double>(attention.dim + attention.value_dim) + 5;
-  work.flops = visible_pairs(attention, size("tokens"), size("context")) * of_pair *
+  work.flops = visible_pairs(attention, size("tokens"), context) * of_pair *
                static_cast<double>(size("batch") * attention.heads);
   return work;
 }

@@ -1,0 +1,75 @@
+// Going over rows of a cache. Heads that lie side by side make the rows of one head lie far apart,
+// which hardware does not foresee, nor does it the next page.
+#include "compiler/kernels/attention/decode_rows.h"
+
+namespace lathe::compiler::kernels::attention {
+
+using ir::program::BufferAccess;
+using ir::program::Builder;
+using ir::program::Pointer;
+using ir::program::Scalar;
+
+namespace {
+
+constexpr int64_t kEntryBytes = 4;  // of a block table
+
+}  // namespace
+
+CachedRows::CachedRows(Builder& b, const Attention& attention, const DecodeBlocking& blocking,
+                       const std::string& operand, int64_t width, Pointer rows, Scalar columns)
+    : b_(b),
+      s_(blocking),
+      page_(attention.page),
+      row_bytes_(ir::bytes_of(attention.kv_type, width)),
+      rows_(rows),
+      columns_(columns),
+      stride_(b.parameter(operand + ".stride1")) {
+  if (s_.ahead == kNextHead) next_ = b_.parameter(operand + ".next");
+  if (!attention.is_paged()) return;
+  pages_ = b_.buffer("pages", ir::Type::i32, BufferAccess::read);
+  page_stride_ = b_.parameter(operand + ".stride0");
+  first_ = b_.parameter("first");
+  page_count_ = b_.parameter("page_count");
+  if (s_.ahead >= page_) pages_ahead_ = (s_.ahead + page_ - 1) / page_;
+}
+
+Pointer CachedRows::start() const { return b_.copy(page_ > 0 ? pages_ : rows_); }
+
+void CachedRows::over(Pointer start, const std::function<void(Pointer, Scalar)>& visit) {
+  if (page_ == 0) return visit(start, columns_);
+  const Scalar left = b_.copy(columns_), skip = b_.copy(first_);
+  b_.loop(0, page_count_, 1, [&](Scalar number) {
+    const Scalar page = b_.load_integer(start);
+    if (pages_ahead_ > 0) {
+      const Scalar last = b_.sub(page_count_, 1);
+      const Scalar ahead = b_.min(b_.add(number, pages_ahead_), last);
+      const Scalar later = b_.load_integer(pages_, 0, ahead);
+      distance_ = b_.mul(b_.sub(later, page), page_stride_);
+    }
+    const Pointer first = b_.offset(rows_, b_.mul(page, page_stride_));
+    b_.advance(first, b_.mul(skip, stride_));
+    const Scalar room = b_.sub(b_.scalar(page_), skip);
+    const Scalar count = b_.min(left, room);
+    visit(first, count);
+    b_.set(left, b_.sub(left, count));
+    b_.set(skip, b_.scalar(0));
+    b_.advance(start, kEntryBytes);
+  });
+}
+
+void CachedRows::ask_ahead(Pointer row) const {
+  if (s_.ahead == 0) return;
+  const Pointer later = b_.offset(row, s_.ahead == kNextHead ? next_
+                                       : pages_ahead_ > 0    ? distance_
+                                                             : b_.mul(stride_, s_.ahead));
+  for (int64_t at = 0; at < row_bytes_; at += product::kLine)
+    b_.prefetch(later, at, s_.ahead == kNextHead ? 1 : 0);
+}
+
+void some_at_once(Builder& b, Scalar count, int most, const std::function<void(int)>& some) {
+  const Scalar whole = b.div(count, most);
+  b.loop(0, whole, 1, [&](Scalar) { some(most); });
+  if (most > 1) b.loop(0, b.sub(count, b.mul(whole, most)), 1, [&](Scalar) { some(1); });
+}
+
+}  // namespace lathe::compiler::kernels::attention

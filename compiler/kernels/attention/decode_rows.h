@@ -1,0 +1,65 @@
+// Rows of k or v that decode's programs go over where they lie: at a distance from each other, or
+// page by page.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "compiler/kernels/attention/attention.h"
+#include "ir/program/builder.h"
+
+namespace lathe::compiler::kernels::attention {
+
+/// Rows one after the other, at a distance known when the program runs.
+class FarRows {
+ public:
+  FarRows(ir::program::Builder& b, ir::program::Pointer first, int count,
+          ir::program::Scalar stride) {
+    rows_.push_back(b.copy(first));
+    for (int i = 1; i < count; ++i) rows_.push_back(b.offset(rows_.back(), stride));
+  }
+  ir::program::Pointer at(int row) const { return rows_[static_cast<size_t>(row)]; }
+  const std::vector<ir::program::Pointer>& all() const { return rows_; }
+
+ private:
+  std::vector<ir::program::Pointer> rows_;
+};
+
+/// The rows of `operand`, k or v, of one call. Declares the parameters that say where they lie, and
+/// of a paged cache the buffer of its pages.
+class CachedRows {
+ public:
+  CachedRows(ir::program::Builder& b, const Attention& attention, const DecodeBlocking& blocking,
+             const std::string& operand, int64_t width, ir::program::Pointer rows,
+             ir::program::Scalar columns);
+
+  /// Where going over the rows begins: moved on by over().
+  ir::program::Pointer start() const;
+  /// Calls visit(first, count) for rows at the same distance from each other, until all are
+  /// visited; `first` may be moved.
+  void over(ir::program::Pointer start,
+            const std::function<void(ir::program::Pointer, ir::program::Scalar)>& visit);
+
+  /// Of the rows that over() visits.
+  ir::program::Scalar stride() const { return stride_; }
+  /// Asks for what is read later than `row`, which over() visits: some rows ahead, where pages are
+  /// shorter than that the same row of a page ahead; or the same row of the next head.
+  void ask_ahead(ir::program::Pointer row) const;
+
+ private:
+  ir::program::Builder& b_;
+  const DecodeBlocking& s_;
+  int64_t page_;
+  int64_t row_bytes_;
+  int64_t pages_ahead_ = 0;  // 0: not asked for by the page
+  ir::program::Pointer rows_, pages_;
+  ir::program::Scalar columns_, stride_, next_, page_stride_, first_, page_count_;
+  ir::program::Scalar distance_;  // from this page to the one that is asked for
+};
+
+/// Calls `some` for as many as `most` of `count` at once, then for what is left, one by one.
+void some_at_once(ir::program::Builder& b, ir::program::Scalar count, int most,
+                  const std::function<void(int)>& some);
+
+}  // namespace lathe::compiler::kernels::attention
