@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -236,16 +237,33 @@ void fill_blocks(const CheckInput& input, InputPattern pattern, Random& random, 
   }
 }
 
+// The first `count` of the elements in an order that is drawn anew, ascending.
+void draw_distinct(const ElementRange& range, Random& random, std::vector<int64_t>& row) {
+  std::vector<int64_t> all(static_cast<size_t>(std::max<int64_t>(range.below - range.least, 1)));
+  std::iota(all.begin(), all.end(), range.least);
+  const size_t count = std::min(all.size(), row.size());
+  for (size_t i = 0; i < count; ++i) std::swap(all[i], all[i + random.below(all.size() - i)]);
+  std::sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count));
+  for (size_t i = 0; i < row.size(); ++i) row[i] = all[std::min(i, count - 1)];
+}
+
 void fill_elements(const ElementRange& range, bool reaches_bounds, Random& random, Tensor& tensor) {
   const int64_t width = tensor.rank() == 0 ? 1 : tensor.shape().back();
   const auto count = static_cast<uint64_t>(std::max<int64_t>(range.below - range.least, 1));
   std::vector<int64_t> row(static_cast<size_t>(width));
   for (int64_t start = 0; start < tensor.elements(); start += width) {
-    for (int64_t& element : row) element = range.least + static_cast<int64_t>(random.below(count));
-    if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
-    if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
-      row.back() = range.least;
-    if (range.ascending) std::sort(row.begin(), row.end());
+    if (range.distinct) {
+      draw_distinct(range, random, row);
+      if (reaches_bounds && width > 1) row.front() = range.least;
+      if (reaches_bounds) row.back() = std::max(range.below - 1, range.least);
+    } else {
+      for (int64_t& element : row)
+        element = range.least + static_cast<int64_t>(random.below(count));
+      if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
+      if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
+        row.back() = range.least;
+      if (range.ascending) std::sort(row.begin(), row.end());
+    }
     for (int64_t i = 0; i < width; ++i)
       tensor.set(start + i, static_cast<double>(row[static_cast<size_t>(i)]));
   }

@@ -89,9 +89,12 @@ int mixed_turns(int64_t rows);
 std::vector<InputPattern> check_patterns(int64_t rows);
 
 /// What integers an operand may hold: those of [least, below), in rows that ascend or in any order.
+/// Of `distinct` ones, which ascend, a row that is longer than there are has each of them, and its
+/// last again: who reads it knows how many count.
 struct ElementRange {
   int64_t least = 0, below = 0;
   bool ascending = false;
+  bool distinct = false;
 };
 
 /// One input of a kernel's signature.

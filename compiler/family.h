@@ -103,6 +103,9 @@ struct Family {
   /// `rejected` where the schedule does not meet the space's constraints.
   Result<ir::plan::Plan> (*build)(const Problem&, const Schedule&, const ir::Target&) = nullptr;
   Work (*work)(const Problem&, const Sizes&) = nullptr;
+  /// Sizes that follow from others, as the number of blocks that so many tokens make; calls with
+  /// other ones are refused. Null: every size is the caller's.
+  Sizes (*dependent_sizes)(const Problem&, const Sizes&) = nullptr;
   /// For problems that are too large to interpret: what is checked in full instead. Null: the
   /// problem itself, on few rows.
   Result<Miniature> (*miniature)(const Problem&, const Schedule&, const ir::Target&) = nullptr;

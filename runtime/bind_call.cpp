@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <cmath>
 #include <string>
 
 #include "runtime/launch.h"
@@ -251,35 +252,105 @@ int64_t read_index(const TensorView& view, const std::byte* at) {
   return *reinterpret_cast<const int32_t*>(at);
 }
 
-Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
-                      const BoundCall& call) {
-  const int64_t least = rule.elements->least.evaluate(call.variables.data());
-  const int64_t below = rule.elements->below.evaluate(call.variables.data());
-  const int64_t inner = view.rank == 0 ? 1 : view.shape[view.rank - 1];
-  const int64_t outer = view.rank < 2 ? 1 : view.shape[0];
-  const int64_t stride = view.rank < 2 ? 0 : byte_stride(view, 0);
+// Where each row along the last dimension begins: `visit` with its number and address.
+template <typename Visit>
+Status over_rows(const TensorView& view, Visit&& visit) {
+  int64_t rows = 1;
+  for (int k = 0; k + 1 < view.rank; ++k) rows *= view.shape[k];
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto* at = static_cast<const std::byte*>(view.data);
+    int64_t rest = row;
+    for (int k = view.rank - 2; k >= 0; --k) {
+      at += rest % view.shape[k] * byte_stride(view, k);
+      rest /= view.shape[k];
+    }
+    LATHE_CHECK(visit(row, at));
+  }
+  return {};
+}
+
+Status refuse_element(const CompiledKernel& kernel, const OperandRule& rule, int64_t element,
+                      int64_t place, int64_t least, int64_t below, int64_t before) {
+  const bool is_index = rule.table_variable() >= 0;
+  const std::string found =
+      fmt::format("found {}{} at [{}]", is_index ? "index " : "", element, place);
+  if (element >= least && element < below) {
+    const char* const relation = element == before ? "equal to" : "less than";
+    return refuse(kernel, rule,
+                  fmt::format("{}, {} the {} before it; expected {}ascending elements", found,
+                              relation, before, rule.elements->distinct ? "distinct, " : ""));
+  }
+  return refuse(kernel, rule,
+                is_index && below == 0
+                    ? fmt::format("{} into an empty table", found)
+                    : fmt::format("{}, expected {}..{}", found, least, below - 1));
+}
+
+// What counts the elements of a rule was checked before them: it is an earlier operand, dense, with
+// an element for each of their rows.
+Status check_elements(const CompiledKernel& kernel, std::span<const TensorView> operands,
+                      size_t operand, const BoundCall& call) {
+  const OperandRule& rule = kernel.operands[operand];
+  const ir::plan::ElementRule& elements = *rule.elements;
+  const TensorView& view = operands[operand];
+  if (is_empty(view)) return {};
+  const int64_t least = elements.least.evaluate(call.variables.data());
+  const int64_t below = elements.below.evaluate(call.variables.data());
+  const int64_t width = view.rank == 0 ? 1 : view.shape[view.rank - 1];
   const int size = ir::size_of(rule.type);
-  for (int64_t i = 0; i < outer; ++i) {
+  const TensorView* counts = nullptr;
+  if (!elements.counts.empty())
+    counts = &operands[static_cast<size_t>(kernel.plan.operand(elements.counts).index)];
+  return over_rows(view, [&](int64_t row, const std::byte* at) -> Status {
+    int64_t used = width;
+    if (counts != nullptr) {
+      const int count_size = ir::size_of(element(*counts));
+      used = read_index(*counts, static_cast<const std::byte*>(counts->data) + row * count_size);
+    }
     int64_t floor = least;
-    for (int64_t j = 0; j < inner; ++j) {
-      const int64_t element =
-          read_index(view, static_cast<const std::byte*>(view.data) + i * stride + j * size);
-      if (element >= floor && element < below) {
-        if (rule.elements->ascending) floor = element;
-        continue;
-      }
-      const bool is_index = rule.table_variable() >= 0;
-      const std::string found =
-          fmt::format("found {}{} at [{}]", is_index ? "index " : "", element, i * inner + j);
-      if (element >= least && element < below) {
-        return refuse(kernel, rule,
-                      fmt::format("{}, less than the {} before it; expected ascending elements",
-                                  found, floor));
-      }
-      return refuse(kernel, rule,
-                    is_index && below == 0
-                        ? fmt::format("{} into an empty table", found)
-                        : fmt::format("{}, expected {}..{}", found, least, below - 1));
+    for (int64_t j = 0; j < used; ++j) {
+      const int64_t found = read_index(view, at + j * size);
+      const int64_t before = elements.distinct ? floor - 1 : floor;
+      if (found < floor || found >= below)
+        return refuse_element(kernel, rule, found, row * width + j, least, below, before);
+      if (elements.ascending) floor = elements.distinct ? found + 1 : found;
+    }
+    return {};
+  });
+}
+
+Status check_finite(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view) {
+  if (is_empty(view)) return {};
+  const int64_t width = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  return over_rows(view, [&](int64_t row, const std::byte* at) -> Status {
+    const auto* values = reinterpret_cast<const float*>(at);
+    for (int64_t j = 0; j < width; ++j) {
+      if (std::isfinite(values[j])) continue;
+      return refuse(
+          kernel, rule,
+          fmt::format("found {} at [{}], expected finite numbers", values[j], row * width + j));
+    }
+    return {};
+  });
+}
+
+// Sizes that the family says follow from others are these.
+Status check_dependent_sizes(const CompiledKernel& kernel, const BoundCall& call) {
+  const auto dependent = kernel.problem.family().dependent_sizes;
+  if (dependent == nullptr) return {};
+  compiler::Sizes sizes;
+  for (int i = 0; i < kernel.plan.inputs; ++i)
+    sizes.emplace(kernel.plan.variables[static_cast<size_t>(i)],
+                  call.variables[static_cast<size_t>(i)]);
+  for (const auto& [name, size] : dependent(kernel.problem, sizes)) {
+    const auto found = sizes.find(name);
+    if (found == sizes.end() || found->second == size) continue;
+    for (const OperandRule& rule : kernel.operands) {
+      for (const OperandRule::Dimension& dim : rule.shape)
+        if (dim.symbol == name)
+          return refuse(kernel, rule,
+                        fmt::format("found {} = {}, expected {} as the other sizes have it", name,
+                                    found->second, size));
     }
   }
   return {};
@@ -313,10 +384,13 @@ Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> opera
     LATHE_CHECK(bind_memory(kernel, kernel.operands[i], operands[i], call));
     call.pointers[i] = static_cast<std::byte*>(operands[i].data);
   }
+  LATHE_CHECK(check_dependent_sizes(kernel, call));
   LATHE_CHECK(check_overlap(kernel, operands));
-  for (size_t i = 0; i < operands.size(); ++i)
-    if (kernel.operands[i].elements)
-      LATHE_CHECK(check_elements(kernel, kernel.operands[i], operands[i], call));
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const OperandRule& rule = kernel.operands[i];
+    if (rule.elements) LATHE_CHECK(check_elements(kernel, operands, i, call));
+    if (rule.finite) LATHE_CHECK(check_finite(kernel, rule, operands[i]));
+  }
   if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;
   return {};
 }

@@ -18,6 +18,11 @@ namespace lathe::ir::plan {
 struct ElementRule {
   Expr least = 0, below;   ///< every element is in [least, below)
   bool ascending = false;  ///< none is less than the one before it along the last dimension
+  bool distinct = false;   ///< with `ascending`: nor equal to it
+  /// The operand that says how many elements of each row along the last dimension are used, from
+  /// the first on: the rule is for these alone. It has the row's other dimensions, a rule for its
+  /// own elements, and comes before. Empty: all are used.
+  std::string counts{};
 };
 
 /// An input or output tensor of the kernel, in the order of the problem's signature. Its run-time
@@ -28,6 +33,8 @@ struct Operand {
   program::BufferAccess access = program::BufferAccess::read;
   bool optional = false;
   std::optional<ElementRule> elements{};  ///< of an integer operand whose elements are used
+  /// Of an f32 operand: the launcher refuses NaN and infinity in it, before anything runs.
+  bool finite = false;
 };
 
 /// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the

@@ -74,6 +74,7 @@ class Printer {
       out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
                           access_name(operand.access), operand.optional ? " optional" : "");
       if (operand.elements) out_ += rule_text(*operand.elements);
+      if (operand.finite) out_ += " finite";
       out_ += "\n";
     }
     for (const Scratch& scratch : plan_.scratch)
@@ -124,7 +125,9 @@ class Printer {
   }
 
   std::string rule_text(const ElementRule& rule) const {
-    const std::string order = rule.ascending ? " ascending" : "";
+    std::string order = rule.ascending ? " ascending" : "";
+    if (rule.distinct) order += " distinct";
+    if (!rule.counts.empty()) order += fmt::format(" counted by {}", rule.counts);
     if (rule.least == Expr(0)) return fmt::format("{} below {}", order, print(rule.below, plan_));
     return fmt::format("{} in {} .. {}", order, print(rule.least, plan_), print(rule.below, plan_));
   }

@@ -46,8 +46,12 @@ class Verifier {
         return broken("two operands are named '{}'", operand.name);
     }
     for (int i = 0; i < plan_.inputs; ++i) bound_[static_cast<size_t>(i)] = true;
-    for (const Operand& operand : plan_.operands)
+    for (const Operand& operand : plan_.operands) {
       if (operand.elements) LATHE_CHECK(check_rule(operand));
+      if (operand.finite && operand.type != Type::f32)
+        return broken("operand '{}': its elements are {}; those that must be finite are f32",
+                      operand.name, name(operand.type));
+    }
     for (const Scratch& scratch : plan_.scratch) {
       if (!names.insert(scratch.name).second)
         return broken("two operands or scratch buffers are named '{}'", scratch.name);
@@ -65,6 +69,18 @@ class Verifier {
         return broken("{}: a bound reads elements; expected one of inputs alone", where);
       LATHE_CHECK(check_expr(where, *bound));
     }
+    if (operand.elements->distinct && !operand.elements->ascending)
+      return broken("{}: they are distinct but in any order; expected ascending ones", where);
+    const std::string& counts = operand.elements->counts;
+    if (counts.empty()) return {};
+    const int index = plan_.operand(counts).index;
+    const bool is_before = index >= 0 && &plan_.operands[static_cast<size_t>(index)] < &operand;
+    if (!is_before || !plan_.operands[static_cast<size_t>(index)].elements)
+      return broken("{}: '{}' counts them; expected an operand before it with a rule for elements",
+                    where, counts);
+    if (plan_.find(counts + ".stride0") >= 0)
+      return broken("{}: '{}' counts them and has a stride; expected a dense operand", where,
+                    counts);
     return {};
   }
 

@@ -285,6 +285,30 @@ TEST(CheckInputs, OffsetsAscendFromBoundToBound) {
   }
 }
 
+TEST(CheckInputs, DistinctElementsAscendAndReachTheirBounds) {
+  for (const int64_t width : {1, 4, 9}) {
+    const CheckInput lists{
+        .type = Type::i32,
+        .shape = {3, width},
+        .elements = ElementRange{.least = 2, .below = 8, .ascending = true, .distinct = true}};
+    for (const InputPattern pattern : {InputPattern{}, InputPattern::mixed(0, 2)}) {
+      const Tensor found = filled(lists, pattern);
+      for (int64_t i = 0; i < found.elements(); ++i) {
+        EXPECT_GE(found.at(i), 2);
+        EXPECT_LT(found.at(i), 8);
+        const int64_t column = i % width;
+        if (column > 0 && column < 6) {
+          EXPECT_GT(found.at(i), found.at(i - 1));
+        }
+        if (column >= 6) {
+          EXPECT_EQ(found.at(i), 7);  // there are six
+        }
+      }
+    }
+    EXPECT_EQ(filled(lists, InputPattern::mixed(0, 2)).at(width - 1), 7);
+  }
+}
+
 TEST(CheckInputs, AreTheSameForTheSameSeed) {
   const CheckInput input{.shape = {5, 9}, .row_axis = 0};
   const auto bits = [](const Tensor& tensor) {

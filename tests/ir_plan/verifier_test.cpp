@@ -70,10 +70,38 @@ TEST(PlanVerifier, RuleForElementsThatAreNoIntegers) {
               HasSubstr("elements of operand 'x': they are f32; a rule is for i32 or i64"));
 }
 
+TEST(PlanVerifier, FiniteElementsThatAreNoNumbers) {
+  Plan plan = ragged_plan();
+  plan.operands[1].finite = true;
+  EXPECT_THAT(error_of(plan), HasSubstr("operand 'starts': its elements are i32; those that must"));
+}
+
 TEST(PlanVerifier, RuleOfALoopVariable) {
   Plan plan = ragged_plan();
   plan.operands[1].elements->below = Expr::variable(plan.find("row"));
   EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'starts': 'row' is used where"));
+}
+
+TEST(PlanVerifier, RuleOfCountedElements) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->ascending = false;
+  plan.operands[1].elements->distinct = true;
+  EXPECT_THAT(error_of(plan), HasSubstr("they are distinct but in any order"));
+  plan.operands[1].elements->ascending = true;
+  for (const char* counts : {"starts", "y", "nothing"}) {
+    plan.operands[1].elements->counts = counts;
+    EXPECT_THAT(error_of(plan),
+                HasSubstr(fmt::format("elements of operand 'starts': '{}' counts them; expected an "
+                                      "operand before it with a rule for elements",
+                                      counts)));
+  }
+  plan = ragged_plan();
+  plan.operands.push_back({.name = "counted",
+                           .type = Type::i32,
+                           .elements = ElementRule{.below = 3, .counts = "starts"}});
+  EXPECT_EQ(error_of(plan), "(verifies)");
+  plan.variables[2] = "starts.stride0";  // was `threads`
+  EXPECT_THAT(error_of(plan), HasSubstr("'starts' counts them and has a stride"));
 }
 
 TEST(PlanVerifier, RuleOfElements) {
