@@ -257,8 +257,9 @@ void fill_elements(const ElementRange& range, bool reaches_bounds, Random& rando
       if (reaches_bounds && width > 1) row.front() = range.least;
       if (reaches_bounds) row.back() = std::max(range.below - 1, range.least);
     } else {
+      const bool fills = range.counts && !reaches_bounds;
       for (int64_t& element : row)
-        element = range.least + static_cast<int64_t>(random.below(count));
+        element = fills ? range.below - 1 : range.least + static_cast<int64_t>(random.below(count));
       if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
       if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
         row.back() = range.least;

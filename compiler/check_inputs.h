@@ -95,6 +95,7 @@ struct ElementRange {
   int64_t least = 0, below = 0;
   bool ascending = false;
   bool distinct = false;
+  bool counts = false;  ///< how many of another operand's are used: all, where inputs are ordinary
 };
 
 /// One input of a kernel's signature.

@@ -13,6 +13,12 @@ namespace {
 
 constexpr uint64_t kSharedSeed = 20240607;
 
+bool counts_others(const runtime::CompiledKernel& kernel, const std::string& name) {
+  return std::any_of(kernel.operands.begin(), kernel.operands.end(), [&](const auto& rule) {
+    return rule.elements && rule.elements->counts == name;
+  });
+}
+
 compiler::CheckInput described(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
                                size_t operand, const std::vector<int64_t>& shape) {
   const runtime::OperandRule& rule = kernel.operands[operand];
@@ -32,7 +38,8 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
         compiler::ElementRange{.least = rule.elements->least.evaluate(variables.data()),
                                .below = rule.elements->below.evaluate(variables.data()),
                                .ascending = rule.elements->ascending,
-                               .distinct = rule.elements->distinct};
+                               .distinct = rule.elements->distinct,
+                               .counts = counts_others(kernel, rule.name)};
   }
   return input;
 }

@@ -309,6 +309,19 @@ TEST(CheckInputs, DistinctElementsAscendAndReachTheirBounds) {
   }
 }
 
+TEST(CheckInputs, WhatIsTimedUsesAllThatIsCounted) {
+  const CheckInput counts{
+      .type = Type::i32, .shape = {20}, .elements = ElementRange{.below = 4, .counts = true}};
+  const Tensor timed = filled(counts, {});
+  const Tensor checked = filled(counts, InputPattern::mixed(0, 2));
+  int64_t fewer = 0;
+  for (int64_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(timed.at(i), 3);
+    fewer += checked.at(i) < 3 ? 1 : 0;
+  }
+  EXPECT_GT(fewer, 5);
+}
+
 TEST(CheckInputs, AreTheSameForTheSameSeed) {
   const CheckInput input{.shape = {5, 9}, .row_axis = 0};
   const auto bits = [](const Tensor& tensor) {

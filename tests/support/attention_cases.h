@@ -19,4 +19,10 @@ std::vector<AttentionCase> attention_prefill_cases();
 /// Every variant of attention_decode, with a few tokens and contexts of one to several parts.
 std::vector<AttentionCase> attention_decode_cases();
 
+/// Every variant of attention_block_sparse, with lists of every length in any order of lengths.
+std::vector<AttentionCase> attention_block_sparse_cases();
+
+/// Every variant of attention_router.
+std::vector<AttentionCase> attention_router_cases();
+
 }  // namespace lathe::tests

@@ -21,12 +21,21 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// Indices are of tables with few entries; lengths are of the context.
-compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
-                               int operand, const compiler::Sizes& sizes) {
+// Indices are of tables with few entries; lengths are of the context, lists of its blocks.
+compiler::ElementRange range_of(const std::string& operand, const compiler::Problem& problem,
+                                const compiler::Sizes& sizes) {
   const auto context = sizes.find("context");
-  const int64_t below =
-      value.name == "lengths" && context != sizes.end() ? context->second + 1 : kTableEntries;
+  if (operand == "lengths" && context != sizes.end()) return {.below = context->second + 1};
+  if (!problem.has("block")) return {.below = kTableEntries};
+  const int64_t block = problem.integer("block");
+  const int64_t blocks = (context->second + block - 1) / block;
+  if (operand == "counts") return {.below = std::min(blocks, sizes.find("kept")->second) + 1};
+  return {.below = blocks, .ascending = true, .distinct = true};
+}
+
+compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
+                               int operand, const compiler::Problem& problem,
+                               const compiler::Sizes& sizes) {
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
@@ -36,7 +45,7 @@ compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_
       .shape = std::move(shape),
       .operand = operand,
       .row_axis = compiler::row_axis_of(value.name, symbols),
-      .elements = is_index ? std::optional(compiler::ElementRange{.below = below}) : std::nullopt};
+      .elements = is_index ? std::optional(range_of(value.name, problem, sizes)) : std::nullopt};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -206,14 +215,17 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
     const auto size = sizes.find(name);
     bindings[name] = size == sizes.end() ? kTableEntries : size->second;
   }
+  if (const auto dependent = result.problem.family().dependent_sizes; dependent != nullptr)
+    for (const auto& [name, size] : dependent(result.problem, sizes)) bindings[name] = size;
   result.sizes.insert(bindings.begin(), bindings.end());
   compiler::Random random(1234 + static_cast<uint64_t>(pattern.of(1)));
   LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));
   for (const ir::graph::ValueId id : bound.inputs) {
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
-    const compiler::CheckInput input = described(graph.value(graph.inputs[result.inputs.size()]),
-                                                 std::move(numbers), operand, result.sizes);
+    const compiler::CheckInput input =
+        described(graph.value(graph.inputs[result.inputs.size()]), std::move(numbers), operand,
+                  result.problem, result.sizes);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
   }

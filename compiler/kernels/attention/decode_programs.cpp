@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/rows_at_once.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
@@ -16,19 +17,6 @@ using ir::program::Scalar;
 using ir::program::Span;
 using ir::program::Vec;
 
-// Rows of k or v, one after the other, at a distance known when the program runs.
-class FarRows {
- public:
-  FarRows(Builder& b, Pointer first, int count, Scalar stride) {
-    rows_.push_back(b.copy(first));
-    for (int i = 1; i < count; ++i) rows_.push_back(b.offset(rows_.back(), stride));
-  }
-  Pointer at(int row) const { return rows_[static_cast<size_t>(row)]; }
-
- private:
-  std::vector<Pointer> rows_;
-};
-
 // Sums that keep the multipliers busy: their latency times how many start in a cycle.
 constexpr int kBusySums = 8;
 
@@ -40,13 +28,6 @@ void ask_ahead(Builder& b, const DecodeBlocking& s, Pointer row, Scalar stride, 
   const Pointer later = b.offset(row, s.ahead == kNextHead ? next : b.mul(stride, s.ahead));
   for (int64_t at = 0; at < columns * ir::size_of(type); at += product::kLine)
     b.prefetch(later, at, s.ahead == kNextHead ? 1 : 0);
-}
-
-// Calls `some` for as many as `most` of `count` at once, then for what is left, one by one.
-void some_at_once(Builder& b, Scalar count, int most, const std::function<void(int)>& some) {
-  const Scalar whole = b.div(count, most);
-  b.loop(0, whole, 1, [&](Scalar) { some(most); });
-  if (most > 1) b.loop(0, b.sub(count, b.mul(whole, most)), 1, [&](Scalar) { some(1); });
 }
 
 class ScoreWriter {

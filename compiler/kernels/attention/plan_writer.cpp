@@ -11,13 +11,28 @@ PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::T
   batch_ = Expr::variable(plan_.input("batch"));
   tokens_ = Expr::variable(plan_.input("tokens"));
   context_ = Expr::variable(plan_.input("context"));
+  if (attention_.is_sparse()) {
+    plan_.input("query_blocks");
+    plan_.input("kept");
+  }
+  // Lists of indices lie dense.
   for (const Port& port : attention_.signature)
-    for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
+    for (size_t k = 0; k + 1 < port.shape.size() && port.type != ir::Type::i32; ++k)
+      stride(port.name, static_cast<int>(k));
   plan_.input("threads");
   for (const Port& port : attention_.signature) {
     ir::plan::Operand operand{port.name, port.type,
                               port.output ? BufferAccess::write : BufferAccess::read};
     if (port.name == "lengths") operand.elements = ir::plan::ElementRule{.below = context_ + 1};
+    if (attention_.is_sparse()) {
+      const Expr key_blocks = ceil_div(context_, Expr(attention_.block));
+      const Expr room = Expr::variable(plan_.find("kept"));
+      if (port.name == "counts")
+        operand.elements = ir::plan::ElementRule{.below = min(room, key_blocks) + 1};
+      if (port.name == "blocks")
+        operand.elements = ir::plan::ElementRule{
+            .below = key_blocks, .ascending = true, .distinct = true, .counts = "counts"};
+    }
     plan_.add_operand(std::move(operand));
   }
 }
