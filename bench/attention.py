@@ -2,17 +2,19 @@
 """Attention beside PyTorch's scaled_dot_product_attention: calls alternate in one process.
 
     ./dev bench attention [--only prefill|vision|decode] [--threads 1,0] [--seconds 1] [--isa avx2|native]
-                          [--store FILE] [--json FILE]
+                          [--pages small|huge] [--store FILE] [--json FILE]
 
 q, k and v lie as [batch, heads, tokens, size], as PyTorch likes them best. Prefill is causal; of the flops only those
 of visible pairs count. Prefill and vision are held against the multiply-add peak, decode against the read bandwidth,
-both measured in the same process; decode finds its cache cold. Rows of f16 and bf16 caches and `of f32` say what a
+both measured in the same process; decode finds its cache cold. The roof's reader reads pages of 2 MiB, PyTorch's memory
+has pages of 4 KiB; with `--pages huge` k and v lie in pages of 2 MiB for both sides, as a cache may that is made once. Rows of f16 and bf16 caches and `of f32` say what a
 narrower cache gains over our own f32.
 """
 
 import argparse
 import ctypes
 import json
+import mmap
 import pathlib
 
 from helpers import ROOT, machine, race, race_cold, restart_with_environment
@@ -24,6 +26,7 @@ PREFILL = [(f"prefill {heads}/8 x 128, {tokens}", heads, 8, 128, tokens, tokens,
 VISION = [(f"vision 16 x {size}, {tokens}", 16, 16, size, tokens, tokens, False)
           for size in (64, 72) for tokens in (1024, 4096)]
 DECODE = [(f"decode 16/8 x 128, {context}", 16, 8, 128, 1, context, False) for context in (4096, 16384)]
+HUGE_PAGE = 2 << 20
 TYPES = {"f32": 0, "f16": 1, "bf16": 2}
 
 
@@ -34,6 +37,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=1, help="for each case")
     parser.add_argument("--isa", default="avx2", choices=["avx2", "native"],
                         help="avx2: both sides are held to AVX2; native: the widest each has")
+    parser.add_argument("--pages", default="small", choices=["small", "huge"], help="that k and v lie in")
     parser.add_argument("--store", default="", help="a store of tuned schedules, or none (default: the user's)")
     parser.add_argument("--json", default="", help="write the figures to this file")
     parser.add_argument("--library", default=str(ROOT / "build/release/lib/liblathe.so"))
@@ -49,11 +53,22 @@ def heads_view(lathe_c, tensor, kind):
     return view
 
 
+def placed(torch, values, pages):
+    """The values in memory as PyTorch allocates it, or in pages of 2 MiB where the system gives them."""
+    if pages == "small":
+        return values
+    memory = mmap.mmap(-1, values.nbytes + HUGE_PAGE)
+    memory.madvise(mmap.MADV_HUGEPAGE)
+    room = torch.frombuffer(memory, dtype=torch.uint8)
+    start = -room.data_ptr() % HUGE_PAGE
+    return room[start:start + values.nbytes].view(values.dtype).view(values.shape).copy_(values)
+
+
 def measure(torch, lathe_c, library, roofs, case, threads, arguments, target):
     name, heads, kv_heads, size, tokens, context, causal = case
     decodes = tokens == 1
     q = torch.randn(1, heads, tokens, size)
-    k, v = torch.randn(1, kv_heads, context, size), torch.randn(1, kv_heads, context, size)
+    k, v = (placed(torch, torch.randn(1, kv_heads, context, size), arguments.pages) for _ in range(2))
     sdpa = torch.nn.functional.scaled_dot_product_attention
     state = {}
 
@@ -64,7 +79,8 @@ def measure(torch, lathe_c, library, roofs, case, threads, arguments, target):
     contenders = [Contender("torch", [torch_call], [(x.data_ptr(), x.nbytes) for x in (k, v)])]
     outputs, kernels = {}, {}
     for kind in (TYPES if decodes else ["f32"]):
-        narrow = [x.to({"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[kind]) for x in (k, v)]
+        dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[kind]
+        narrow = [x if kind == "f32" else placed(torch, x.to(dtype), arguments.pages) for x in (k, v)]
         y = torch.empty(1, heads, tokens, size)
         family = "attention_decode" if decodes else "attention_prefill"
         kernel = library.fetch(f"{family} tokens={tokens} context={context} heads={heads} kv_heads={kv_heads} "

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -257,6 +258,16 @@ void fill_distinct(const ElementRange& range, Random& random, Tensor& tensor) {
   }
 }
 
+// The first `count` of the elements in an order that is drawn anew, ascending.
+void draw_ascending(const ElementRange& range, Random& random, std::vector<int64_t>& row) {
+  std::vector<int64_t> all(static_cast<size_t>(std::max<int64_t>(range.below - range.least, 1)));
+  std::iota(all.begin(), all.end(), range.least);
+  const size_t count = std::min(all.size(), row.size());
+  for (size_t i = 0; i < count; ++i) std::swap(all[i], all[i + random.below(all.size() - i)]);
+  std::sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count));
+  for (size_t i = 0; i < row.size(); ++i) row[i] = all[std::min(i, count - 1)];
+}
+
 // What servers put in entries that nothing reads, and what no range holds.
 void fill_rests(const ElementRange& range, Tensor& tensor) {
   const int64_t width = tensor.shape().back();
@@ -268,7 +279,7 @@ void fill_rests(const ElementRange& range, Tensor& tensor) {
 }
 
 void fill_elements(const ElementRange& range, bool reaches_bounds, Random& random, Tensor& tensor) {
-  if (range.distinct) {
+  if (range.distinct && !range.ascending) {
     fill_distinct(range, random, tensor);
     return fill_rests(range, tensor);
   }
@@ -280,11 +291,17 @@ void fill_elements(const ElementRange& range, bool reaches_bounds, Random& rando
   const int64_t least = range.least + static_cast<int64_t>(all - count);
   std::vector<int64_t> row(static_cast<size_t>(width));
   for (int64_t start = 0; start < tensor.elements(); start += width) {
-    for (int64_t& element : row) element = least + static_cast<int64_t>(random.below(count));
-    if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
-    if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
-      row.back() = range.least;
-    if (range.ascending) std::sort(row.begin(), row.end());
+    if (range.distinct) {
+      draw_ascending(range, random, row);
+      if (reaches_bounds && width > 1) row.front() = range.least;
+      if (reaches_bounds) row.back() = std::max(range.below - 1, range.least);
+    } else {
+      for (int64_t& element : row) element = least + static_cast<int64_t>(random.below(count));
+      if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
+      if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
+        row.back() = range.least;
+      if (range.ascending) std::sort(row.begin(), row.end());
+    }
     for (int64_t i = 0; i < width; ++i)
       tensor.set(start + i, static_cast<double>(row[static_cast<size_t>(i)]));
   }

@@ -89,10 +89,14 @@ int mixed_turns(int64_t rows);
 std::vector<InputPattern> check_patterns(int64_t rows);
 
 /// What integers an operand may hold: those of [least, below), in rows that ascend or in any order.
+/// Of `distinct` ones, which ascend, a row that is longer than there are has each of them, and its
+/// last again: who reads it knows how many count.
 struct ElementRange {
   int64_t least = 0, below = 0;
   bool ascending = false;
-  bool distinct = false;  ///< none twice, as far as there are as many: pages of a cache
+  /// None twice: in a row that ascends, else in the whole operand, as far as there are as many. Of
+  /// an ascending row that is longer than that the last stands again.
+  bool distinct = false;
   bool is_count = false;  ///< of elements that count others: ordinary ones are near the bound
   /// How many elements of each row are in the range; after these stands what no kernel may use.
   /// Empty: all.

@@ -107,6 +107,9 @@ struct Family {
   /// no dimension of the signature (`context` of a paged cache) by those of its dimensions, and
   /// adds those that nobody gave. Null: there are none.
   Status (*derive_sizes)(const Problem&, Sizes& sizes) = nullptr;
+  /// Sizes that follow from others, as the number of blocks that so many tokens make; calls with
+  /// other ones are refused. Null: every size is the caller's.
+  Sizes (*dependent_sizes)(const Problem&, const Sizes&) = nullptr;
   /// For problems that are too large to interpret: what is checked in full instead. Null: the
   /// problem itself, on few rows.
   Result<Miniature> (*miniature)(const Problem&, const Schedule&, const ir::Target&) = nullptr;

@@ -35,6 +35,16 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
       return fail(ErrorCode::invalid_argument, "size {}={}: expected at least 1", name,
                   sizes[name]);
   }
+  if (const auto dependent = problem.family().dependent_sizes; dependent != nullptr) {
+    for (const auto& [name, size] : dependent(problem, sizes)) {
+      if (const auto asked = given.find(name); asked != given.end() && asked->second != size) {
+        return fail(ErrorCode::invalid_argument,
+                    "size {}={}: expected {}, as other sizes have it; leave it out", name,
+                    asked->second, size);
+      }
+      sizes[name] = size;
+    }
+  }
   for (const auto& [name, size] : wanted) {
     if (sizes.find(name) == sizes.end()) {
       return fail(ErrorCode::invalid_argument, "'{}' has no dimension '{}'; its dimensions: {}",
@@ -47,7 +57,7 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
 Sizes sizes_named_in(std::string_view line) {
   Sizes sizes;
   // Buckets are named after dimensions; of the other parameters none is called like one.
-  for (const std::string_view name : {"rows", "batch", "tokens", "context"}) {
+  for (const std::string_view name : {"rows", "batch", "tokens", "context", "kept"}) {
     const std::string key = fmt::format(" {}=", name);
     const size_t found = line.find(key);
     if (found == std::string_view::npos) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bitset>
+#include <cmath>
 #include <string>
 
 #include "runtime/launch.h"
@@ -251,26 +252,49 @@ int64_t read_index(const TensorView& view, const std::byte* at) {
   return *reinterpret_cast<const int32_t*>(at);
 }
 
+// Where each row along the last dimension begins: `visit` with its number and address.
+template <typename Visit>
+Status over_rows(const TensorView& view, Visit&& visit) {
+  int64_t rows = 1;
+  for (int k = 0; k + 1 < view.rank; ++k) rows *= view.shape[k];
+  for (int64_t row = 0; row < rows; ++row) {
+    const auto* at = static_cast<const std::byte*>(view.data);
+    int64_t rest = row;
+    for (int k = view.rank - 2; k >= 0; --k) {
+      at += rest % view.shape[k] * byte_stride(view, k);
+      rest /= view.shape[k];
+    }
+    LATHE_CHECK(visit(row, at));
+  }
+  return {};
+}
+
+int64_t elements_of(const TensorView& view) {
+  int64_t elements = 1;
+  for (int k = 0; k < view.rank; ++k) elements *= view.shape[k];
+  return elements;
+}
+
 // How many elements of a row its operand's rule is for, by an operand that was checked before.
 class RowCounts {
  public:
   RowCounts(const CompiledKernel& kernel, const OperandRule& rule,
-            std::span<const TensorView> operands, int64_t rows) {
+            std::span<const TensorView> operands) {
     if (!rule.elements->row_count) return;
     each_ = rule.elements->row_count->each;
     const auto index = static_cast<size_t>(rule.elements->row_count->operand);
     counts_ = &operands[index];
     name_ = &kernel.operands[index].name;
-    fits_ = counts_->rank == 1 && counts_->shape[0] >= rows;
   }
 
-  bool fits() const { return fits_; }
+  /// Whether there is one for each of so many rows.
+  bool fits(int64_t rows) const { return counts_ == nullptr || elements_of(*counts_) >= rows; }
   int64_t of(int64_t row, int64_t columns) const {
     if (counts_ == nullptr) return columns;
     const int64_t found = number(row);
     return std::min(columns, found / each_ + (found % each_ > 0 ? 1 : 0));
   }
-  /// ", one of the 3 entries that lengths[1] = 40 asks for"; empty where all count.
+  /// ", one of the 3 that lengths[1] = 40 asks for"; empty where all count.
   std::string reason(int64_t row, int64_t columns) const {
     if (counts_ == nullptr) return {};
     return fmt::format(", one of the {} that {}[{}] = {} asks for", of(row, columns), *name_, row,
@@ -286,45 +310,83 @@ class RowCounts {
   const TensorView* counts_ = nullptr;
   const std::string* name_ = nullptr;
   int64_t each_ = 1;
-  bool fits_ = true;
 };
 
-Status check_elements(const CompiledKernel& kernel, const OperandRule& rule,
-                      std::span<const TensorView> operands, const TensorView& view,
-                      const BoundCall& call) {
-  const int64_t least = rule.elements->least.evaluate(call.variables.data());
-  const int64_t below = rule.elements->below.evaluate(call.variables.data());
-  const int64_t inner = view.rank == 0 ? 1 : view.shape[view.rank - 1];
-  const int64_t outer = view.rank < 2 ? 1 : view.shape[0];
-  const int64_t stride = view.rank < 2 ? 0 : byte_stride(view, 0);
+Status check_elements(const CompiledKernel& kernel, std::span<const TensorView> operands,
+                      size_t operand, const BoundCall& call) {
+  const OperandRule& rule = kernel.operands[operand];
+  const ir::plan::ElementRule& elements = *rule.elements;
+  const TensorView& view = operands[operand];
+  if (is_empty(view)) return {};
+  const int64_t least = elements.least.evaluate(call.variables.data());
+  const int64_t below = elements.below.evaluate(call.variables.data());
+  const int64_t width = view.rank == 0 ? 1 : view.shape[view.rank - 1];
   const int size = ir::size_of(rule.type);
-  const RowCounts counts(kernel, rule, operands, outer);
-  if (!counts.fits())
+  const RowCounts counts(kernel, rule, operands);
+  if (!counts.fits(elements_of(view) / width))
     return refuse(kernel, rule, "what counts the elements of its rows has fewer elements");
-  for (int64_t i = 0; i < outer; ++i) {
-    int64_t floor = least;
-    const int64_t count = inner == 0 ? 0 : counts.of(i, inner);
-    for (int64_t j = 0; j < count; ++j) {
-      const int64_t element =
-          read_index(view, static_cast<const std::byte*>(view.data) + i * stride + j * size);
+  return over_rows(view, [&](int64_t row, const std::byte* at) -> Status {
+    int64_t floor = least, before = least;
+    const int64_t used = counts.of(row, width);
+    for (int64_t j = 0; j < used; ++j) {
+      const int64_t element = read_index(view, at + j * size);
       if (element >= floor && element < below) {
-        if (rule.elements->ascending) floor = element;
+        before = element;
+        if (elements.ascending) floor = elements.distinct ? element + 1 : element;
         continue;
       }
       const bool is_index = rule.table_variable() >= 0;
       const std::string place =
-          rule.elements->row_count ? fmt::format("{}, {}", i, j) : fmt::format("{}", i * inner + j);
+          elements.row_count ? fmt::format("{}, {}", row, j) : fmt::format("{}", row * width + j);
       const std::string found = fmt::format("found {}{} at [{}]{}", is_index ? "index " : "",
-                                            element, place, counts.reason(i, inner));
+                                            element, place, counts.reason(row, width));
       if (element >= least && element < below) {
         return refuse(kernel, rule,
-                      fmt::format("{}, less than the {} before it; expected ascending elements",
-                                  found, floor));
+                      fmt::format("{}, {} the {} before it; expected {}ascending elements", found,
+                                  element == before ? "equal to" : "less than", before,
+                                  elements.distinct ? "distinct, " : ""));
       }
       return refuse(kernel, rule,
                     is_index && below == 0
                         ? fmt::format("{} into an empty table", found)
                         : fmt::format("{}, expected {}..{}", found, least, below - 1));
+    }
+    return {};
+  });
+}
+
+Status check_finite(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view) {
+  if (is_empty(view)) return {};
+  const int64_t width = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  return over_rows(view, [&](int64_t row, const std::byte* at) -> Status {
+    const auto* values = reinterpret_cast<const float*>(at);
+    for (int64_t j = 0; j < width; ++j) {
+      if (std::isfinite(values[j])) continue;
+      return refuse(
+          kernel, rule,
+          fmt::format("found {} at [{}], expected finite numbers", values[j], row * width + j));
+    }
+    return {};
+  });
+}
+
+// Sizes that the family says follow from others are these.
+Status check_dependent_sizes(const CompiledKernel& kernel, const BoundCall& call) {
+  const auto dependent = kernel.problem.family().dependent_sizes;
+  if (dependent == nullptr) return {};
+  compiler::Sizes sizes;
+  for (int i = 0; i < kernel.plan.inputs; ++i)
+    sizes.emplace(kernel.plan.variables[static_cast<size_t>(i)],
+                  call.variables[static_cast<size_t>(i)]);
+  for (const auto& [name, size] : dependent(kernel.problem, sizes)) {
+    const auto found = sizes.find(name);
+    if (found == sizes.end() || found->second == size) continue;
+    for (const OperandRule& rule : kernel.operands) {
+      for (const OperandRule::Dimension& dim : rule.shape)
+        if (dim.symbol == name)
+          return refuse(kernel, rule,
+                        fmt::format("found {} = {}, expected {} as the other sizes have it", name,
+                                    found->second, size));
     }
   }
   return {};
@@ -358,10 +420,13 @@ Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> opera
     LATHE_CHECK(bind_memory(kernel, kernel.operands[i], operands[i], call));
     call.pointers[i] = static_cast<std::byte*>(operands[i].data);
   }
+  LATHE_CHECK(check_dependent_sizes(kernel, call));
   LATHE_CHECK(check_overlap(kernel, operands));
-  for (size_t i = 0; i < operands.size(); ++i)
-    if (kernel.operands[i].elements)
-      LATHE_CHECK(check_elements(kernel, kernel.operands[i], operands, operands[i], call));
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const OperandRule& rule = kernel.operands[i];
+    if (rule.elements) LATHE_CHECK(check_elements(kernel, operands, i, call));
+    if (rule.finite) LATHE_CHECK(check_finite(kernel, rule, operands[i]));
+  }
   if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;
   return {};
 }

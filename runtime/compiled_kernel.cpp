@@ -61,6 +61,7 @@ Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
     OperandRule rule;
     rule.name = plan.operands[rules.size()].name;  // the graph's results have no names of their own
     rule.elements = plan.operands[rules.size()].elements;
+    rule.finite = plan.operands[rules.size()].finite;
     rule.type = value.type.element;
     rule.output = output;
     for (const ir::graph::Dim& dim : value.type.shape) {

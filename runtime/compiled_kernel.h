@@ -19,6 +19,7 @@ struct OperandRule {
   ir::Type type = ir::Type::f32;
   bool output = false;
   std::optional<ir::plan::ElementRule> elements{};  ///< over the plan's inputs
+  bool finite = false;                              ///< no NaN and no infinity, of f32
   /// For each dimension: `factor` times variable `variable`, or the number `factor` if variable <
   /// 0.
   struct Dimension {

@@ -190,23 +190,13 @@ struct Description<BatchedMatmul> {
   }
 };
 
-template <>
-struct Description<Attention> {
-  static constexpr std::array<std::string_view, 2> kFamilies = {"attention_prefill",
-                                                                "attention_decode"};
-  static constexpr std::string_view family(const Attention& op) {
-    using compiler::kernels::attention::kMostDecodedTokens;
-    return kFamilies[op.tokens <= kMostDecodedTokens ? 1 : 0];
-  }
-  static constexpr void fields(const Attention& op, auto&& visit) {
+/// What every operation of attention has.
+template <typename Op>
+struct AttentionDescription {
+  static constexpr void fields(const Op& op, auto&& visit) {
     const auto unless_zero = [&](const char* name, const int64_t& value) {
       visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
         if (value != 0) problem.set(name, value);
-      });
-    };
-    const auto if_set = [&](const char* name, const bool& value) {
-      visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
-        if (value) problem.set(name, true);
       });
     };
     visit("tokens", op.tokens);
@@ -222,23 +212,14 @@ struct Description<Attention> {
       return set_choice(problem, "causal", {"none", "start", "end"},
                         static_cast<size_t>(op.causal));
     });
-    visit("mask", op.mask, [&](compiler::ProblemBuilder& problem) {
-      return set_choice(problem, "mask", {"none", "bool", "add"}, static_cast<size_t>(op.mask));
-    });
-    if_set("lengths", op.lengths);
     visit("sinks", op.sinks);
     visit("lse", op.lse);
-    visit("cache", op.cache, [&](compiler::ProblemBuilder& problem) -> Status {
-      if (op.cache == Attention::Cache::contiguous) return {};
-      return set_choice(problem, "cache", {"contiguous", "paged"}, static_cast<size_t>(op.cache));
-    });
-    unless_zero("page", op.page);
     visit("type", op.type);
     visit("kv_type", op.kv_type);
     visit("out", op.out);
   }
 
- private:
+ protected:
   static Status set_choice(compiler::ProblemBuilder& problem, const char* name,
                            std::initializer_list<const char*> choices, size_t chosen) {
     if (chosen < choices.size()) {
@@ -246,6 +227,59 @@ struct Description<Attention> {
       return {};
     }
     return fail(ErrorCode::invalid_argument, "attention: {} number {} is unknown", name, chosen);
+  }
+};
+
+template <>
+struct Description<Attention> : AttentionDescription<Attention> {
+  static constexpr std::array<std::string_view, 2> kFamilies = {"attention_prefill",
+                                                                "attention_decode"};
+  static constexpr std::string_view family(const Attention& op) {
+    using compiler::kernels::attention::kMostDecodedTokens;
+    return kFamilies[op.tokens <= kMostDecodedTokens ? 1 : 0];
+  }
+  static constexpr void fields(const Attention& op, auto&& visit) {
+    AttentionDescription<Attention>::fields(op, visit);
+    visit("mask", op.mask, [&](compiler::ProblemBuilder& problem) {
+      return set_choice(problem, "mask", {"none", "bool", "add"}, static_cast<size_t>(op.mask));
+    });
+    visit("lengths", op.lengths, [&](compiler::ProblemBuilder& problem) {
+      if (op.lengths) problem.set("lengths", true);
+    });
+    visit("cache", op.cache, [&](compiler::ProblemBuilder& problem) -> Status {
+      if (op.cache == Attention::Cache::contiguous) return {};
+      return set_choice(problem, "cache", {"contiguous", "paged"}, static_cast<size_t>(op.cache));
+    });
+    visit("page", op.page, [&](compiler::ProblemBuilder& problem) {
+      if (op.page != 0) problem.set("page", op.page);
+    });
+  }
+};
+
+template <>
+struct Description<BlockSparseAttention> : AttentionDescription<BlockSparseAttention> {
+  static constexpr std::string_view kFamily = "attention_block_sparse";
+  static constexpr void fields(const BlockSparseAttention& op, auto&& visit) {
+    AttentionDescription<BlockSparseAttention>::fields(op, visit);
+    visit("block", op.block);
+    visit("kept", op.kept);
+  }
+};
+
+template <>
+struct Description<AttentionRouter> {
+  static constexpr std::string_view kFamily = "attention_router";
+  static constexpr void fields(const AttentionRouter& op, auto&& visit) {
+    visit("tokens", op.tokens);
+    visit("context", op.context);
+    visit("heads", op.heads);
+    visit("kv_heads", op.kv_heads, [&](compiler::ProblemBuilder& problem) {
+      if (op.kv_heads != 0) problem.set("kv_heads", op.kv_heads);
+    });
+    visit("dim", op.dim);
+    visit("block", op.block);
+    visit("rank", op.rank);
+    visit("type", op.type);
   }
 };
 

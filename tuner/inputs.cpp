@@ -13,6 +13,13 @@ namespace {
 
 constexpr uint64_t kSharedSeed = 20240607;
 
+bool counts_others(const runtime::CompiledKernel& kernel, size_t operand) {
+  return std::any_of(kernel.operands.begin(), kernel.operands.end(), [&](const auto& rule) {
+    return rule.elements && rule.elements->row_count &&
+           rule.elements->row_count->operand == static_cast<int>(operand);
+  });
+}
+
 compiler::CheckInput described(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
                                size_t operand, const std::vector<int64_t>& shape) {
   const runtime::OperandRule& rule = kernel.operands[operand];
@@ -31,7 +38,9 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
     input.elements =
         compiler::ElementRange{.least = rule.elements->least.evaluate(variables.data()),
                                .below = rule.elements->below.evaluate(variables.data()),
-                               .ascending = rule.elements->ascending};
+                               .ascending = rule.elements->ascending,
+                               .distinct = rule.elements->distinct,
+                               .is_count = counts_others(kernel, operand)};
   }
   return input;
 }

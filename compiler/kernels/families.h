@@ -22,7 +22,9 @@
   F(linear)                      \
   F(batched_matmul)              \
   F(attention_decode)            \
-  F(attention_prefill)
+  F(attention_prefill)           \
+  F(attention_block_sparse)      \
+  F(attention_router)
 // clang-format on
 
 namespace lathe::compiler::kernels {

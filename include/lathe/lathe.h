@@ -6,4 +6,5 @@
 #include <lathe/library.h>
 #include <lathe/ops.h>
 #include <lathe/packed_weight.h>
+#include <lathe/routing.h>
 #include <lathe/tensor_view.h>

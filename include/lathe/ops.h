@@ -196,6 +196,49 @@ struct Attention {
   int64_t context = 512;  ///< keys, likewise
 };
 
+/// Attention in which each block of `block` tokens sees only the blocks of as many keys that are
+/// listed for it; otherwise as Attention of many tokens, without a mask. q, k, v, counts i32
+/// [batch, kv_heads, query_blocks], blocks i32 [batch, kv_heads, query_blocks, kept], sinks [heads]
+/// f32 where asked for -> y, lse where asked for. The first counts[…] numbers of a row of blocks
+/// are its blocks of keys, ascending and none twice; what follows them is not read. query_blocks is
+/// tokens / block, rounded up. The query heads of one head of k share their lists.
+struct BlockSparseAttention {
+  int64_t block = 64;  ///< a multiple of 16, at most 256
+  int64_t heads = 1;
+  int64_t kv_heads = 0;   ///< 0: as many as heads
+  int64_t dim = 0;        ///< of a head of q and k
+  int64_t value_dim = 0;  ///< of a head of v and y; 0: dim
+  Attention::Causal causal = Attention::Causal::none;
+  int64_t window = 0;  ///< keys that a token sees at most, its own counted; 0: all
+  double softcap = 0;  ///< c * tanh(score / c); 0: none
+  double scale = 0;    ///< 0: 1 / sqrt(dim)
+  bool sinks = false;  ///< a logit for each head joins the softmax of its rows
+  bool lse = false;    ///< the logarithm of each row's denominator is a result, too
+  DataType type = DataType::f32;
+  DataType kv_type = DataType::f32;
+  DataType out = DataType::f32;
+  int64_t tokens = 2048;   ///< rows of q that the kernel will mostly see, as `rows`
+  int64_t context = 2048;  ///< keys, likewise
+  int64_t kept = 8;        ///< blocks that a row of the lists has room for, likewise
+};
+
+/// scores = (mean of q · wq) · (mean of k · wk)ᵀ / sqrt(dim), the means being those of each block
+/// of tokens or keys: by what select_blocks (<lathe/routing.h>) chooses lists for
+/// BlockSparseAttention. q [batch, tokens, heads, dim], k [batch, context, kv_heads, dim], with a
+/// rank wq f32 [heads, dim, rank] and wk f32 [kv_heads, dim, rank], finite -> scores f32 [batch,
+/// kv_heads, query_blocks, key_blocks]. The query heads of one head of k have one score: wq's
+/// products are added up; without weights their means are.
+struct AttentionRouter {
+  int64_t block = 64;  ///< tokens of a block, and keys of one
+  int64_t heads = 1;
+  int64_t kv_heads = 0;  ///< 0: as many as heads
+  int64_t dim = 0;       ///< of a head
+  int64_t rank = 0;      ///< columns of the weights; 0: there are none
+  DataType type = DataType::f32;
+  int64_t tokens = 2048;   ///< rows of q that the kernel will mostly see, as `rows`
+  int64_t context = 2048;  ///< keys, likewise
+};
+
 /// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)";
 /// docs/kernels.md has its grammar. Inputs in order of their first appearance -> y.
 struct Elementwise {
@@ -207,9 +250,9 @@ struct Elementwise {
 };
 
 /// All of them.
-using Operations =
-    std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu, Swiglu, Rope,
-               Embedding, Quantize, Linear, BatchedMatmul, Attention, Elementwise>;
+using Operations = std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu,
+                              Swiglu, Rope, Embedding, Quantize, Linear, BatchedMatmul, Attention,
+                              BlockSparseAttention, AttentionRouter, Elementwise>;
 
 namespace detail {
 template <typename Op, typename List>

@@ -9,6 +9,7 @@ namespace lathe::ir::graph {
 
 void add_matmul_ops(std::vector<Op>& table);
 void add_attention_ops(std::vector<Op>& table);
+void add_block_ops(std::vector<Op>& table);  // attention: lists of blocks, pooled blocks
 void add_norm_ops(std::vector<Op>& table);
 void add_activation_ops(std::vector<Op>& table);
 void add_position_ops(std::vector<Op>& table);

@@ -13,6 +13,7 @@ std::vector<Op> make_table() {
   std::vector<Op> table;
   add_matmul_ops(table);
   add_attention_ops(table);
+  add_block_ops(table);
   add_norm_ops(table);
   add_activation_ops(table);
   add_position_ops(table);

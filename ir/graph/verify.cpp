@@ -169,6 +169,26 @@ Status infer(Graph& graph) {
   return {};
 }
 
+namespace {
+
+// A name that stayed one has the size that its first value has, as the number of blocks that so
+// many tokens make.
+bool keeps_promise(const TensorType& promised, const TensorType& type, DimBindings& found) {
+  if (promised.element != type.element || promised.rank() != type.rank()) return false;
+  for (size_t i = 0; i < type.shape.size(); ++i) {
+    const Dim& expected = promised.shape[i];
+    const Dim& dim = type.shape[i];
+    if (dim == expected) continue;
+    if (expected.is_number() || !dim.is_number() || dim.number() % expected.factor != 0)
+      return false;
+    const int64_t size = dim.number() / expected.factor;
+    if (found.emplace(expected.symbol, size).first->second != size) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 Result<Graph> bind_dims(const Graph& graph, const DimBindings& bindings) {
   Graph bound = graph;
   for (Value& value : bound.values) {
@@ -187,9 +207,10 @@ Result<Graph> bind_dims(const Graph& graph, const DimBindings& bindings) {
   // five.
   const Graph promised = bound;
   LATHE_CHECK(infer(bound));
+  DimBindings found;
   for (const Node& node : bound.nodes) {
     for (const ValueId id : node.results) {
-      if (bound.type(id) == promised.type(id)) continue;
+      if (keeps_promise(promised.type(id), bound.type(id), found)) continue;
       return fail(ErrorCode::verify_error, "{}: found {} for these sizes, expected {}",
                   describe(bound, node), to_string(bound.type(id)), to_string(promised.type(id)));
     }

@@ -18,8 +18,8 @@ Status check_type(const TensorType& type);
 Status infer(Graph& graph);
 
 /// The graph with named dimensions replaced by numbers, in types and attributes, inferred again.
-/// Names absent from `bindings` stay. verify_error if the sizes do not fit (a slice beyond the
-/// end).
+/// Names absent from `bindings` stay, but where an op finds a number for one (of blocks that so
+/// many tokens make). verify_error if the sizes do not fit (a slice beyond the end).
 Result<Graph> bind_dims(const Graph& graph, const DimBindings& bindings);
 
 }  // namespace lathe::ir::graph

@@ -13,11 +13,12 @@
 
 namespace lathe::ir::plan {
 
-/// How many elements of each row of a matrix count: of row r the first ceil_div(n, each), where n
-/// is element r of an operand of as many elements. The others may be anything; nothing may use
-/// them.
+/// How many elements of each row of an operand, along its last dimension, count: of row r the first
+/// ceil_div(n, each), where n is element r of an operand of as many elements. The others may be
+/// anything: it is the plan's part to read none of them.
 struct RowCount {
-  int operand = 0;  ///< before the matrix in the table; it has a rule of its own, for all elements
+  /// Dense, before the rows in the table; it has a rule of its own, for all elements.
+  int operand = 0;
   int64_t each = 1;
 };
 
@@ -26,6 +27,7 @@ struct RowCount {
 struct ElementRule {
   Expr least = 0, below;   ///< every element is in [least, below)
   bool ascending = false;  ///< none is less than the one before it along the last dimension
+  bool distinct = false;   ///< with `ascending`: nor equal to it
   std::optional<RowCount> row_count{};  ///< where the rule is for a part of each row only
 };
 
@@ -37,6 +39,8 @@ struct Operand {
   program::BufferAccess access = program::BufferAccess::read;
   bool optional = false;
   std::optional<ElementRule> elements{};  ///< of an integer operand whose elements are used
+  /// Of an f32 operand: the launcher refuses NaN and infinity in it, before anything runs.
+  bool finite = false;
 };
 
 /// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the

@@ -74,6 +74,7 @@ class Printer {
       out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
                           access_name(operand.access), operand.optional ? " optional" : "");
       if (operand.elements) out_ += rule_text(*operand.elements);
+      if (operand.finite) out_ += " finite";
       out_ += "\n";
     }
     for (const Scratch& scratch : plan_.scratch)
@@ -124,7 +125,8 @@ class Printer {
   }
 
   std::string rule_text(const ElementRule& rule) const {
-    const std::string order = rule.ascending ? " ascending" : "";
+    std::string order = rule.ascending ? " ascending" : "";
+    if (rule.distinct) order += " distinct";
     const std::string where = rule.row_count ? row_count_text(*rule.row_count) : "";
     if (rule.least == Expr(0))
       return fmt::format("{} below {}{}", order, print(rule.below, plan_), where);
@@ -133,8 +135,9 @@ class Printer {
   }
 
   std::string row_count_text(const RowCount& count) const {
-    return fmt::format(" in the first ceil_div({}[row], {}) of each row",
-                       place_name(plan_, Place::Kind::operand, count.operand), count.each);
+    const std::string name = place_name(plan_, Place::Kind::operand, count.operand);
+    if (count.each == 1) return fmt::format(" in the first {}[row] of each row", name);
+    return fmt::format(" in the first ceil_div({}[row], {}) of each row", name, count.each);
   }
 
   std::string place_text(const Place& place) const {

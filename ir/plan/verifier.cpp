@@ -46,8 +46,12 @@ class Verifier {
         return broken("two operands are named '{}'", operand.name);
     }
     for (int i = 0; i < plan_.inputs; ++i) bound_[static_cast<size_t>(i)] = true;
-    for (const Operand& operand : plan_.operands)
+    for (const Operand& operand : plan_.operands) {
       if (operand.elements) LATHE_CHECK(check_rule(operand));
+      if (operand.finite && operand.type != Type::f32)
+        return broken("operand '{}': its elements are {}; those that must be finite are f32",
+                      operand.name, name(operand.type));
+    }
     for (const Scratch& scratch : plan_.scratch) {
       if (!names.insert(scratch.name).second)
         return broken("two operands or scratch buffers are named '{}'", scratch.name);
@@ -65,6 +69,8 @@ class Verifier {
         return broken("{}: a bound reads elements; expected one of inputs alone", where);
       LATHE_CHECK(check_expr(where, *bound));
     }
+    if (operand.elements->distinct && !operand.elements->ascending)
+      return broken("{}: they are distinct but in any order; expected ascending ones", where);
     return operand.elements->row_count ? check_row_count(where, operand) : Status();
   }
 
@@ -81,6 +87,11 @@ class Verifier {
     if (!counts.elements || counts.elements->row_count)
       return broken("{}: its rows are counted by operand '{}', which has no rule for all elements",
                     where, counts.name);
+    if (plan_.find(counts.name + ".stride0") >= 0)
+      return broken(
+          "{}: its rows are counted by operand '{}', which has a stride; expected a "
+          "dense one",
+          where, counts.name);
     return {};
   }
 
@@ -92,9 +103,6 @@ class Verifier {
     const Operand& operand = plan_.operands[static_cast<size_t>(token.value)];
     if (!operand.elements)
       return broken("{}: an element of operand '{}', which has no rule for its elements", where,
-                    operand.name);
-    if (operand.elements->row_count)
-      return broken("{}: an element of operand '{}', whose rule is for a part of each row", where,
                     operand.name);
     if (size_of(operand.type) != token.bytes())
       return broken("{}: an element of {} bytes of operand '{}', whose elements are {}", where,

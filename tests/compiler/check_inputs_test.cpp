@@ -322,6 +322,43 @@ TEST(CheckInputs, OrdinaryCountsAreNearTheirBound) {
   EXPECT_EQ(adversarial.at(63), 0);
 }
 
+TEST(CheckInputs, DistinctElementsAscendAndReachTheirBounds) {
+  for (const int64_t width : {1, 4, 9}) {
+    const CheckInput lists{
+        .type = Type::i32,
+        .shape = {3, width},
+        .elements = ElementRange{.least = 2, .below = 8, .ascending = true, .distinct = true}};
+    for (const InputPattern pattern : {InputPattern{}, InputPattern::mixed(0, 2)}) {
+      const Tensor found = filled(lists, pattern);
+      for (int64_t i = 0; i < found.elements(); ++i) {
+        EXPECT_GE(found.at(i), 2);
+        EXPECT_LT(found.at(i), 8);
+        const int64_t column = i % width;
+        if (column > 0 && column < 6) {
+          EXPECT_GT(found.at(i), found.at(i - 1));
+        }
+        if (column >= 6) {
+          EXPECT_EQ(found.at(i), 7);  // there are six
+        }
+      }
+    }
+    EXPECT_EQ(filled(lists, InputPattern::mixed(0, 2)).at(width - 1), 7);
+  }
+}
+
+TEST(CheckInputs, WhatIsTimedUsesAllThatIsCounted) {
+  const CheckInput counts{
+      .type = Type::i32, .shape = {20}, .elements = ElementRange{.below = 4, .is_count = true}};
+  const Tensor timed = filled(counts, {});
+  const Tensor checked = filled(counts, InputPattern::mixed(0, 2));
+  int64_t fewer = 0;
+  for (int64_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(timed.at(i), 3);
+    fewer += checked.at(i) < 3 ? 1 : 0;
+  }
+  EXPECT_GT(fewer, 5);
+}
+
 TEST(CheckInputs, AreTheSameForTheSameSeed) {
   const CheckInput input{.shape = {5, 9}, .row_axis = 0};
   const auto bits = [](const Tensor& tensor) {

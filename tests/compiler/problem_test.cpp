@@ -73,6 +73,17 @@ TEST(Sizes, TextReadsBack) {
   EXPECT_EQ(parse_sizes("")->size(), 0U);
 }
 
+TEST(Sizes, WhatFollowsFromOthersIsFilledIn) {
+  const Problem problem =
+      *parse_problem("attention_block_sparse tokens=600 heads=1 dim=8 block=32 kept=3");
+  const auto sizes = complete_sizes(problem, {{"tokens", 600}, {"kept", 3}});
+  ASSERT_TRUE(sizes) << sizes.error().message;
+  EXPECT_EQ(sizes->at("query_blocks"), 19);
+  EXPECT_EQ(sizes->at("kept"), 3);
+  EXPECT_EQ(complete_sizes(problem, {{"tokens", 600}, {"query_blocks", 20}}).error().message,
+            "size query_blocks=20: expected 19, as other sizes have it; leave it out");
+}
+
 TEST(Sizes, ALineMayNameThem) {
   EXPECT_EQ(sizes_named_in("linear rows=16 n=64 k=64"), (Sizes{{"rows", 16}}));
   EXPECT_EQ(sizes_named_in("relu width=8 rows=7"), (Sizes{{"rows", 7}}));

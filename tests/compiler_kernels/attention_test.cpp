@@ -55,6 +55,31 @@ TEST_P(Attention, PagesInAnyLayoutAndNumberOfThreads) {
   }
 }
 
+TEST_P(Attention, ListedBlocks) {
+  for (const AttentionCase& each : attention_block_sparse_cases())
+    check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, EveryKnobOfListedBlocks) {
+  for (const char* rest : {"causal=end", "window=90"}) {
+    check({fmt::format("attention_block_sparse tokens=150 context=260 heads=2 kv_heads=1 dim=12 "
+                       "block=32 kept=9 {}",
+                       rest),
+           {{"batch", 1}, {"tokens", 150}, {"context", 260}, {"kept", 9}}},
+          /*every_knob=*/true, {.padding = 3, .threads = 3});
+  }
+}
+
+TEST_P(Attention, ScoresOfBlocks) {
+  for (const AttentionCase& each : attention_router_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, EveryKnobOfScoresOfBlocks) {
+  check({"attention_router tokens=50 context=70 heads=4 kv_heads=2 dim=20 block=16 rank=9",
+         {{"batch", 2}, {"tokens", 50}, {"context", 70}}},
+        /*every_knob=*/true, {.padding = 3, .threads = 3});
+}
+
 TEST_P(Attention, EveryKnobOfDecode) {
   const char* line =
       "attention_decode tokens=3 context=1100 heads=4 kv_heads=1 dim=20 causal=end lengths=true";

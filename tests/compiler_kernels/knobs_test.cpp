@@ -33,7 +33,8 @@ TEST(Knobs, EveryKnobChangesThePlan) {
         "linear rows=1 n=64 k=64 weight=q8_0", "linear rows=512 n=600 k=2500",
         "linear rows=512 n=600 k=2560 weight=q4_0", "linear rows=1 n=64 k=64 weight=i8",
         "linear rows=16 n=64 k=64 weight=i8", "linear rows=512 n=600 k=500 weight=i8",
-        "batched_matmul batch=1 rows=1 n=64 k=64", "batched_matmul batch=1 rows=512 n=600 k=700"}) {
+        "batched_matmul batch=1 rows=1 n=64 k=64", "batched_matmul batch=1 rows=512 n=600 k=700",
+        "attention_router tokens=512 heads=4 kv_heads=2 dim=24 rank=9"}) {
     lines.emplace_back(line);
   }
   for (const std::string& line : lines) {

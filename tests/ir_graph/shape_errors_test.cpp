@@ -188,6 +188,25 @@ const Case kCases[] = {
      "attention: softcap: found inf, expected a finite number, 0 or more"},
     {"%q: f32[n, 2, 8]", "attention(%q, %q, %q) {scores = raw}",
      "attention: attribute 'scores': found 'raw', expected one of scaled, capped, masked, softmax"},
+    {"%q: f32[b, n, 2, 8], %c: i32[b, 2, r], %l: i32[b, 2, r, s]",
+     "block_mask(%q, %q, %c, %l) {block = 0}",
+     "block_mask: block: found 0, expected 1 to 1099511627776"},
+    {"%q: f32[b, n, 2, 8], %c: i32[b, 1, r], %l: i32[b, 1, r, s]",
+     "block_mask(%q, %q, %c, %l) {block = 4}",
+     "block_mask: operand 'counts': found shape [b, 1, r], expected [b, 2, blocks of tokens]"},
+    {"%q: f32[b, n, 2, 8], %c: i32[b, 2, r], %l: i32[b, 2, s]",
+     "block_mask(%q, %q, %c, %l) {block = 4}",
+     "block_mask: operand 'blocks': found shape [b, 2, s], expected that of counts, [b, 2, r], and "
+     "a last dimension"},
+    {"%q: f32[n, 2, 8], %c: i32[b, 2, r]", "block_mask(%q, %q, %c, %c) {block = 4}",
+     "block_mask: found q of f32[n, 2, 8] and k of f32[n, 2, 8], expected [batch, tokens, heads, "
+     "size] of each"},
+    {"%q: f32[b, n, 3, 8], %k: f32[b, m, 2, 8], %c: i32[b, 2, r]",
+     "block_mask(%q, %k, %c, %c) {block = 4}",
+     "block_mask: found 3 heads in q and 2 in k, expected a multiple of those in k"},
+    {"%x: f32[n, 2, 8]", "pool_blocks(%x) {block = 4, blocks = [r]}",
+     "pool_blocks: found f32[n, 2, 8] and 1 names of blocks, expected [batch, tokens, heads, size] "
+     "and one"},
     {"%p: f32[pages, 16, 8], %t: i32[b, m]", "gather_pages(%p, %t)",
      "gather_pages: found shapes [pages, 16, 8] and [b, m], expected a pool of pages, rank 4, and "
      "a "

@@ -35,6 +35,13 @@ TEST(PlanPrinter, ElementsAndNamedValues) {
   Plan plan = ragged_plan();
   plan.operands.push_back({"pages", Type::i64, program::BufferAccess::read, false,
                            ElementRule{.least = 1, .below = Expr::variable(0)}});
+  plan.operands.push_back({.name = "lists",
+                           .type = Type::i32,
+                           .elements = ElementRule{.below = Expr::variable(0),
+                                                   .ascending = true,
+                                                   .distinct = true,
+                                                   .row_count = RowCount{1}}});
+  plan.operands.push_back({.name = "weights", .type = Type::f32, .finite = true});
   EXPECT_TRUE(tests::matches_golden("plan/ragged.txt", print(plan)));
 }
 

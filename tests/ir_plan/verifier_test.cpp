@@ -70,10 +70,23 @@ TEST(PlanVerifier, RuleForElementsThatAreNoIntegers) {
               HasSubstr("elements of operand 'x': they are f32; a rule is for i32 or i64"));
 }
 
+TEST(PlanVerifier, FiniteElementsThatAreNoNumbers) {
+  Plan plan = ragged_plan();
+  plan.operands[1].finite = true;
+  EXPECT_THAT(error_of(plan), HasSubstr("operand 'starts': its elements are i32; those that must"));
+}
+
 TEST(PlanVerifier, RuleOfALoopVariable) {
   Plan plan = ragged_plan();
   plan.operands[1].elements->below = Expr::variable(plan.find("row"));
   EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'starts': 'row' is used where"));
+}
+
+TEST(PlanVerifier, DistinctElementsAscend) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->ascending = false;
+  plan.operands[1].elements->distinct = true;
+  EXPECT_THAT(error_of(plan), HasSubstr("they are distinct but in any order"));
 }
 
 TEST(PlanVerifier, RuleOfElements) {
@@ -132,11 +145,11 @@ TEST(PlanVerifier, RowsCountedByWhatHasNoRule) {
   EXPECT_THAT(error_of(plan), HasSubstr("its rows are counted by operand 'x', which has no rule"));
 }
 
-TEST(PlanVerifier, ElementOfRowsThatCountInPart) {
+TEST(PlanVerifier, RowsCountedByWhatHasAStride) {
   Plan plan = paged_plan();
-  append(plan.body, Let{plan.loop_variable("entry"), plan.element("table", 0)});
-  EXPECT_THAT(error_of(plan), HasSubstr("an element of operand 'table', whose rule is for a part "
-                                        "of each row"));
+  plan.variables[static_cast<size_t>(plan.find("threads"))] = "counts.stride0";
+  EXPECT_THAT(error_of(plan), HasSubstr("its rows are counted by operand 'counts', which has a "
+                                        "stride; expected a dense one"));
 }
 
 TEST(PlanVerifier, NamedValueOutsideItsBody) {

@@ -42,7 +42,8 @@ TEST_P(NativeAttention, EveryVariantAtAwkwardLengths) {
   const size_t stride = target == "avx2" || target == "avx512" ? 1 : target == "sse" ? 5 : 20;
   std::vector<AttentionCase> cases = attention_prefill_cases();
   for (const auto& more :
-       {attention_decode_cases(), attention_paged_cases(), attention_block_cases()})
+       {attention_decode_cases(), attention_paged_cases(), attention_block_cases(),
+        attention_block_sparse_cases(), attention_router_cases()})
     cases.insert(cases.end(), more.begin(), more.end());
   for (size_t i = 0; i < cases.size(); i += stride) check(cases[i], /*every_knob=*/false);
 }
@@ -67,6 +68,32 @@ TEST_P(NativeAttention, EveryKnobOfPagesAndBlocksAtTheSizeOfAModel) {
         every_knob);
   const char* line = "attention_decode context=1100 heads=4 kv_heads=2 dim=128 kv_type=q8_0";
   check({line, {{"batch", 1}, {"tokens", 1}, {"context", 1100}}}, every_knob);
+}
+
+TEST_P(NativeAttention, EveryKnobOfListedBlocks) {
+  const char* line =
+      "attention_block_sparse tokens=400 context=400 heads=2 kv_heads=1 dim=128 causal=end kept=7";
+  check({line, {{"batch", 1}, {"tokens", 400}, {"context", 400}, {"kept", 7}}},
+        /*every_knob=*/std::string(GetParam()).starts_with("avx"));
+}
+
+// Lists of every block give what attention without lists gives.
+TEST_P(NativeAttention, AllBlocksKeptIsDense) {
+  const std::string rest = "tokens=333 context=333 heads=4 kv_heads=2 dim=64 causal=end";
+  const compiler::Sizes at = {{"batch", 2}, {"tokens", 333}, {"context", 333}, {"kept", 6}};
+  const auto dense = make_case("attention_prefill " + rest, at);
+  auto sparse = make_case("attention_block_sparse " + rest, at);
+  ASSERT_TRUE(dense && sparse);
+  for (size_t i = 0; i < dense->inputs.size(); ++i) sparse->inputs[i] = dense->inputs[i];
+  for (int64_t i = 0; i < sparse->inputs[3].elements(); ++i) sparse->inputs[3].set(i, 6);
+  for (int64_t i = 0; i < sparse->inputs[4].elements(); ++i)
+    sparse->inputs[4].set(i, static_cast<double>(i % 6));
+  sparse->expected = dense->expected;
+  sparse->rounded = dense->rounded;
+  const auto space = sparse->problem.family().space(sparse->problem, executor_->target());
+  const Status status =
+      run_case(*sparse, space.default_schedule(), executor_->target(), executor_->executor(), {});
+  EXPECT_TRUE(status) << status.error().message;
 }
 
 TEST_P(NativeAttention, LargeScores) {

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <lathe/backends.h>
+#include <lathe/lathe.h>
 
 #include "compiler/problem.h"
 #include "runtime/launch.h"
@@ -100,6 +101,64 @@ TEST_F(LaunchPlan, ElementsBreakTheirRule) {
                         "ascending elements"));
   EXPECT_THAT(error_of({0, 5, 7}, 6), HasSubstr("operand 'starts': found 7 at [2], expected 0..6"));
   EXPECT_THAT(error_of({-1, 5}, 6), HasSubstr("operand 'starts': found -1 at [0], expected 0..6"));
+}
+
+// Attention over lists of blocks: what is listed is used, and is checked before anything runs.
+class LaunchBlockSparse : public testing::Test {
+ protected:
+  static constexpr int64_t kTokens = 40, kKeys = 50, kKept = 3, kQueryBlocks = 3;
+
+  Status run(std::vector<int32_t> counts, std::vector<int32_t> blocks,
+             int64_t query_blocks = kQueryBlocks) {
+    const auto library = Library::open({.store = "none"});
+    if (!library) return tl::unexpected(library.error());
+    BlockSparseAttention op{.block = 16, .heads = 2, .kv_heads = 1, .dim = 8, .kept = kKept};
+    LATHE_TRY(const Kernel kernel, library->fetch(op));
+    counts.resize(static_cast<size_t>(query_blocks));
+    blocks.resize(static_cast<size_t>(query_blocks * kKept));
+    return kernel(
+        {TensorView(q_.data(), {1, kTokens, 2, 8}), TensorView(k_.data(), {1, kKeys, 1, 8}),
+         TensorView(v_.data(), {1, kKeys, 1, 8}), TensorView(counts.data(), {1, 1, query_blocks}),
+         TensorView(blocks.data(), {1, 1, query_blocks, kKept})},
+        {TensorView(y_.data(), {1, kTokens, 2, 8})});
+  }
+  std::string error_of(const std::vector<int32_t>& counts, const std::vector<int32_t>& blocks,
+                       int64_t query_blocks = kQueryBlocks) {
+    const Status status = run(counts, blocks, query_blocks);
+    return status ? "(runs)" : status.error().message;
+  }
+
+  std::vector<float> q_ = std::vector<float>(kTokens * 2 * 8);
+  std::vector<float> k_ = std::vector<float>(kKeys * 8, 1.0F);
+  std::vector<float> v_ = std::vector<float>(kKeys * 8, 1.0F);
+  std::vector<float> y_ = std::vector<float>(kTokens * 2 * 8, -1.0F);
+};
+
+TEST_F(LaunchBlockSparse, TokensSeeTheirBlocksAlone) {
+  for (int64_t i = 0; i < kKeys * 8; ++i) v_[static_cast<size_t>(i)] = static_cast<float>(i / 128);
+  const Status status = run({1, 0, 2}, {2, 9, 9, 0, 0, 0, 0, 3, -5});
+  ASSERT_TRUE(status) << status.error().message;
+  EXPECT_FLOAT_EQ(y_[0], 2);                  // the keys of block 2 alone
+  EXPECT_EQ(y_[16 * 2 * 8], 0);               // no block
+  EXPECT_FLOAT_EQ(y_[32 * 2 * 8], 1.0F / 3);  // 16 keys of block 0, the last two, of block 3
+}
+
+TEST_F(LaunchBlockSparse, ListsAreChecked) {
+  EXPECT_THAT(error_of({0, 4, 0}, {}),
+              HasSubstr("operand 'counts': found 4 at [1], expected 0..3"));
+  EXPECT_THAT(error_of({0, -1, 0}, {}), HasSubstr("operand 'counts': found -1 at [1]"));
+  EXPECT_THAT(error_of({0, 0, 1}, {0, 0, 0, 0, 0, 0, 4}),
+              HasSubstr("operand 'blocks': found 4 at [2, 0], one of the 1 that counts[2] = 1 asks "
+                        "for, expected 0..3"));
+  EXPECT_THAT(error_of({0, 2, 0}, {0, 0, 0, 2, 2}),
+              HasSubstr("operand 'blocks': found 2 at [1, 1], one of the 2 that counts[1] = 2 asks "
+                        "for, equal to the 2 before it; expected distinct, ascending elements"));
+  EXPECT_THAT(error_of({3, 0, 0}, {0, 3, 2}),
+              HasSubstr("operand 'blocks': found 2 at [0, 2], one of the 3 that counts[0] = 3 asks "
+                        "for, less than the 3 before it"));
+  EXPECT_THAT(error_of({0, 0}, {}, 2),
+              HasSubstr("operand 'counts': found query_blocks = 2, expected 3 as the other sizes"));
+  for (const float value : y_) EXPECT_EQ(value, -1.0F);
 }
 
 }  // namespace

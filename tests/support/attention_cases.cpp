@@ -145,4 +145,50 @@ std::vector<AttentionCase> attention_block_cases() {
   return cases;
 }
 
+std::vector<AttentionCase> attention_block_sparse_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, int64_t kept, compiler::Sizes at) {
+    cases.push_back(attention_case("attention_block_sparse", rest, at));
+    cases.back().line += fmt::format(" kept={}", kept);
+    cases.back().sizes["kept"] = kept;
+  };
+  for (const char* causal : {"none", "start", "end"}) {
+    const std::string line = fmt::format("heads=2 kv_heads=1 dim=24 block=16 causal={}", causal);
+    for (const int64_t tokens : {1, 15, 16, 17, 71})
+      for (const int64_t context : {1, 16, 33, 130}) add(line, 9, sizes(tokens, context));
+    add(line, 1, sizes(40, 90, 2));
+    add(line + " window=5", 9, sizes(71, 130));
+    add(line + " window=40", 9, sizes(71, 71));
+  }
+  for (const char* variant :
+       {"softcap=3", "scale=2", "sinks=true causal=end lse=true", "lse=true causal=end window=30",
+        "type=f16", "type=bf16 causal=end", "type=f16 kv_type=bf16 out=f32", "kv_type=f16",
+        "value_dim=5", "value_dim=80 causal=end", "block=32 causal=end", "block=48 causal=end",
+        "block=64 causal=end", "block=80", "block=128 causal=end", "block=192 causal=end"}) {
+    const std::string line = fmt::format("heads=4 kv_heads=2 dim=20 {}", variant);
+    add(line, 5, sizes(230, 250, variant == std::string("scale=2") ? 2 : 1));
+  }
+  for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256})
+    add(fmt::format("heads=1 dim={} causal=end block=32", dim), 4, sizes(40, 100));
+  return cases;
+}
+
+std::vector<AttentionCase> attention_router_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
+    cases.push_back(attention_case("attention_router", rest, at));
+  };
+  for (const int64_t tokens : {1, 15, 16, 17, 100})
+    for (const int64_t context : {1, 16, 75})
+      add("heads=2 dim=24 block=16", sizes(tokens, context));
+  for (const char* variant : {"", "rank=1", "rank=7", "rank=16 type=f16", "rank=64", "rank=150",
+                              "type=bf16", "block=7", "block=128 rank=5"}) {
+    for (const char* heads : {"heads=3", "heads=4 kv_heads=2", "heads=5 kv_heads=1"})
+      add(fmt::format("{} dim=20 {}", heads, variant), sizes(140, 150, 2));
+  }
+  for (const int64_t dim : {1, 7, 64, 72, 128})
+    add(fmt::format("heads=2 kv_heads=1 dim={} block=32 rank=8", dim), sizes(70, 100));
+  return cases;
+}
+
 }  // namespace lathe::tests

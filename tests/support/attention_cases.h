@@ -31,4 +31,10 @@ AttentionCase paged_case(const std::string& rest, int64_t page, int64_t tokens, 
 /// attention_decode against caches in blocks of q8_0, contiguous and paged.
 std::vector<AttentionCase> attention_block_cases();
 
+/// Every variant of attention_block_sparse, with lists of every length in any order of lengths.
+std::vector<AttentionCase> attention_block_sparse_cases();
+
+/// Every variant of attention_router.
+std::vector<AttentionCase> attention_router_cases();
+
 }  // namespace lathe::tests

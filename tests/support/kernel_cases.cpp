@@ -23,20 +23,28 @@ constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordi
 constexpr std::byte kUntouched{0xa5};
 
 // Indices are of tables with few entries; lengths are of the context, or of the pages that there is
-// room for.
-int64_t bound_of(const ir::graph::Value& value, const compiler::Problem& problem,
-                 const compiler::Sizes& sizes) {
+// room for, lists of the context's blocks.
+compiler::ElementRange range_of(const std::string& operand, const compiler::Problem& problem,
+                                const compiler::Sizes& sizes) {
   const auto size = [&](const char* name) {
     const auto found = sizes.find(name);
     return found == sizes.end() ? int64_t{0} : found->second;
   };
-  if (value.name == "block_table") return size("pages");
-  if (value.name != "lengths") return kTableEntries;
-  return 1 + (size("most") > 0 ? size("most") * problem.integer("page") : size("context"));
+  if (operand == "block_table") return {.below = size("pages")};
+  if (operand == "lengths") {
+    const int64_t most = size("most");
+    return {.below = 1 + (most > 0 ? most * problem.integer("page") : size("context"))};
+  }
+  if (!problem.has("block")) return {.below = kTableEntries};
+  const int64_t block = problem.integer("block");
+  const int64_t blocks = (size("context") + block - 1) / block;
+  if (operand == "counts") return {.below = std::min(blocks, size("kept")) + 1};
+  return {.below = blocks, .ascending = true, .distinct = true};
 }
 
 compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
-                               int operand, int64_t below) {
+                               int operand, const compiler::Problem& problem,
+                               const compiler::Sizes& sizes) {
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
@@ -46,7 +54,7 @@ compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_
       .shape = std::move(shape),
       .operand = operand,
       .row_axis = compiler::row_axis_of(value.name, symbols),
-      .elements = is_index ? std::optional(compiler::ElementRange{.below = below}) : std::nullopt};
+      .elements = is_index ? std::optional(range_of(value.name, problem, sizes)) : std::nullopt};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -216,6 +224,8 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
     const auto size = sizes.find(name);
     bindings[name] = size == sizes.end() ? kTableEntries : size->second;
   }
+  if (const auto dependent = result.problem.family().dependent_sizes; dependent != nullptr)
+    for (const auto& [name, size] : dependent(result.problem, sizes)) bindings[name] = size;
   result.sizes.insert(bindings.begin(), bindings.end());
   compiler::Random random(1234 + static_cast<uint64_t>(pattern.of(1)));
   LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));
@@ -223,8 +233,8 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
     const ir::graph::Value& value = graph.value(graph.inputs[result.inputs.size()]);
-    const int64_t below = bound_of(value, result.problem, result.sizes);
-    compiler::CheckInput input = described(value, std::move(numbers), operand, below);
+    compiler::CheckInput input =
+        described(value, std::move(numbers), operand, result.problem, result.sizes);
     if (value.name == "block_table") describe_pages(graph, result, *input.elements);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);

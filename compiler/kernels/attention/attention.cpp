@@ -49,10 +49,11 @@ Attention::Attention(const Problem& p)
       sinks(p.flag("sinks")),
       softcap(p.number("softcap")),
       scale(scale_of(p)),
-      mask(mask_of(p.text("mask"))),
+      mask(p.has("mask") ? mask_of(p.text("mask")) : MaskKind::none),
       lengths(p.has("lengths") && p.flag("lengths")),
       page(p.has("page") ? p.integer("page") : 0),
       lse(p.flag("lse")),
+      block(p.has("block") ? p.integer("block") : 0),
       type(p.type("type")),
       kv_type(p.type("kv_type")),
       out(p.type("out")) {
@@ -71,25 +72,31 @@ Attention::Attention(const Problem& p)
     signature.push_back({"lengths", Type::i32, {"batch"}});
   }
   if (is_paged()) signature.push_back({"block_table", Type::i32, {"batch", "most"}});
+  if (is_sparse()) {
+    signature.push_back({"counts", Type::i32, {"batch", kv_heads, "query_blocks"}});
+    signature.push_back({"blocks", Type::i32, {"batch", kv_heads, "query_blocks", "kept"}});
+  }
   if (sinks) signature.push_back({"sinks", Type::f32, {heads}});
   signature.push_back(output({"y", out, {"batch", "tokens", heads, value_dim}}));
   if (lse) signature.push_back(output({"lse", Type::f32, {"batch", "tokens", heads, 1}}));
 }
 
 Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Target& target)
-    : queries(s["queries"]), keys(s["keys"]) {
+    : queries(s["queries"]), keys(attention.is_sparse() ? attention.block : s["keys"]) {
   const int64_t lanes = target.lanes;
   const int64_t key_panel = s["nr"] * lanes;
   keys = (keys + key_panel - 1) / key_panel * key_panel;
+  if (s.has("together")) together = s["together"];
   const Bucket rows = {1, attention.tokens.high};
   scores = product::packed_product("attention_scores", rows, keys, attention.dim, key_panel,
                                    attention.dim);
   score_tile = tile_of(s["mr"], s["nr"], attention.dim, s);
   // Blocks of keys are of any length up to theirs: k is what no block reaches, nor a multiple of
   // what is unrolled.
-  values = product::packed_product("attention_values", rows, attention.value_dim, 2 * keys + 1,
+  const int64_t row_keys = together * keys;
+  values = product::packed_product("attention_values", rows, attention.value_dim, 2 * row_keys + 1,
                                    s["value_nr"] * lanes, keys);
-  value_tile = tile_of(s["value_mr"], s["value_nr"], keys, s);
+  value_tile = tile_of(s["value_mr"], s["value_nr"], row_keys, s);
   edge_rows = attention.is_ragged() ? std::min(queries, s["edge"] * s["mr"]) : queries;
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "compiler/family.h"
@@ -35,14 +37,16 @@ struct Attention {
   bool lengths = false;  ///< whether each sequence has its own number of keys
   int64_t page = 0;      ///< keys of a page, of a paged cache; 0: keys lie one behind the other
   bool lse = false;      ///< whether the logarithm of each row's denominator is a result
+  int64_t block = 0;     ///< tokens of a block, and keys, where lists say which sees which; 0: none
   ir::Type type = ir::Type::f32, kv_type = ir::Type::f32, out = ir::Type::f32;
-  Signature signature;  ///< q, k, v, mask, lengths, block_table, sinks; y, lse
+  Signature signature;  ///< q, k, v, mask, lengths, block_table or lists, sinks; y, lse
 
   int64_t group() const { return heads / kv_heads; }
   bool is_paged() const { return page > 0; }
   bool is_causal() const { return causal != Causal::none; }
   /// Whether rows of one block see different keys.
   bool is_ragged() const { return is_causal() || window > 0; }
+  bool is_sparse() const { return block > 0; }
 };
 
 /// How scores and the rows' state lie in scratch.
@@ -63,14 +67,15 @@ Family family_of_attention(std::string name);
 /// The rules between parameters.
 Status validate(const Problem& problem);
 
-/// A schedule's numbers for attention_prefill. Scores are a product of query rows and panels of
-/// keys (k is the size of a head), values one of the rows' weights and panels of v (k is a block of
-/// keys).
+/// A schedule's numbers for attention_prefill and attention_block_sparse. Scores are a product of
+/// query rows and panels of keys (k is the size of a head), values one of the rows' weights and
+/// panels of v (k is a block of keys).
 struct Blocking {
   Blocking(const Attention& attention, const Schedule& schedule, const ir::Target& target);
 
   int64_t queries = 1;    ///< tokens of a block of rows
   int64_t keys = 1;       ///< of a block, a multiple of the panel of keys
+  int64_t together = 1;   ///< blocks of keys whose scores may lie side by side
   int64_t edge_rows = 1;  ///< rows that are multiplied at once where each sees other keys
   product::Product scores, values;
   product::Blocking score_tile, value_tile;
@@ -119,9 +124,18 @@ ir::program::Program merge_program(const Attention& attention, const RowLayout& 
 ir::program::Program finish_program(const Attention& attention, const RowLayout& layout,
                                     const ir::Target& target);
 
+/// The knobs of plans over packed keys and values: register tiles, then what `add_blocks` adds (the
+/// blocks of tokens and keys), edges, what is asked for ahead. `block`: a number of keys that whole
+/// panels must make; 0: any.
+SearchSpace prefill_space(const Attention& attention, const ir::Target& target, int64_t block,
+                          const std::function<void(SearchSpace&)>& add_blocks);
+
 /// The programs over batches, heads, blocks and threads.
 ir::plan::Plan prefill_plan(const Attention& attention, const Blocking& blocking,
                             const ir::Target& target);
+
+ir::plan::Plan block_sparse_plan(const Attention& attention, const Blocking& blocking,
+                                 const ir::Target& target);
 
 /// Of DecodeBlocking::ahead: what is asked for are the same rows of the next head.
 inline constexpr int64_t kNextHead = -1;

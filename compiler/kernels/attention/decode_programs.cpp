@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/decode_rows.h"
+#include "compiler/kernels/attention/rows_at_once.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {

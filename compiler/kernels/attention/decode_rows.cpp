@@ -66,10 +66,4 @@ void CachedRows::ask_ahead(Pointer row) const {
     b_.prefetch(later, at, s_.ahead == kNextHead ? 1 : 0);
 }
 
-void some_at_once(Builder& b, Scalar count, int most, const std::function<void(int)>& some) {
-  const Scalar whole = b.div(count, most);
-  b.loop(0, whole, 1, [&](Scalar) { some(most); });
-  if (most > 1) b.loop(0, b.sub(count, b.mul(whole, most)), 1, [&](Scalar) { some(1); });
-}
-
 }  // namespace lathe::compiler::kernels::attention

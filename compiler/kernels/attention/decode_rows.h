@@ -4,27 +4,11 @@
 
 #include <functional>
 #include <string>
-#include <vector>
 
 #include "compiler/kernels/attention/attention.h"
 #include "ir/program/builder.h"
 
 namespace lathe::compiler::kernels::attention {
-
-/// Rows one after the other, at a distance known when the program runs.
-class FarRows {
- public:
-  FarRows(ir::program::Builder& b, ir::program::Pointer first, int count,
-          ir::program::Scalar stride) {
-    rows_.push_back(b.copy(first));
-    for (int i = 1; i < count; ++i) rows_.push_back(b.offset(rows_.back(), stride));
-  }
-  ir::program::Pointer at(int row) const { return rows_[static_cast<size_t>(row)]; }
-  const std::vector<ir::program::Pointer>& all() const { return rows_; }
-
- private:
-  std::vector<ir::program::Pointer> rows_;
-};
 
 /// The rows of `operand`, k or v, of one call. Declares the parameters that say where they lie, and
 /// of a paged cache the buffer of its pages.
@@ -57,9 +41,5 @@ class CachedRows {
   ir::program::Scalar columns_, stride_, next_, page_stride_, first_, page_count_;
   ir::program::Scalar distance_;  // from this page to the one that is asked for
 };
-
-/// Calls `some` for as many as `most` of `count` at once, then for what is left, one by one.
-void some_at_once(ir::program::Builder& b, ir::program::Scalar count, int most,
-                  const std::function<void(int)>& some);
 
 }  // namespace lathe::compiler::kernels::attention

@@ -5,6 +5,12 @@ namespace lathe::compiler::kernels::attention {
 
 using ir::program::BufferAccess;
 
+namespace {
+
+bool is_list(const Port& port) { return port.name == "counts" || port.name == "blocks"; }
+
+}  // namespace
+
 PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::Target& target)
     : attention_(attention), target_(target) {
   plan_.name = std::move(name);
@@ -16,8 +22,14 @@ PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::T
   } else {
     context_ = Expr::variable(plan_.input("context"));
   }
+  if (attention_.is_sparse()) {
+    plan_.input("query_blocks");
+    plan_.input("kept");
+  }
+  // Lists of blocks lie dense.
   for (const Port& port : attention_.signature)
-    for (size_t k = 0; k + 1 < port.shape.size(); ++k) stride(port.name, static_cast<int>(k));
+    for (size_t k = 0; k + 1 < port.shape.size() && !is_list(port); ++k)
+      stride(port.name, static_cast<int>(k));
   plan_.input("threads");
   for (const Port& port : attention_.signature) {
     ir::plan::Operand operand{port.name, port.type,
@@ -26,6 +38,17 @@ PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::T
     if (port.name == "block_table") {
       const ir::plan::RowCount used{plan_.operand("lengths").index, attention_.page};
       operand.elements = ir::plan::ElementRule{.below = pages_, .row_count = used};
+    }
+    if (attention_.is_sparse()) {
+      const Expr key_blocks = ceil_div(context_, Expr(attention_.block));
+      const Expr room = Expr::variable(plan_.find("kept"));
+      if (port.name == "counts")
+        operand.elements = ir::plan::ElementRule{.below = min(room, key_blocks) + 1};
+      if (port.name == "blocks") {
+        const ir::plan::RowCount used{plan_.operand("counts").index};
+        operand.elements = ir::plan::ElementRule{
+            .below = key_blocks, .ascending = true, .distinct = true, .row_count = used};
+      }
     }
     plan_.add_operand(std::move(operand));
   }

@@ -8,7 +8,6 @@
 #include "compiler/kernels/attention/attention.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
-#include "compiler/kernels/product/tiles.h"
 
 namespace lathe::compiler::kernels {
 namespace {
@@ -18,39 +17,12 @@ using ir::Target;
 
 SearchSpace space(const Problem& p, const Target& target) {
   const Attention attention(p);
-  SearchSpace space;
-  // The lengths of products do not matter to what tiles may be.
-  const Bucket& tokens = attention.tokens;
-  const auto tiles_of = [&](int64_t columns) {
-    const auto any = product::packed_product("", tokens, 1, 1, target.lanes, 1);
-    return product::choose_tiles(any, target, {1, 2, 3, 4}, columns);
-  };
-  const product::Tiles scores = tiles_of(0), values = tiles_of(attention.value_dim);
-  const auto tile_knobs = [&](const std::string& prefix, const product::Tiles& tiles,
-                              const char* rows, const char* vectors) {
-    const std::string mr = prefix + "mr", nr = prefix + "nr";
-    space.knob(mr, tiles.mr, tiles.usual.mr, rows);
-    space.knob(nr, tiles.nr, tiles.usual.nr, vectors);
-    space.require([=](const Schedule& s) { return tiles.fits(s[mr], s[nr]); },
-                  "a tile's sums and a step's operands must fit the vector registers");
-    space.require([=](const Schedule& s) { return 4 * s[mr] * s[nr] > 3 * tiles.usual.sums(); },
-                  "a tile must reuse what it loads");
-  };
-  tile_knobs("", scores, "rows of the register tile of scores", "vectors of its keys");
-  tile_knobs("value_", values, "rows of the register tile of values", "vectors of its columns");
-  space.knob(
-      "queries",
-      attention.tokens.high > 32 ? std::vector<int64_t>{32, 64, 128} : std::vector<int64_t>{32},
-      attention.tokens.high > 32 ? 64 : 32, "tokens of a block, for each head of it");
-  space.knob("keys", {64, 128, 256}, 256, "keys of a block");
-  if (attention.is_ragged()) {
-    space.knob("edge", {1, 2, 4}, 2,
-               "tiles of rows that are multiplied together where rows see different keys");
-  }
-  space.choice("next", {"off", "on"}, "on",
-               "whether the tiles of a panel ask for the next panel, into the second cache");
-  space.knob("prefetch", {0, 2048}, 0, "bytes of keys and values asked for ahead of their use");
-  return space;
+  return attention::prefill_space(attention, target, /*block=*/0, [&](SearchSpace& space) {
+    const bool many = attention.tokens.high > 32;
+    space.knob("queries", many ? std::vector<int64_t>{32, 64, 128} : std::vector<int64_t>{32},
+               many ? 64 : 32, "tokens of a block, for each head of it");
+    space.knob("keys", {64, 128, 256}, 256, "keys of a block");
+  });
 }
 
 Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& target) {

@@ -1,151 +1,17 @@
-// The plan of attention over many rows: all keys and values are packed, then the threads share
-// batches, heads of k and blocks of tokens; each goes over the blocks of keys in order.
-//
-// Whole blocks of keys, which every row of the block of tokens sees, are multiplied by all rows at
-// once. At the edges, where rows see different keys, a few rows at a time multiply the panels that
-// the last of them reaches.
-#include "compiler/kernels/attention/plan_writer.h"
+// The plan of attention over many rows: each block of tokens goes over the blocks of keys in order.
+#include "compiler/kernels/attention/prefill_writer.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
 
-using ir::plan::Plan;
-
-Expr clamp(const Expr& value, const Expr& low, const Expr& high) {
-  return min(max(value, low), high);
-}
-
-Expr floor_div(const Expr& a, int64_t b) { return ceil_div(a - Expr(b - 1), Expr(b)); }
-
-class PrefillWriter : PlanWriter {
+class DenseWriter final : public PrefillWriter {
  public:
-  PrefillWriter(const Attention& attention, const Blocking& blocking, const ir::Target& target)
-      : PlanWriter("attention_prefill", attention, target), s_(blocking) {}
-
-  Plan write() {
-    add_scratch();
-    add_programs();
-    blocks_ = named(plan_.body, "key_blocks", ceil_div(context_, Expr(s_.keys)));
-    pack(plan_.body);
-    attend(plan_.body);
-    return std::move(plan_);
-  }
+  DenseWriter(const Attention& attention, const Blocking& blocking, const ir::Target& target)
+      : PrefillWriter("attention_prefill", attention, blocking, target) {}
 
  private:
-  void add_scratch() {
-    const Expr blocks = batch_ * Expr(attention_.kv_heads) * ceil_div(context_, Expr(s_.keys));
-    const int64_t rows = attention_.group() * s_.queries;
-    packed_keys_ = plan_.add_scratch(
-        {"keys.packed", blocks * Expr(s_.key_block_bytes()), /*per_worker=*/false});
-    packed_values_ = plan_.add_scratch(
-        {"values.packed", blocks * Expr(s_.value_block_bytes()), /*per_worker=*/false});
-    packed_queries_ = plan_.add_scratch({"queries.packed", rows * s_.query_bytes()});
-    scores_ = plan_.add_scratch({"scores", s_.queries * s_.weight_bytes()});
-    maximum_ = plan_.add_scratch({"maximum", rows * 4});
-    sum_ = plan_.add_scratch({"sum", rows * 4});
-    sums_ = plan_.add_scratch({"values.sums", rows * s_.sum_bytes()});
-  }
-
-  void add_programs() {
-    pack_keys_ = plan_.add_program(pack_keys_program(attention_, s_, target_));
-    pack_values_ = plan_.add_program(pack_values_program(attention_, s_, target_));
-    product::Product queries = s_.scores;
-    queries.type = attention_.type;
-    pack_queries_ = plan_.add_program(product::pack_rows_program(queries, s_.score_tile, target_));
-    start_ = plan_.add_program(start_program(attention_, s_.rows(), target_));
-    multiply_keys_ = plan_.add_program(
-        product::block_program(s_.scores, s_.score_tile, target_, s_.scores.panel));
-    softmax_ = plan_.add_program(softmax_program(attention_, s_.rows(), target_, /*edge=*/false));
-    softmax_edge_ =
-        plan_.add_program(softmax_program(attention_, s_.rows(), target_, /*edge=*/true));
-    const int64_t whole = s_.values.n / s_.values.panel, rest = s_.values.n % s_.values.panel;
-    if (whole > 0) multiply_values_.push_back(add_values_program(0, whole, s_.values.panel));
-    if (rest > 0) multiply_values_.push_back(add_values_program(whole, 1, rest));
-    finish_ = plan_.add_program(finish_program(attention_, s_.rows(), target_));
-  }
-
-  // What multiplies by the panels first … first + count - 1 of values, of so many columns each.
-  struct ValuePanels {
-    int program;
-    int64_t first, count;
-  };
-  ValuePanels add_values_program(int64_t first, int64_t count, int64_t columns) {
-    return {plan_.add_program(product::block_program(s_.values, s_.value_tile, target_, columns)),
-            first, count};
-  }
-
-  // The first of a head's blocks of keys and values, all heads one after the other.
-  Expr first_block(const Expr& batch, const Expr& head) const {
-    return (batch * Expr(attention_.kv_heads) + head) * blocks_;
-  }
-
-  void pack(Body& body) {
-    const Expr batch = loop_variable("packed_batch");
-    const Expr head = loop_variable("packed_head");
-    const Expr block = loop_variable("packed_block");
-    const Expr first = block * Expr(s_.keys), packed = first_block(batch, head) + block;
-    Bindings names;
-    names.set("rows", min(Expr(s_.keys), context_ - first));
-    names.set("k.stride1", stride("k", 1)).set("v.stride1", stride("v", 1));
-    Loop blocks{plan_.find("packed_block"), 0, blocks_, 1, /*parallel=*/true};
-    names.at("k", row_of("k", batch, first, head));
-    names.at("packed", packed_keys_ + packed * Expr(s_.key_block_bytes()));
-    append(blocks.body, bind(plan_, pack_keys_, names));
-    names.at("v", row_of("v", batch, first, head));
-    names.at("packed", packed_values_ + packed * Expr(s_.value_block_bytes()));
-    append(blocks.body, bind(plan_, pack_values_, names));
-    Body each;
-    append(each, std::move(blocks));
-    over_heads(body, "packed_batch", "packed_head", std::move(each));
-  }
-
-  void attend(Body& body) {
-    batch_index_ = loop_variable("batch_index");
-    head_ = loop_variable("kv_head");
-    const Expr block = loop_variable("query_block");
-    Loop blocks{plan_.find("query_block"), 0, ceil_div(tokens_, Expr(s_.queries)), 1,
-                /*parallel=*/true};
-    head_block_ = named(blocks.body, "head_block", first_block(batch_index_, head_));
-    first_ = named(blocks.body, "first_query", block * Expr(s_.queries));
-    rows_ = named(blocks.body, "queries", min(Expr(s_.queries), tokens_ - first_));
-    const bool from_end = attention_.causal == Causal::end;
-    // The key at which the first of the rows stands.
-    position_ = named(blocks.body, "position", from_end ? first_ + context_ - tokens_ : first_);
-    over_members(blocks.body, "start",
-                 [&](Body& inner, const Expr& member) { start(inner, member); });
-    over_keys(blocks.body);
-    over_members(blocks.body, "finish", [&](Body& inner, const Expr& member) {
-      finish_rows(inner, rows_of(member, 0, rows_), finish_, batch_index_, first_,
-                  query_head(head_, member));
-    });
-    Body each;
-    append(each, std::move(blocks));
-    over_heads(body, "batch_index", "kv_head", std::move(each));
-  }
-
-  // What all programs know of rows `row` … of a member.
-  Bindings rows_of(const Expr& member, const Expr& row, const Expr& rows) const {
-    const Expr at = member * Expr(s_.queries) + row;
-    Bindings names;
-    names.set("rows", rows);
-    names.at("maximum", maximum_ + at * 4).at("sum", sum_ + at * 4);
-    names.at("values", sums_ + at * Expr(s_.sum_bytes()));
-    return names;
-  }
-  Place queries_at(const Expr& member, const Expr& row) const {
-    return packed_queries_ + (member * Expr(s_.queries) + row) * Expr(s_.query_bytes());
-  }
-
-  void start(Body& body, const Expr& member) {
-    Bindings names = rows_of(member, 0, rows_);
-    names.at("x", row_of("q", batch_index_, first_, query_head(head_, member)));
-    names.set("x.stride0", stride("q", 1)).at("packed", queries_at(member, 0));
-    append(body, bind(plan_, pack_queries_, names));
-    start_rows(body, std::move(names), start_, query_head(head_, member));
-  }
-
   // Blocks of keys in order: up to the first that all rows see whole, those, and what is left.
-  void over_keys(Body& body) {
+  void over_keys(Body& body) override {
     const Expr keys = s_.keys;
     Expr end = blocks_;                             // of the blocks that any row reaches
     Expr whole_end = floor_div(context_, s_.keys);  // of those that all rows see whole
@@ -164,101 +30,24 @@ class PrefillWriter : PlanWriter {
       first = whole_first;
     }
     whole_end = named(body, "whole_end", clamp(whole_end, first, end));
-    whole_blocks(body, first, whole_end);
+    Loop whole{plan_.loop_variable("whole_block"), first, whole_end};
+    whole_block(whole.body, "whole", Expr::variable(whole.variable));
+    append(body, std::move(whole));
     edge_blocks(body, "trailing", whole_end, end);
   }
 
-  void whole_blocks(Body& body, const Expr& first, const Expr& end) {
-    const int variable = plan_.loop_variable("whole_block");
-    Loop loop{variable, first, end};
-    over_members(loop.body, "whole", [&](Body& inner, const Expr& member) {
-      block(inner, "whole", Expr::variable(variable), member, 0, rows_,
-            Expr(s_.keys / s_.scores.panel), Expr(s_.keys), softmax_, {});
-    });
-    append(body, std::move(loop));
-  }
-
   void edge_blocks(Body& body, const std::string& name, const Expr& first, const Expr& end) {
-    const int variable = plan_.loop_variable(name + "_block");
-    const Expr block_index = Expr::variable(variable);
-    Loop loop{variable, first, end};
-    // Of the keys from here on, the first row stands at key `here`.
-    const Expr first_key = block_index * Expr(s_.keys);
-    const Expr here = named(loop.body, name + "_here", position_ - first_key);
-    Expr rows_begin = 0, rows_end = rows_;
-    if (attention_.is_causal()) {
-      // From the rows that reach the block on.
-      rows_begin = round_up(max(Expr(0) - here, 0) - Expr(s_.edge_rows - 1), Expr(s_.edge_rows));
-    }
-    if (attention_.window > 0) rows_end = min(rows_, Expr(s_.keys - 1 + attention_.window) - here);
-    over_members(loop.body, name, [&](Body& inner, const Expr& member) {
-      const int row_variable = plan_.loop_variable(name + "_row");
-      const Expr row = Expr::variable(row_variable);
-      Loop rows{row_variable, rows_begin, rows_end, Expr(s_.edge_rows)};
-      const Expr count = named(rows.body, name + "_rows", min(Expr(s_.edge_rows), rows_ - row));
-      Expr reach = context_ - first_key;
-      if (attention_.is_causal()) reach = min(reach, here + row + count);
-      const Expr columns = named(rows.body, name + "_columns", clamp(reach, 0, Expr(s_.keys)));
-      Bindings names;
-      names.set("columns", columns);
-      names.set("end", here + row + 1);
-      names.set("begin", here + row + Expr(1 - attention_.window));
-      block(rows.body, name, block_index, member, row, count,
-            ceil_div(columns, Expr(s_.scores.panel)), columns, softmax_edge_, names);
-      append(inner, std::move(rows));
-    });
+    Loop loop{plan_.loop_variable(name + "_block"), first, end};
+    edge_block(loop.body, name, Expr::variable(loop.variable), rows_);
     append(body, std::move(loop));
   }
-
-  // Rows `row` … of a member by one block of keys: scores, their softmax, values.
-  void block(Body& body, const std::string& name, const Expr& block_index, const Expr& member,
-             const Expr& row, const Expr& rows, const Expr& panels, const Expr& columns,
-             int softmax, const Bindings& bounds) {
-    const Expr here = named(body, name + "_at", head_block_ + block_index);
-    Bindings names = rows_of(member, row, rows);
-    names.at("x", queries_at(member, row)).at("y", scores_);
-    names.at("w", packed_keys_ + here * Expr(s_.key_block_bytes()));
-    names.set("panels", panels).set("y.stride0", s_.weight_bytes());
-    append(body, bind(plan_, multiply_keys_, names));
-
-    Bindings weights = rows_of(member, row, rows);
-    weights.at("scores", scores_);
-    for (const char* bound : {"columns", "end", "begin"})
-      if (const Expr* value = bounds.value(bound)) weights.set(bound, *value);
-    if (attention_.mask != MaskKind::none) {
-      weights.at("mask", mask_of(batch_index_, query_head(head_, member)) +
-                             ((first_ + row) * stride("mask", 2) +
-                              block_index * Expr(s_.keys * mask_bytes())));
-      weights.set("mask.stride2", stride("mask", 2));
-    }
-    append(body, bind(plan_, softmax, weights));
-
-    for (const ValuePanels& of : multiply_values_) {
-      names.at("x", scores_);
-      names.at("y", sums_ + ((member * Expr(s_.queries) + row) * Expr(s_.sum_bytes()) +
-                             Expr(of.first * s_.values.panel * 4)));
-      names.at("w", packed_values_ + (here * Expr(s_.value_block_bytes()) +
-                                      Expr(of.first * s_.values.part_bytes.front())));
-      // The sums go on from what they are.
-      names.set("panels", of.count).set("y.stride0", s_.sum_bytes());
-      names.set("depth", columns).set("before", 1).set("after", 0);
-      append(body, bind(plan_, of.program, names));
-    }
-  }
-
-  const Blocking& s_;
-  Expr blocks_;
-  Expr batch_index_, head_, head_block_, first_, rows_, position_;
-  Place packed_keys_, packed_values_, packed_queries_, scores_, maximum_, sum_, sums_;
-  int pack_keys_ = -1, pack_values_ = -1, pack_queries_ = -1, start_ = -1, multiply_keys_ = -1;
-  int softmax_ = -1, softmax_edge_ = -1, finish_ = -1;
-  std::vector<ValuePanels> multiply_values_;
 };
 
 }  // namespace
 
-Plan prefill_plan(const Attention& attention, const Blocking& blocking, const ir::Target& target) {
-  return PrefillWriter(attention, blocking, target).write();
+ir::plan::Plan prefill_plan(const Attention& attention, const Blocking& blocking,
+                            const ir::Target& target) {
+  return DenseWriter(attention, blocking, target).write();
 }
 
 }  // namespace lathe::compiler::kernels::attention

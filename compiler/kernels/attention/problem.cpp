@@ -27,6 +27,15 @@ double visible_pairs(const Attention& attention, int64_t tokens, int64_t context
   return pairs;
 }
 
+// Of these the share that listed blocks show, where lists are full and of any blocks: kernels are
+// timed with such.
+double listed_share(const Attention& attention, int64_t context, int64_t kept) {
+  if (!attention.is_sparse()) return 1;
+  const int64_t blocks = (context + attention.block - 1) / attention.block;
+  return std::min(1.0,
+                  static_cast<double>(kept) / static_cast<double>(std::max<int64_t>(blocks, 1)));
+}
+
 Result<ir::graph::Graph> reference(const Problem& p) {
   const Attention attention(p);
   ir::graph::GraphBuilder graph("attention");
@@ -46,8 +55,13 @@ Result<ir::graph::Graph> reference(const Problem& p) {
     return cast_to(graph, rows, Type::f32);
   };
   const Var q = wide("q"), k = cached("k"), v = cached("v");
+  const Var mask =
+      attention.is_sparse()
+          ? graph.op("block_mask", {named("q"), named("k"), named("counts"), named("blocks")},
+                     {{"block", attention.block}})
+          : named("mask");
   const auto results = graph.op_results(
-      "attention", {q, k, v, named("mask"), Var{}, Var{}, named("lengths"), Var{}, named("sinks")},
+      "attention", {q, k, v, mask, Var{}, Var{}, named("lengths"), Var{}, named("sinks")},
       attention.lse ? 2 : 1,
       {{"causal", p.text("causal")},
        {"window", attention.window},
@@ -76,7 +90,8 @@ Work work(const Problem& p, const Sizes& sizes) {
   Work work = work_of(attention.signature, read, 0);
   // Two products; maximum, difference, exponential, sum and weighting of each score.
   const double of_pair = 2.0 * static_cast<double>(attention.dim + attention.value_dim) + 5;
-  work.flops = visible_pairs(attention, size("tokens"), context) * of_pair *
+  work.flops = visible_pairs(attention, size("tokens"), context) *
+               listed_share(attention, context, size("kept")) * of_pair *
                static_cast<double>(size("batch") * attention.heads);
   return work;
 }
@@ -86,9 +101,11 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
   constexpr int64_t kTokens = 8;
   std::vector<int64_t> tokens, kv_heads = {0}, heads;
   const int64_t all = sizes.find("tokens")->second;
+  // Where blocks are listed, tokens of one block, the first or the last.
+  const int64_t of_last = attention.is_sparse() ? (all - 1) % attention.block + 1 : all;
   const bool counts_from_first = attention.causal == Causal::start ||
                                  (attention.causal == Causal::none && attention.window > 0);
-  const int64_t first = counts_from_first ? 0 : std::max<int64_t>(all - kTokens, 0);
+  const int64_t first = counts_from_first ? 0 : all - std::min(of_last, kTokens);
   for (int64_t t = first; t < std::min(all, first + kTokens); ++t) tokens.push_back(t);
   if (attention.kv_heads > 1) kv_heads.push_back(attention.kv_heads - 1);
   for (const int64_t head : kv_heads)
@@ -102,11 +119,17 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
     const auto cut = [&](int axis, const std::vector<int64_t>& indices) {
       sample.takes.push_back({static_cast<int>(i), axis, indices});
     };
+    const bool is_list = port.name == "counts" || port.name == "blocks";
     for (size_t axis = 0; axis < port.shape.size(); ++axis)
       if (port.shape[axis] == ir::graph::Dim("tokens")) cut(static_cast<int>(axis), tokens);
     if (port.name == "sinks") cut(0, heads);
     if (port.name == "mask") cut(1, heads);
-    if (port.shape.size() == 4 && port.name != "mask") cut(2, is_key ? kv_heads : heads);
+    if (is_list) {
+      cut(1, kv_heads);
+      cut(2, {tokens.empty() ? 0 : tokens.front() / attention.block});
+    } else if (port.shape.size() == 4 && port.name != "mask") {
+      cut(2, is_key ? kv_heads : heads);
+    }
   }
   return sample;
 }
