@@ -7,7 +7,8 @@
 q, k and v lie as [batch, heads, tokens, size], as PyTorch likes them best. Prefill is causal; of the flops only those
 of visible pairs count. Prefill and vision are held against the multiply-add peak, decode against the read bandwidth,
 both measured in the same process; decode finds its cache cold. The roof's reader reads pages of 2 MiB, PyTorch's memory
-has pages of 4 KiB; with `--pages huge` k and v lie in pages of 2 MiB for both sides, as a cache may that is made once. Rows of f16 and bf16 caches and `of f32` say what a
+has pages of 4 KiB; with `--pages huge` k and v lie in pages of 2 MiB for both sides, as a cache may that is made once.
+Rows of f16, bf16 and q8_0 caches and `of f32` say what a
 narrower cache gains over our own f32.
 """
 
@@ -27,7 +28,8 @@ VISION = [(f"vision 16 x {size}, {tokens}", 16, 16, size, tokens, tokens, False)
           for size in (64, 72) for tokens in (1024, 4096)]
 DECODE = [(f"decode 16/8 x 128, {context}", 16, 8, 128, 1, context, False) for context in (4096, 16384)]
 HUGE_PAGE = 2 << 20
-TYPES = {"f32": 0, "f16": 1, "bf16": 2}
+TYPES = {"f32": 0, "f16": 1, "bf16": 2, "q8_0": 12}
+BYTES = {"f32": 4, "f16": 2, "bf16": 2, "q8_0": 34 / 32}
 
 
 def parse_arguments():
@@ -44,9 +46,19 @@ def parse_arguments():
     return parser.parse_args()
 
 
-def heads_view(lathe_c, tensor, kind):
+def in_type(torch, x, kind):
+    """x as `kind`; as q8_0 blocks as GGUF has them: an f16 scale, then 32 codes."""
+    if kind != "q8_0":
+        return x.to({"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[kind])
+    values = x.reshape(-1, 32)
+    scales = values.abs().amax(dim=1, keepdim=True) / 127
+    codes = torch.round(values / scales).to(torch.int8)
+    return torch.cat([scales.to(torch.float16).view(torch.int8), codes], dim=1).contiguous()
+
+
+def heads_view(lathe_c, tensor, kind, shape=None):
     """[batch, heads, tokens, size] in memory, as the kernels' [batch, tokens, heads, size]."""
-    batch, heads, tokens, size = tensor.shape
+    batch, heads, tokens, size = shape or tensor.shape
     strides = (ctypes.c_int64 * 4)(heads * tokens * size, size, tokens * size, 1)
     view = lathe_c.matrix_view(tensor.data_ptr(), kind, (batch, tokens, heads, size))
     view.strides = strides
@@ -79,19 +91,19 @@ def measure(torch, lathe_c, library, roofs, case, threads, arguments, target):
     contenders = [Contender("torch", [torch_call], [(x.data_ptr(), x.nbytes) for x in (k, v)])]
     outputs, kernels = {}, {}
     for kind in (TYPES if decodes else ["f32"]):
-        dtype = {"f32": torch.float32, "f16": torch.float16, "bf16": torch.bfloat16}[kind]
-        narrow = [x if kind == "f32" else placed(torch, x.to(dtype), arguments.pages) for x in (k, v)]
+        narrow = [x if kind == "f32" else placed(torch, in_type(torch, x, kind), arguments.pages) for x in (k, v)]
         y = torch.empty(1, heads, tokens, size)
         family = "attention_decode" if decodes else "attention_prefill"
         kernel = library.fetch(f"{family} tokens={tokens} context={context} heads={heads} kv_heads={kv_heads} "
                                f"dim={size} causal={'end' if causal else 'none'} kv_type={kind}")
-        call = kernel.bind_views([heads_view(lathe_c, q, 0)] + [heads_view(lathe_c, x, TYPES[kind]) for x in narrow],
+        call = kernel.bind_views([heads_view(lathe_c, q, 0)] +
+                                 [heads_view(lathe_c, x, TYPES[kind], k.shape) for x in narrow],
                                  [heads_view(lathe_c, y, 0)])
         call.tensors = narrow
         call()
         outputs[kind], kernels[kind] = y, kernel
         error = (y - state["y"]).abs().max().item()
-        if not error <= {"f32": 1e-4, "f16": 1e-2, "bf16": 5e-2}[kind]:
+        if not error <= {"f32": 1e-4, "f16": 1e-2, "bf16": 5e-2, "q8_0": 5e-2}[kind]:
             raise SystemExit(f"{name}, {kind}: the results differ by {error:.3g}")
         contenders.append(Contender(kind, [call], [(x.data_ptr(), x.nbytes) for x in narrow]))
 
@@ -112,7 +124,7 @@ def measure(torch, lathe_c, library, roofs, case, threads, arguments, target):
     torch_ns, ours = times[0], dict(zip(kernels, times[1:]))
     rows = []
     for kind, ns in ours.items():
-        moved = (k.nbytes + v.nbytes) * (1 if kind == "f32" else 0.5)
+        moved = (k.nbytes + v.nbytes) * BYTES[kind] / 4
         bound = moved / rate if decodes else flops / peak
         rows.append({"name": name, "cache": kind, "threads": threads, "isa": arguments.isa, "lathe_ns": ns,
                      "torch_ns": torch_ns, "gflops": flops / ns, "gbytes_per_s": moved / ns, "of_roof": bound / ns,

@@ -306,6 +306,7 @@ void fill_elements(const ElementRange& range, bool reaches_bounds, Random& rando
       tensor.set(start + i, static_cast<double>(row[static_cast<size_t>(i)]));
   }
   fill_rests(range, tensor);
+  fill_rests(range, tensor);
 }
 
 }  // namespace

@@ -251,6 +251,8 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
   for (size_t i = 0; i < inputs->size(); ++i)
     part.push_back(is_table[i] ? ir::Tensor() : chosen((*inputs)[i], kernel, i));
   keep_named_entries(kernel, *inputs, part);
+  for (size_t i = 0; i < part.size(); ++i)
+    if (is_table[i]) part[i] = chosen(part[i], kernel, i);
   LATHE_TRY(true_expected_, oracle(sampled, part));
   true_inputs_ = inputs;
   return {};

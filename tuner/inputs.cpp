@@ -20,8 +20,12 @@ bool counts_others(const runtime::CompiledKernel& kernel, size_t operand) {
   });
 }
 
+// `before`: the inputs before this one. Of what is timed every element is in its range, used or
+// not: whoever takes tables apart need not tell them apart.
 compiler::CheckInput described(const runtime::CompiledKernel& kernel, const compiler::Sizes& sizes,
-                               size_t operand, const std::vector<int64_t>& shape) {
+                               size_t operand, const std::vector<int64_t>& shape,
+                               const compiler::InputPattern& pattern,
+                               std::span<const ir::Tensor> before) {
   const runtime::OperandRule& rule = kernel.operands[operand];
   std::vector<std::string> symbols;
   for (const auto& dim : rule.shape) symbols.push_back(dim.symbol);
@@ -39,8 +43,18 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
         compiler::ElementRange{.least = rule.elements->least.evaluate(variables.data()),
                                .below = rule.elements->below.evaluate(variables.data()),
                                .ascending = rule.elements->ascending,
-                               .distinct = rule.elements->distinct,
+                               // Entries of tables, too, of which no two sequences share a page.
+                               .distinct = rule.elements->distinct ||
+                                           (rule.elements->row_count && !rule.elements->ascending),
                                .is_count = counts_others(kernel, operand)};
+    if (rule.elements->row_count && !pattern.is_normal()) {
+      const ir::plan::RowCount& count = *rule.elements->row_count;
+      const ir::Tensor& counts = before[static_cast<size_t>(count.operand)];
+      for (int64_t row = 0; row < counts.elements(); ++row) {
+        const auto number = static_cast<int64_t>(counts.at(row));
+        input.elements->row_counts.push_back((number + count.each - 1) / count.each);
+      }
+    }
   }
   return input;
 }
@@ -98,8 +112,10 @@ Result<std::vector<ir::Tensor>> make_inputs(const runtime::CompiledKernel& kerne
   std::vector<ir::Tensor> inputs;
   compiler::Random random(seed);
   for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i) {
-    ir::Tensor& tensor = inputs.emplace_back(kernel.operands[i].type, shapes[i]);
-    compiler::fill_input(described(kernel, sizes, i, shapes[i]), pattern, random, tensor);
+    ir::Tensor tensor(kernel.operands[i].type, shapes[i]);
+    compiler::fill_input(described(kernel, sizes, i, shapes[i], pattern, inputs), pattern, random,
+                         tensor);
+    inputs.push_back(std::move(tensor));
   }
   return inputs;
 }
@@ -131,7 +147,7 @@ Result<SharedInputs::Inputs> SharedInputs::of(const runtime::CompiledKernel& ker
       continue;
     }
     ir::Tensor& tensor = inputs->emplace_back(rule.type, shapes[i]);
-    compiler::fill_input(described(kernel, sizes, i, shapes[i]), {}, random, tensor);
+    compiler::fill_input(described(kernel, sizes, i, shapes[i], {}, {}), {}, random, tensor);
   }
   signature_ = std::move(signature);
   inputs_ = std::move(inputs);
@@ -143,7 +159,8 @@ void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes
   compiler::Random random(seed);
   for (size_t i = 0; i < inputs.size(); ++i)
     if (kernel.operands[i].elements)
-      compiler::fill_input(described(kernel, sizes, i, inputs[i].shape()), {}, random, inputs[i]);
+      compiler::fill_input(described(kernel, sizes, i, inputs[i].shape(), {}, {}), {}, random,
+                           inputs[i]);
 }
 
 std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {

@@ -319,13 +319,15 @@ class Selector {
   }
 
   // Constants that every reader has taken in as a number, transposes that every reader has taken in
-  // as the other way to read, and blocks that every reader takes as they are need no call.
+  // as the other way to read, and blocks and pages that every reader takes as they are need no
+  // call.
   void drop_unread() {
     for (size_t i = lowered_.calls.size(); i-- > 0;) {
       const Call& call = lowered_.calls[i];
       if (call.kind != CallKind::host || call.node < 0) continue;
       const std::string_view op = graph().nodes[static_cast<size_t>(call.node)].op->name;
-      if (op != "constant" && op != "transpose" && op != "dequantize") continue;
+      if (op != "constant" && op != "transpose" && op != "dequantize" && op != "gather_pages")
+        continue;
       if (lowered_.uses(call.outputs.front()) == 0)
         lowered_.calls.erase(lowered_.calls.begin() + static_cast<ptrdiff_t>(i));
     }

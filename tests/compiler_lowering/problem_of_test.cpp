@@ -96,6 +96,40 @@ TEST(ProblemOf, ProductsNameBiasesAndResidualsAlike) {
       std::vector<std::string>{"linear rows=8..31 n=96 k=64 pair=true epilogue=mul(silu(y),z)"});
 }
 
+// Pages and blocks are the kernel's own; where the rows are read elsewhere, too, or attention is
+// not one for few tokens, it reads what others make of them.
+TEST(ProblemOf, AttentionReadsCaches) {
+  const auto decode = [](const std::string& tokens, const std::string& pool,
+                         const std::string& outputs, const std::string& type = "f32") {
+    return problems("graph g(%q: " + type + "[2, " + tokens + ", 8, 64], %k: " + pool +
+                    "[9, 16, 4, 64], %v: " + pool +
+                    "[9, 16, 4, 64], %t: i32[2, 5], %l: i32[2]) -> (" + outputs +
+                    ") {\n  %ks = gather_pages(%k, %t, %l)\n  %vs = gather_pages(%v, %t, %l)\n"
+                    "  %y = attention(%q, %ks, %vs, _, _, _, %l) {causal = end}\n}\n");
+  };
+  const std::string of_64 = "heads=8 kv_heads=4 dim=64 causal=end";
+  EXPECT_EQ(decode("1", "f32", "%y"),
+            std::vector<std::string>{"attention_decode context=32..127 " + of_64 +
+                                     " lengths=true cache=paged page=16"});
+  EXPECT_EQ(decode("1", "q8_0", "%y"),
+            std::vector<std::string>{"attention_decode context=32..127 " + of_64 +
+                                     " kv_type=q8_0 lengths=true cache=paged page=16"});
+  EXPECT_EQ(decode("1", "f16", "%y", "f16"),
+            std::vector<std::string>{"attention_decode context=32..127 " + of_64 +
+                                     " type=f16 lengths=true cache=paged page=16"});
+  EXPECT_EQ(
+      decode("1", "q8_0", "%y, %vs"),
+      std::vector<std::string>{"attention_decode context=32..127 " + of_64 + " lengths=true"});
+  EXPECT_EQ(decode("40", "f32", "%y"), std::vector<std::string>{});
+  EXPECT_EQ(problems("graph g(%q: f32[2, 1, 8, 64], %k: q8_0[2, 70, 4, 64]) -> (%y) {\n"
+                     "  %d = dequantize(%k)\n  %y = attention(%q, %d, %d)\n}\n"),
+            std::vector<std::string>{
+                "attention_decode context=32..127 heads=8 kv_heads=4 dim=64 kv_type=q8_0"});
+  EXPECT_EQ(problems("graph g(%q: f32[2, 40, 8, 64], %k: q8_0[2, 70, 4, 64]) -> (%y) {\n"
+                     "  %d = dequantize(%k)\n  %y = attention(%q, %d, %d)\n}\n"),
+            std::vector<std::string>{"attention_prefill tokens=32..127 heads=8 kv_heads=4 dim=64"});
+}
+
 TEST(ProblemOf, LeadingDimensionsAreRows) {
   EXPECT_EQ(problems("graph a(%x: f32[4, 5, 6, 64]) -> (%y) {\n  %y = softmax(%x)\n}\n"),
             std::vector<std::string>{"softmax rows=32..127 width=64"});

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <tuple>
 
 #include <gtest/gtest.h>
@@ -248,6 +249,106 @@ TEST_P(ExecutorRuns, ProductsThatNoKernelComputes) {
       "  %y = matmul(%a, %b)\n}\n",
       {filled(ir::Type::f32, {2, 1, 3, 8}, 1), filled(ir::Type::f32, {1, 3, 8, 3}, 2)}, GetParam(),
       0);
+}
+
+ir::Tensor integers(std::vector<int64_t> shape, const std::vector<int32_t>& values) {
+  ir::Tensor tensor(ir::Type::i32, std::move(shape));
+  for (size_t i = 0; i < values.size(); ++i) tensor.set(static_cast<int64_t>(i), values[i]);
+  return tensor;
+}
+
+ir::Tensor quantised(std::vector<int64_t> shape, int seed) {
+  const ir::Tensor values = filled(ir::Type::f32, shape, seed);
+  ir::Tensor blocks(ir::Type::q8_0, std::move(shape));
+  ir::quantize(ir::Type::q8_0, values.as<float>(), blocks.data());
+  return blocks;
+}
+
+// A cache of pages, of blocks or of both is read where it lies, by the one kernel that there is:
+// heads in either order.
+TEST_P(ExecutorRuns, CachesOfPagesAndBlocks) {
+  const std::string rest =
+      "  %ks = gather_pages(%k, %table, %lengths)\n  %vs = gather_pages(%v, %table, %lengths)\n"
+      "  %y = attention(%q, %ks, %vs, _, _, _, %lengths) {causal = end}\n}\n";
+  const ir::Tensor table = integers({2, 3}, {4, 0, 5, 2, -1, -1}), lengths = integers({2}, {11, 3});
+  const ir::Tensor q = filled(ir::Type::f32, {2, 2, 4, 32}, 1);
+  const auto graph = [](const std::string& pool, const std::string& outputs) {
+    return "graph g(%q: f32[batch, 2, 4, 32], %k: " + pool + ", %v: " + pool +
+           ", %table: i32[batch, most], %lengths: i32[batch]) -> (" + outputs + ") {\n";
+  };
+  compare(graph("f32[pages, 4, 2, 32]", "%y") + rest,
+          {q, filled(ir::Type::f32, {6, 4, 2, 32}, 2), filled(ir::Type::f32, {6, 4, 2, 32}, 3),
+           table, lengths},
+          GetParam(), 1);
+  const std::vector<ir::Tensor> blocks = {q, quantised({6, 4, 2, 32}, 2),
+                                          quantised({6, 4, 2, 32}, 3), table, lengths};
+  compare(graph("q8_0[pages, 4, 2, 32]", "%y") + rest, blocks, GetParam(), 1);
+  compare(graph("q8_0[pages, 4, 2, 32]", "%y") +
+              "  %kd = dequantize(%k)\n  %vd = dequantize(%v)\n"
+              "  %ks = gather_pages(%kd, %table, %lengths)\n"
+              "  %vs = gather_pages(%vd, %table, %lengths)\n"
+              "  %y = attention(%q, %ks, %vs, _, _, _, %lengths) {causal = end}\n}\n",
+          blocks, GetParam(), 1);
+  compare(
+      "graph g(%q: f32[batch, 4, 2, 32], %k: q8_0[batch, 2, context, 32], %v: q8_0[batch, 2, "
+      "context, "
+      "64]) -> (%y) {\n  %kd = dequantize(%k)\n  %vd = dequantize(%v)\n"
+      "  %y = attention(%q, %kd, %vd) {causal = end, layout = heads_tokens}\n}\n",
+      {filled(ir::Type::f32, {2, 4, 2, 32}, 1), quantised({2, 2, 9, 32}, 2),
+       quantised({2, 2, 9, 64}, 3)},
+      GetParam(), 1);
+}
+
+// Where something else reads the rows, too, or they are not those that the lengths count, they are
+// put together first.
+TEST_P(ExecutorRuns, CachesThatAreReadElsewhere) {
+  const std::string inputs =
+      "(%q: f32[batch, 1, 4, 32], %k: f32[pages, 4, 2, 32], %v: f32[pages, 4, 2, 32], %table: "
+      "i32[batch, most], %lengths: i32[batch]) -> ";
+  const std::vector<ir::Tensor> tensors = {
+      filled(ir::Type::f32, {2, 1, 4, 32}, 1), filled(ir::Type::f32, {6, 4, 2, 32}, 2),
+      filled(ir::Type::f32, {6, 4, 2, 32}, 3), integers({2, 3}, {4, 0, 5, 2, 1, 1}),
+      integers({2}, {11, 3})};
+  for (const char* text :
+       {"(%y, %ks) {\n  %ks = gather_pages(%k, %table, %lengths)\n"
+        "  %vs = gather_pages(%v, %table, %lengths)\n"
+        "  %y = attention(%q, %ks, %vs, _, _, _, %lengths)\n}\n",
+        "(%y) {\n  %ks = gather_pages(%k, %table)\n  %vs = gather_pages(%v, %table, %lengths)\n"
+        "  %y = attention(%q, %ks, %vs, _, _, _, %lengths)\n}\n"})
+    compare("graph g" + inputs + text, tensors, GetParam(), 1);
+}
+
+// The parts of a long context are merged in order, whoever computed them.
+TEST(ExecutorThreads, CachesGiveTheSameBitsForAnyNumberOfThreads) {
+  const auto graph = ir::graph::parse(
+      "graph g(%q: f32[batch, 1, 4, 32], %k: q8_0[pages, 16, 2, 32], %v: q8_0[pages, 16, 2, 32], "
+      "%table: i32[batch, most], %lengths: i32[batch]) -> (%y) {\n"
+      "  %ks = gather_pages(%k, %table, %lengths)\n  %vs = gather_pages(%v, %table, %lengths)\n"
+      "  %y = attention(%q, %ks, %vs, _, _, _, %lengths) {causal = end}\n}\n");
+  ASSERT_TRUE(graph) << graph.error().message;
+  constexpr int kMost = 70;
+  std::vector<int32_t> table;
+  for (int32_t i = 0; i < 2 * kMost; ++i) table.push_back(i * 37 % (2 * kMost));
+  const std::vector<ir::Tensor> inputs = {filled(ir::Type::f32, {2, 1, 4, 32}, 1),
+                                          quantised({2 * kMost, 16, 2, 32}, 2),
+                                          quantised({2 * kMost, 16, 2, 32}, 3),
+                                          integers({2, kMost}, table), integers({2}, {1100, 300})};
+  std::vector<ir::Tensor> first;
+  for (const int threads : {1, 2, 8}) {
+    LibraryOptions options;
+    options.store = "none";
+    options.threads = threads;
+    auto library = KernelLibrary::open(options);
+    ASSERT_TRUE(library) << library.error().message;
+    auto executor = Executor::create(*graph, *library);
+    ASSERT_TRUE(executor) << executor.error().message;
+    auto found = (*executor)->run(inputs);
+    ASSERT_TRUE(found) << found.error().message;
+    if (first.empty()) first = *found;
+    EXPECT_EQ(
+        std::memcmp(first[0].data(), (*found)[0].data(), static_cast<size_t>(first[0].bytes())), 0)
+        << threads;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, ExecutorRuns,

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/sizes.h"
 #include "support/described_host.h"
 #include "tests/tuner/kernels.h"
 #include "tuner/inputs.h"
@@ -115,6 +116,26 @@ TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
   ASSERT_TRUE(checked) << checked.error().message;
   // Both members of the first and second group, 48 columns.
   EXPECT_NE(checked->find("on 1536 outputs of 8 rows"), std::string::npos) << *checked;
+}
+
+// Some heads of the pages that a block table names; entries that no length asks for are no pages.
+TEST(Checker, ChecksAttentionOverPagesOfBlocks) {
+  const auto kernel = compile(
+      "attention_decode context=300 heads=6 kv_heads=3 dim=32 lengths=true causal=end kv_type=q8_0 "
+      "cache=paged page=16");
+  const auto sizes = compiler::complete_sizes(kernel->problem, {{"context", 300}, {"batch", 2}});
+  ASSERT_TRUE(sizes) << sizes.error().message;
+  EXPECT_EQ(compiler::print(*sizes), "batch=2,most=19,pages=38,tokens=1");
+  SharedInputs inputs;
+  Checker checker(kernel->problem, *sizes, inputs);
+  const Status interpreted = checker.check_interpreted(*kernel, backend());
+  EXPECT_TRUE(interpreted) << interpreted.error().message;
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  ASSERT_TRUE(checked) << checked.error().message;
+  // Two heads of k, two of q for each.
+  EXPECT_NE(checked->find("on 256 outputs"), std::string::npos) << *checked;
 }
 
 // The oracle sees the entries that are named alone; the result is the same.
