@@ -47,7 +47,7 @@ struct Sample {
 /// By which rule lowering makes a call of a graph's node, and what it may fuse into it. The forms
 /// after `rows` are those of one family each.
 enum class CallForm : uint8_t {
-  none,   ///< not of one node: see FragmentCall
+  none,   ///< not of one node: see FragmentCall; without fragments of none
   rows,   ///< a function of each row of x, between a prologue and an epilogue; weight, bias and eps
           ///< where the family has parameters of these names
   chain,  ///< elementwise functions in one fragment

@@ -201,7 +201,8 @@ struct Attention {
 /// [batch, kv_heads, query_blocks], blocks i32 [batch, kv_heads, query_blocks, kept], sinks [heads]
 /// f32 where asked for -> y, lse where asked for. The first counts[…] numbers of a row of blocks
 /// are its blocks of keys, ascending and none twice; what follows them is not read. query_blocks is
-/// tokens / block, rounded up. The query heads of one head of k share their lists.
+/// tokens / block, rounded up, and kept at least 1. The query heads of one head of k share their
+/// lists.
 struct BlockSparseAttention {
   int64_t block = 64;  ///< a multiple of 16, at most 256
   int64_t heads = 1;

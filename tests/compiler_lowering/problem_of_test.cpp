@@ -39,6 +39,8 @@ TEST(ProblemOf, ChainsWithAFamilyOfTheirOwn) {
 // What a family says that it computes is what lowering takes it for.
 TEST(ProblemOf, AFamilysOwnGraphIsACallOfIt) {
   for (const Family* family : catalogue()) {
+    // Of some families lowering makes no calls.
+    if (family->form == CallForm::none && family->fragments.empty()) continue;
     SCOPED_TRACE(family->smallest);
     const auto problem = parse_problem(family->smallest);
     ASSERT_TRUE(problem) << problem.error().message;

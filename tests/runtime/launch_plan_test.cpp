@@ -109,7 +109,7 @@ class LaunchBlockSparse : public testing::Test {
   static constexpr int64_t kTokens = 40, kKeys = 50, kKept = 3, kQueryBlocks = 3;
 
   Status run(std::vector<int32_t> counts, std::vector<int32_t> blocks,
-             int64_t query_blocks = kQueryBlocks) {
+             int64_t query_blocks = kQueryBlocks, int64_t kept = kKept) {
     const auto library = Library::open({.store = "none"});
     if (!library) return tl::unexpected(library.error());
     BlockSparseAttention op{.block = 16, .heads = 2, .kv_heads = 1, .dim = 8, .kept = kKept};
@@ -119,7 +119,7 @@ class LaunchBlockSparse : public testing::Test {
     return kernel(
         {TensorView(q_.data(), {1, kTokens, 2, 8}), TensorView(k_.data(), {1, kKeys, 1, 8}),
          TensorView(v_.data(), {1, kKeys, 1, 8}), TensorView(counts.data(), {1, 1, query_blocks}),
-         TensorView(blocks.data(), {1, 1, query_blocks, kKept})},
+         TensorView(blocks.data(), {1, 1, query_blocks, kept})},
         {TensorView(y_.data(), {1, kTokens, 2, 8})});
   }
   std::string error_of(const std::vector<int32_t>& counts, const std::vector<int32_t>& blocks,
@@ -158,6 +158,10 @@ TEST_F(LaunchBlockSparse, ListsAreChecked) {
                         "for, less than the 3 before it"));
   EXPECT_THAT(error_of({0, 0}, {}, 2),
               HasSubstr("operand 'counts': found query_blocks = 2, expected 3 as the other sizes"));
+  const Status without_room = run({}, {}, kQueryBlocks, 0);
+  ASSERT_FALSE(without_room);
+  EXPECT_THAT(without_room.error().message,
+              HasSubstr("operand 'blocks': found kept = 0, expected 1"));
   for (const float value : y_) EXPECT_EQ(value, -1.0F);
 }
 

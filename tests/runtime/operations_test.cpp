@@ -136,6 +136,24 @@ TEST(Operations, AttentionChoosesByTokens) {
             "kv_type=q8_0");
 }
 
+TEST(Operations, ListedBlocksAndTheirScores) {
+  EXPECT_EQ(make_problem(BlockSparseAttention{.block = 128,
+                                              .heads = 16,
+                                              .kv_heads = 8,
+                                              .dim = 128,
+                                              .causal = Attention::Causal::end,
+                                              .tokens = 9000,
+                                              .context = 9000,
+                                              .kept = 40})
+                ->line(),
+            "attention_block_sparse tokens=8192.. heads=16 kv_heads=8 dim=128 causal=end "
+            "block=128 kept=32..127");
+  EXPECT_EQ(make_problem(AttentionRouter{.heads = 4, .dim = 64, .rank = 8})->line(),
+            "attention_router tokens=2048..8191 heads=4 dim=64 rank=8");
+  EXPECT_EQ(make_problem(BlockSparseAttention{.block = 40, .dim = 64}).error().message,
+            "attention_block_sparse: block: found 40, expected a multiple of 16");
+}
+
 TEST(Operations, ErrorsNameTheField) {
   const auto message = [](const auto& op) {
     const auto problem = make_problem(op);

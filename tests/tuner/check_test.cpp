@@ -139,6 +139,29 @@ TEST(Checker, ChecksAttentionOverPagesOfBlocks) {
 }
 
 // The oracle sees the entries that are named alone; the result is the same.
+// Lists of blocks are of the sizes that tokens and keys make, and of the tokens that are sampled.
+TEST(Checker, ChecksListedBlocksAndTheirScores) {
+  for (const char* line :
+       {"attention_block_sparse tokens=700 context=800 heads=4 kv_heads=4 dim=24 causal=end "
+        "block=32 kept=6",
+        "attention_block_sparse tokens=700 context=800 heads=6 kv_heads=3 dim=24 window=50 kept=6",
+        "attention_router tokens=700 context=800 heads=6 kv_heads=3 dim=24 rank=5"}) {
+    const auto kernel = compile(line);
+    compiler::Sizes given = {{"tokens", 700}, {"context", 800}};
+    if (kernel->problem.has("kept")) given["kept"] = 6;
+    const auto sizes = compiler::complete_sizes(kernel->problem, given);
+    ASSERT_TRUE(sizes) << sizes.error().message;
+    SharedInputs inputs;
+    Checker checker(kernel->problem, *sizes, inputs);
+    const Status interpreted = checker.check_interpreted(*kernel, backend());
+    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
+    auto pool = runtime::ThreadPool::create(2);
+    ASSERT_TRUE(pool);
+    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    EXPECT_TRUE(checked) << line << ": " << checked.error().message;
+  }
+}
+
 TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
   const auto kernel = compile("embedding rows=40 width=8");
   auto inputs = make_inputs(*kernel, {{"rows", 40}, {"vocabulary", 100000}}, {}, 3);

@@ -30,9 +30,13 @@ Status validate_block_sparse(const Problem& p) {
 }
 
 Sizes sizes_of_lists(const Problem& p, const Sizes& sizes) {
-  const auto tokens = sizes.find("tokens");
-  if (tokens == sizes.end()) return {};
-  return {{"query_blocks", blocks_of(tokens->second, p.integer("block"))}};
+  Sizes lists;
+  if (const auto tokens = sizes.find("tokens"); tokens != sizes.end())
+    lists["query_blocks"] = blocks_of(tokens->second, p.integer("block"));
+  // Lists without room would make the call empty, and leave y as it is.
+  if (const auto kept = sizes.find("kept"); kept != sizes.end() && kept->second < 1)
+    lists["kept"] = 1;
+  return lists;
 }
 
 SearchSpace block_sparse_space(const Problem& p, const Target& target) {
