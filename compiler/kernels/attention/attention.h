@@ -160,8 +160,9 @@ struct DecodeBlocking {
 /// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile. Of a
 /// paged cache k is the head's first row in the pool; further buffer pages, the entries of the
 /// block table from that of the first key on; further parameters k.stride0, from page to page of
-/// the pool, first, the first key's place in its page, and page_count, the entries that the keys
-/// need.
+/// the pool, first, the first key's place in its page, page_count, the entries that the keys need,
+/// and for asking ahead page_limit, the entries that there are, and pages_ahead, to those that are
+/// asked for beside k.next.
 ir::program::Program decode_scores_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);

@@ -84,7 +84,9 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
                                           : std::vector<int64_t>{0},
              attention.context.high > 256 ? usual_split : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  space.knob("ahead", {0, 8, 16, attention::kNextHead}, 16,
+  // On Zen 4 the next head's rows were the best for blocks and for pages of 16.
+  const bool asks_by_head = has_blocks || attention.is_paged();
+  space.knob("ahead", {0, 8, 16, attention::kNextHead}, asks_by_head ? attention::kNextHead : 16,
              "rows of k and v that are asked for ahead of their use; -1: the next head's");
   space.require([=](const Schedule& s) { return scores_fit(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");

@@ -107,7 +107,7 @@ class DecodeWriter : PlanWriter {
     const Expr key = loop_variable("key"), head = loop_variable("key_head");
     Loop blocks{plan_.find("key"), begin, end, Expr(s_.keys)};
     const Expr columns = named(blocks.body, "columns", min(Expr(s_.keys), end - key));
-    const PagePlace pages = pages_of(blocks.body, batch, key, columns);
+    const PagePlace pages = pages_of(blocks.body, batch, key, columns, length);
     Loop heads{plan_.find("key_head"), 0, Expr(attention_.kv_heads)};
     const Expr row = named(heads.body, "first_row", first_row(batch, head, part));
     // What is asked for: the same keys of the next head, of the last head the next keys of the
@@ -115,9 +115,10 @@ class DecodeWriter : PlanWriter {
     const Expr is_last =
         named(heads.body, "is_last_head", max(head + Expr(2 - attention_.kv_heads), 0));
     const auto next = [&](const char* operand) {
-      if (attention_.is_paged()) return stride(operand, 2);
+      // Of pages that are shorter the table has the next.
+      const int64_t rows = attention_.is_paged() && attention_.page <= s_.keys ? 0 : s_.keys;
       const Expr over =
-          Expr(s_.keys) * stride(operand, 1) - stride(operand, 2) * Expr(attention_.kv_heads);
+          Expr(rows) * stride(operand, 1) - stride(operand, 2) * Expr(attention_.kv_heads);
       return stride(operand, 2) + is_last * over;
     };
     Bindings names;
@@ -127,6 +128,8 @@ class DecodeWriter : PlanWriter {
     if (attention_.is_paged()) {
       names.at("pages", pages.entries);
       names.set("first", pages.first).set("page_count", pages.count);
+      names.set("page_limit", pages.limit);
+      names.set("pages_ahead", is_last * Expr(s_.keys / attention_.page));
     }
     for (const char* operand : {"k", "v"}) {
       if (attention_.is_paged()) {
@@ -145,20 +148,22 @@ class DecodeWriter : PlanWriter {
     append(body, std::move(blocks));
   }
 
-  // Which pages a block's keys lie in: entries of the block table, how many, and where in the first
-  // of them the first key is.
+  // Which pages a block's keys lie in: entries of the block table, how many, how many the sequence
+  // has from there on, and where in the first of them the first key is.
   struct PagePlace {
     Place entries;
-    Expr first, count;
+    Expr first, count, limit;
   };
-  PagePlace pages_of(Body& body, const Expr& batch, const Expr& key, const Expr& columns) {
+  PagePlace pages_of(Body& body, const Expr& batch, const Expr& key, const Expr& columns,
+                     const Expr& length) {
     if (!attention_.is_paged()) return {};
     const Expr page = attention_.page;
     const Expr number = named(body, "first_page", ceil_div(key + 1, page) - 1);
     const Expr first = named(body, "first_in_page", key - number * page);
     const Place table = plan_.operand("block_table");
     return {table + (batch * stride("block_table", 0) + number * 4), first,
-            named(body, "page_count", ceil_div(first + columns, page))};
+            named(body, "page_count", ceil_div(first + columns, page)),
+            ceil_div(length, page) - number};
   }
 
   void start_heads(Body& body, const Expr& batch, const Expr& part) {

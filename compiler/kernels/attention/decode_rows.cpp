@@ -6,6 +6,7 @@ namespace lathe::compiler::kernels::attention {
 
 using ir::program::BufferAccess;
 using ir::program::Builder;
+using ir::program::Count;
 using ir::program::Pointer;
 using ir::program::Scalar;
 
@@ -30,7 +31,9 @@ CachedRows::CachedRows(Builder& b, const Attention& attention, const DecodeBlock
   page_stride_ = b_.parameter(operand + ".stride0");
   first_ = b_.parameter("first");
   page_count_ = b_.parameter("page_count");
-  if (s_.ahead >= page_) pages_ahead_ = (s_.ahead + page_ - 1) / page_;
+  asks_by_page_ = s_.ahead == kNextHead || s_.ahead >= page_;
+  if (asks_by_page_) page_limit_ = b_.parameter("page_limit");
+  if (s_.ahead == kNextHead) pages_ahead_ = b_.parameter("pages_ahead");
 }
 
 Pointer CachedRows::start() const { return b_.copy(page_ > 0 ? pages_ : rows_); }
@@ -40,12 +43,7 @@ void CachedRows::over(Pointer start, const std::function<void(Pointer, Scalar)>&
   const Scalar left = b_.copy(columns_), skip = b_.copy(first_);
   b_.loop(0, page_count_, 1, [&](Scalar number) {
     const Scalar page = b_.load_integer(start);
-    if (pages_ahead_ > 0) {
-      const Scalar last = b_.sub(page_count_, 1);
-      const Scalar ahead = b_.min(b_.add(number, pages_ahead_), last);
-      const Scalar later = b_.load_integer(pages_, 0, ahead);
-      distance_ = b_.mul(b_.sub(later, page), page_stride_);
-    }
+    if (asks_by_page_) distance_ = distance_from(page, number);
     const Pointer first = b_.offset(rows_, b_.mul(page, page_stride_));
     b_.advance(first, b_.mul(skip, stride_));
     const Scalar room = b_.sub(b_.scalar(page_), skip);
@@ -57,11 +55,22 @@ void CachedRows::over(Pointer start, const std::function<void(Pointer, Scalar)>&
   });
 }
 
+// After the last entry that there is, that one is asked for again.
+Scalar CachedRows::distance_from(Scalar page, Scalar number) const {
+  const bool is_next_head = s_.ahead == kNextHead;
+  const Count ahead = is_next_head ? Count(pages_ahead_) : Count((s_.ahead + page_ - 1) / page_);
+  const Scalar last = b_.sub(page_limit_, 1);
+  const Scalar entry = b_.min(b_.add(number, ahead), last);
+  const Scalar later = b_.load_integer(pages_, 0, entry);
+  const Scalar distance = b_.mul(b_.sub(later, page), page_stride_);
+  return is_next_head ? b_.add(distance, next_) : distance;
+}
+
 void CachedRows::ask_ahead(Pointer row) const {
   if (s_.ahead == 0) return;
-  const Pointer later = b_.offset(row, s_.ahead == kNextHead ? next_
-                                       : pages_ahead_ > 0    ? distance_
-                                                             : b_.mul(stride_, s_.ahead));
+  const Pointer later = b_.offset(row, asks_by_page_           ? distance_
+                                       : s_.ahead == kNextHead ? next_
+                                                               : b_.mul(stride_, s_.ahead));
   for (int64_t at = 0; at < row_bytes_; at += product::kLine)
     b_.prefetch(later, at, s_.ahead == kNextHead ? 1 : 0);
 }

@@ -32,13 +32,17 @@ class CachedRows {
   void ask_ahead(ir::program::Pointer row) const;
 
  private:
+  /// From entry `number` of the pages, `page`, to what is asked for meanwhile.
+  ir::program::Scalar distance_from(ir::program::Scalar page, ir::program::Scalar number) const;
+
   ir::program::Builder& b_;
   const DecodeBlocking& s_;
   int64_t page_;
   int64_t row_bytes_;
-  int64_t pages_ahead_ = 0;  // 0: not asked for by the page
+  bool asks_by_page_ = false;  // the page that is asked for is another entry of the block table
   ir::program::Pointer rows_, pages_;
   ir::program::Scalar columns_, stride_, next_, page_stride_, first_, page_count_;
+  ir::program::Scalar page_limit_, pages_ahead_;
   ir::program::Scalar distance_;  // from this page to the one that is asked for
 };
 
