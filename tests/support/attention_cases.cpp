@@ -157,6 +157,7 @@ std::vector<AttentionCase> attention_block_sparse_cases() {
     for (const int64_t tokens : {1, 15, 16, 17, 71})
       for (const int64_t context : {1, 16, 33, 130}) add(line, 9, sizes(tokens, context));
     add(line, 1, sizes(40, 90, 2));
+    add(line, 9, sizes(40, 70, 3));  // behind a cache the diagonal ends just before a block does
     add(line + " window=5", 9, sizes(71, 130));
     add(line + " window=40", 9, sizes(71, 71));
   }
