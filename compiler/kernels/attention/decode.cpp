@@ -77,10 +77,11 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
              : is_small  ? 4
                          : 2,
              "rows of v that they weight at once");
-  space.knob("keys", {32, 64, 128, 256}, 256, "keys of a block, whose scores are kept");
+  space.knob("keys", {64, 128, 256, 512, 1024, 2048}, 256,
+             "keys of a block, whose scores are kept");
   const int64_t usual_split = attention.context.low >= 2048 ? 512 : 256;
   space.knob("split",
-             attention.context.high > 256 ? std::vector<int64_t>{256, 512, 2048, 0}
+             attention.context.high > 256 ? std::vector<int64_t>{256, 512, 1024, 2048, 0}
                                           : std::vector<int64_t>{0},
              attention.context.high > 256 ? usual_split : 0,
              "keys that a thread goes over at once; 0: all of a sequence");

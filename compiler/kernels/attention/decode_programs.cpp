@@ -90,6 +90,12 @@ class ScoreWriter {
         keys_(b_, attention, blocking, "k", attention.dim, k_, columns_) {}
 
   Program write() {
+    keys_.by_distance([&] { go_over_rows(); });
+    return b_.finish();
+  }
+
+ private:
+  void go_over_rows() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
       const Pointer start = keys_.start();
       const Pointer scores = b_.copy(scores_);
@@ -109,10 +115,8 @@ class ScoreWriter {
       b_.advance(q_, rows * s_.query_bytes());
       b_.advance(scores_, rows * s_.rows.score_bytes);
     });
-    return b_.finish();
   }
 
- private:
   Span in_row(Span at, int row) const {
     at.offset += row * s_.query_bytes() / 4;
     return at;
@@ -217,6 +221,12 @@ class ValueWriter {
         cached_(b_, attention, blocking, "v", attention.value_dim, v_, columns_) {}
 
   Program write() {
+    cached_.by_distance([&] { go_over_rows(); });
+    return b_.finish();
+  }
+
+ private:
+  void go_over_rows() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
       const Pointer start = cached_.start();
       const Pointer weight = b_.copy(scores_);
@@ -236,10 +246,8 @@ class ValueWriter {
       b_.advance(scores_, rows * s_.rows.score_bytes);
       b_.advance(values_, rows * s_.rows.value_bytes);
     });
-    return b_.finish();
   }
 
- private:
   // The next `count` rows of v, weighted for a tile of rows, whose sums stay in the first cache:
   // all of a row of v is read before the next.
   void some_values(int rows, int count, const FarRows& near, Pointer weight) {

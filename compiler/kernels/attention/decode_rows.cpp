@@ -6,6 +6,7 @@ namespace lathe::compiler::kernels::attention {
 
 using ir::program::BufferAccess;
 using ir::program::Builder;
+using ir::program::Compare;
 using ir::program::Count;
 using ir::program::Pointer;
 using ir::program::Scalar;
@@ -22,6 +23,7 @@ CachedRows::CachedRows(Builder& b, const Attention& attention, const DecodeBlock
       s_(blocking),
       page_(attention.page),
       row_bytes_(ir::bytes_of(attention.kv_type, width)),
+      asks_(blocking.ahead != 0),
       rows_(rows),
       columns_(columns),
       stride_(b.parameter(operand + ".stride1")) {
@@ -66,8 +68,18 @@ Scalar CachedRows::distance_from(Scalar page, Scalar number) const {
   return is_next_head ? b_.add(distance, next_) : distance;
 }
 
+void CachedRows::by_distance(const std::function<void()>& body) {
+  if (!asks_ || page_ > 0) return body();
+  const auto without_asking = [&] {
+    asks_ = false;
+    body();
+    asks_ = true;
+  };
+  b_.branch(Compare::eq, stride_, row_bytes_, without_asking, body);
+}
+
 void CachedRows::ask_ahead(Pointer row) const {
-  if (s_.ahead == 0) return;
+  if (!asks_) return;
   const Pointer later = b_.offset(row, asks_by_page_           ? distance_
                                        : s_.ahead == kNextHead ? next_
                                                                : b_.mul(stride_, s_.ahead));

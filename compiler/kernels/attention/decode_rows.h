@@ -27,6 +27,9 @@ class CachedRows {
 
   /// Of the rows that over() visits.
   ir::program::Scalar stride() const { return stride_; }
+  /// Emits `body` twice where rows are asked for: for rows that lie one right behind the other, of
+  /// which nothing is asked for as hardware foresees them, and for others.
+  void by_distance(const std::function<void()>& body);
   /// Asks for what is read later than `row`, which over() visits: some rows ahead, where pages are
   /// shorter than that the same row of a page ahead; or the same row of the next head.
   void ask_ahead(ir::program::Pointer row) const;
@@ -39,6 +42,7 @@ class CachedRows {
   const DecodeBlocking& s_;
   int64_t page_;
   int64_t row_bytes_;
+  bool asks_;                  // in the code that is being emitted
   bool asks_by_page_ = false;  // the page that is asked for is another entry of the block table
   ir::program::Pointer rows_, pages_;
   ir::program::Scalar columns_, stride_, next_, page_stride_, first_, page_count_;
