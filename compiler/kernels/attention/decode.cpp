@@ -77,18 +77,20 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
              : is_small  ? 4
                          : 2,
              "rows of v that they weight at once");
-  space.knob("keys", {64, 128, 256, 512, 1024, 2048}, 256,
+  // Long runs of memory, one after the other: 512 keys read 1.07 of what 256 do on Zen 4.
+  const bool is_long = attention.context.low >= 2048;
+  space.knob("keys", {64, 128, 256, 512, 1024, 2048}, is_long ? 512 : 256,
              "keys of a block, whose scores are kept");
-  const int64_t usual_split = attention.context.low >= 2048 ? 512 : 256;
   space.knob("split",
              attention.context.high > 256 ? std::vector<int64_t>{256, 512, 1024, 2048, 0}
                                           : std::vector<int64_t>{0},
-             attention.context.high > 256 ? usual_split : 0,
+             attention.context.high > 256 ? (is_long ? 512 : 256) : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  // On Zen 4 the next head's rows were the best for blocks and for pages of 16.
-  const bool asks_by_head = has_blocks || attention.is_paged();
-  space.knob("ahead", {0, 8, 16, attention::kNextHead}, asks_by_head ? attention::kNextHead : 16,
-             "rows of k and v that are asked for ahead of their use; -1: the next head's");
+  // On Zen 4 the next head's rows are the best wherever rows lie apart: 1.4 times as fast as 16
+  // ahead.
+  space.knob("ahead", {0, 8, 16, attention::kNextHead}, attention::kNextHead,
+             "rows of k and v that are asked for ahead of their use, where they do not lie one "
+             "right behind the other; -1: the next head's");
   space.require([=](const Schedule& s) { return scores_fit(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");
   space.require([=](const Schedule& s) { return fits(s["mr"], s["value_rows"]); },
