@@ -245,6 +245,14 @@ void fill_elements(const ElementRange& range, bool reaches_bounds, Random& rando
     if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
     if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
       row.back() = range.least;
+    if (range.covers) {
+      // What is timed are parts alike.
+      for (size_t i = 0; i < row.size() && !reaches_bounds; ++i)
+        row[i] = range.least + (range.below - 1 - range.least) * static_cast<int64_t>(i) /
+                                   std::max<int64_t>(width - 1, 1);
+      row.front() = range.least;
+      row.back() = range.below - 1;
+    }
     if (range.ascending) std::sort(row.begin(), row.end());
     for (int64_t i = 0; i < width; ++i)
       tensor.set(start + i, static_cast<double>(row[static_cast<size_t>(i)]));

@@ -92,6 +92,7 @@ std::vector<InputPattern> check_patterns(int64_t rows);
 struct ElementRange {
   int64_t least = 0, below = 0;
   bool ascending = false;
+  bool covers = false;  ///< the first is `least`, the last `below` - 1: bounds of parts
 };
 
 /// One input of a kernel's signature.
@@ -110,6 +111,7 @@ int row_axis_of(std::string_view name, std::span<const std::string> symbols);
 /// Fills `tensor`, of the input's type and shape; the same for the same state of `random` on every
 /// host. Elements that have a range are in it, and reach both of its bounds where the pattern is
 /// not normal: the first the greater, the last the lesser, in ascending rows the other way about.
+/// Bounds of parts always reach theirs; the parts are of any sizes then, else alike.
 /// With a mixed pattern some columns of weights are zero, equal or ascending, and some blocks of
 /// codes are zero, equal, at either bound, or zero but for one element. Codes of weights are never
 /// -128 in i8, which no quantiser writes; those of q8_0 rows may be. Large tensors of ordinary

@@ -173,7 +173,7 @@ Status bind_shape(const CompiledKernel& kernel, const OperandRule& rule, const T
       return refuse(kernel, rule,
                     fmt::format("found shape {}, expected {}", print_shape(view), expected));
     }
-    if (size == 0) call.empty = true;
+    if (size == 0 && rule.output) call.empty = true;
   }
   return {};
 }
@@ -251,6 +251,34 @@ int64_t read_index(const TensorView& view, const std::byte* at) {
   return *reinterpret_cast<const int32_t*>(at);
 }
 
+// Of bounds that leave nothing out: how many there are, the first and the last.
+Status check_bounds(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+                    const BoundCall& call) {
+  const int64_t found = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  if (rule.elements->count) {
+    const int64_t count = rule.elements->count->evaluate(call.variables.data());
+    if (found != count)
+      return refuse(kernel, rule, fmt::format("found {} elements, expected {}", found, count));
+  }
+  if (!rule.elements->covers) return {};
+  const int64_t first = rule.elements->least.evaluate(call.variables.data());
+  const int64_t last = rule.elements->below.evaluate(call.variables.data()) - 1;
+  if (found == 0) {
+    return refuse(kernel, rule,
+                  fmt::format("found no elements, expected bounds from {} to {}", first, last));
+  }
+  const auto* elements = static_cast<const std::byte*>(view.data);
+  const auto is = [&](int64_t place, int64_t expected, const char* which) -> Status {
+    const int64_t element = read_index(view, elements + place * ir::size_of(rule.type));
+    if (element == expected) return {};
+    return refuse(kernel, rule,
+                  fmt::format("found {} at [{}], expected {} as the {} bound", element, place,
+                              expected, which));
+  };
+  LATHE_CHECK(is(0, first, "first"));
+  return is(found - 1, last, "last");
+}
+
 Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
                       const BoundCall& call) {
   const int64_t least = rule.elements->least.evaluate(call.variables.data());
@@ -282,7 +310,7 @@ Status check_elements(const CompiledKernel& kernel, const OperandRule& rule, con
                         : fmt::format("{}, expected {}..{}", found, least, below - 1));
     }
   }
-  return {};
+  return check_bounds(kernel, rule, view, call);
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
     input.elements =
         compiler::ElementRange{.least = rule.elements->least.evaluate(variables.data()),
                                .below = rule.elements->below.evaluate(variables.data()),
-                               .ascending = rule.elements->ascending};
+                               .ascending = rule.elements->ascending,
+                               .covers = rule.elements->covers};
   }
   return input;
 }

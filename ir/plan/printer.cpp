@@ -79,6 +79,8 @@ class Printer {
     for (const Scratch& scratch : plan_.scratch)
       out_ += fmt::format("scratch {} {} bytes{}\n", scratch.name, print(scratch.bytes, plan_),
                           scratch.per_worker ? " per worker" : "");
+    if (plan_.most_scratch > 0)
+      out_ += fmt::format("scratch of all workers at most {} bytes\n", plan_.most_scratch);
     body(plan_.body, 2);
     return std::move(out_);
   }
@@ -124,9 +126,12 @@ class Printer {
   }
 
   std::string rule_text(const ElementRule& rule) const {
-    const std::string order = rule.ascending ? " ascending" : "";
-    if (rule.least == Expr(0)) return fmt::format("{} below {}", order, print(rule.below, plan_));
-    return fmt::format("{} in {} .. {}", order, print(rule.least, plan_), print(rule.below, plan_));
+    std::string text;
+    if (rule.count) text += fmt::format(" ({} of them)", print(*rule.count, plan_));
+    if (rule.ascending) text += " ascending";
+    if (rule.covers) text += " from end to end";
+    if (rule.least == Expr(0)) return text + fmt::format(" below {}", print(rule.below, plan_));
+    return text + fmt::format(" in {} .. {}", print(rule.least, plan_), print(rule.below, plan_));
   }
 
   std::string place_text(const Place& place) const {
