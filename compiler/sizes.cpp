@@ -6,6 +6,16 @@
 #include "compiler/family.h"
 
 namespace lathe::compiler {
+namespace {
+
+// Of sequences packed side by side: a few, or as many as the batch has items, which are named
+// first.
+int64_t usual_bounds(const Sizes& sizes) {
+  const auto batch = sizes.find("batch");
+  return batch == sizes.end() ? kDefaultSequences + 1 : batch->second + 1;
+}
+
+}  // namespace
 
 Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
@@ -13,7 +23,9 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
   for (const std::string& name : graph.dim_names()) {
     const auto asked = given.find(name);
     if (!problem.has(name)) {
-      const int64_t usual = name == "batch" ? 1 : kDefaultTableRows;
+      const int64_t usual = name == "batch"    ? 1
+                            : name == "bounds" ? usual_bounds(sizes)
+                                               : kDefaultTableRows;
       sizes[name] = asked == given.end() ? usual : asked->second;
     } else {
       const Bucket& bucket = problem.bucket(name);

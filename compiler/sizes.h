@@ -9,8 +9,11 @@ namespace lathe::compiler {
 /// Rows of tables (position tables, vocabularies) when nobody gives them.
 inline constexpr int64_t kDefaultTableRows = 4096;
 
+/// Sequences that are packed side by side when nobody says how many: their bounds are one more.
+inline constexpr int64_t kDefaultSequences = 4;
+
 /// A size for every named dimension of the problem's signature: a bucket's representative for the
-/// dimension of that name, kDefaultTableRows for the others; `given` overrides.
+/// dimension of that name, what is usual for the others; `given` overrides.
 /// invalid_argument for a name the problem does not have, a size below 1, or one outside its
 /// bucket.
 Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given = {});

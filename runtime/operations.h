@@ -196,7 +196,9 @@ struct Description<Attention> {
                                                                 "attention_decode"};
   static constexpr std::string_view family(const Attention& op) {
     using compiler::kernels::attention::kMostDecodedTokens;
-    return kFamilies[op.tokens <= kMostDecodedTokens ? 1 : 0];
+    const bool is_of_prefill = op.packed != Attention::Packed::none || op.lookahead >= 0 ||
+                               op.kept_keys > 0 || op.memory > 0;
+    return kFamilies[op.tokens <= kMostDecodedTokens && !is_of_prefill ? 1 : 0];
   }
   static constexpr void fields(const Attention& op, auto&& visit) {
     const auto unless_zero = [&](const char* name, const int64_t& value) {
@@ -210,12 +212,21 @@ struct Description<Attention> {
       });
     };
     visit("tokens", op.tokens);
-    visit("context", op.context);
+    if (op.packed == Attention::Packed::shared) {
+      visit("context", op.context, [](compiler::ProblemBuilder&) {});  // as many as tokens
+    } else {
+      visit("context", op.context);
+    }
     visit("heads", op.heads);
     unless_zero("kv_heads", op.kv_heads);
     visit("dim", op.dim);
     unless_zero("value_dim", op.value_dim);
     visit("window", op.window);
+    visit("lookahead", op.lookahead, [&](compiler::ProblemBuilder& problem) {
+      if (op.lookahead != -1) problem.set("lookahead", op.lookahead);
+    });
+    unless_zero("kept_keys", op.kept_keys);
+    unless_zero("memory", op.memory);
     visit("softcap", op.softcap);
     visit("scale", op.scale);
     visit("causal", op.causal, [&](compiler::ProblemBuilder& problem) {
@@ -225,6 +236,13 @@ struct Description<Attention> {
     visit("mask", op.mask, [&](compiler::ProblemBuilder& problem) {
       return set_choice(problem, "mask", {"none", "bool", "add"}, static_cast<size_t>(op.mask));
     });
+    visit("packed", op.packed, [&](compiler::ProblemBuilder& problem) -> Status {
+      if (op.packed == Attention::Packed::none) return {};
+      return set_choice(problem, "packed", {"none", "shared", "separate", "queries"},
+                        static_cast<size_t>(op.packed));
+    });
+    visit("mask_of_rows", op.mask_of_rows);
+    visit("mask_type", op.mask_type);
     if_set("lengths", op.lengths);
     visit("sinks", op.sinks);
     visit("lse", op.lse);

@@ -21,22 +21,25 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// Indices are of tables with few entries; lengths are of the context.
+// Indices are of tables with few entries; lengths and bounds are of tokens or of the context.
+compiler::ElementRange range_of(const std::string& name, const compiler::Sizes& sizes) {
+  const bool are_bounds = name == "cu_seqlens" || name == "cu_seqlens_k";
+  const auto size = sizes.find(name == "cu_seqlens" ? "tokens" : "context");
+  if (size == sizes.end() || (!are_bounds && name != "lengths")) return {.below = kTableEntries};
+  return {.below = size->second + 1, .ascending = are_bounds, .covers = are_bounds};
+}
+
 compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
                                int operand, const compiler::Sizes& sizes) {
-  const auto context = sizes.find("context");
-  const int64_t below =
-      value.name == "lengths" && context != sizes.end() ? context->second + 1 : kTableEntries;
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
   const bool is_index = type.element == Type::i32 || type.element == Type::i64;
-  return {
-      .type = type.element,
-      .shape = std::move(shape),
-      .operand = operand,
-      .row_axis = compiler::row_axis_of(value.name, symbols),
-      .elements = is_index ? std::optional(compiler::ElementRange{.below = below}) : std::nullopt};
+  return {.type = type.element,
+          .shape = std::move(shape),
+          .operand = operand,
+          .row_axis = compiler::row_axis_of(value.name, symbols),
+          .elements = is_index ? std::optional(range_of(value.name, sizes)) : std::nullopt};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -192,7 +195,7 @@ Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, Inpu
 }
 
 Result<KernelCase> make_case(const std::string& problem_line, const compiler::Sizes& sizes,
-                             InputPattern pattern) {
+                             InputPattern pattern, const GivenElements& given) {
   LATHE_TRY(compiler::Problem problem, compiler::parse_problem(problem_line));
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
   KernelCase result{.problem = std::move(problem),
@@ -216,6 +219,9 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
                                                  std::move(numbers), operand, result.sizes);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
+    const auto elements = given.find(graph.value(graph.inputs[static_cast<size_t>(operand)]).name);
+    for (size_t i = 0; elements != given.end() && i < elements->second.size(); ++i)
+      tensor.set(static_cast<int64_t>(i), static_cast<double>(elements->second[i]));
   }
   LATHE_TRY(result.expected, ir::graph::evaluate_double(graph, result.inputs));
   LATHE_TRY(result.rounded, ir::graph::evaluate(graph, result.inputs));

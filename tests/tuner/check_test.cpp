@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/sizes.h"
 #include "support/described_host.h"
 #include "tests/tuner/kernels.h"
 #include "tuner/inputs.h"
@@ -115,6 +116,34 @@ TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
   ASSERT_TRUE(checked) << checked.error().message;
   // Both members of the first and second group, 48 columns.
   EXPECT_NE(checked->find("on 1536 outputs of 8 rows"), std::string::npos) << *checked;
+}
+
+TEST(Checker, ChecksPackedSequencesWithBoundsOfItsOwn) {
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  const std::string heads = " heads=4 kv_heads=2 dim=12 causal=end";
+  for (const auto& [line, sizes] : std::initializer_list<std::pair<const char*, compiler::Sizes>>{
+           {"attention_prefill tokens=200 packed=shared", {{"tokens", 200}, {"bounds", 6}}},
+           {"attention_prefill tokens=200 context=300 packed=separate mask=bool",
+            {{"tokens", 200}, {"context", 300}, {"bounds", 4}}},
+           {"attention_prefill tokens=200 context=90 packed=queries lengths=true",
+            {{"tokens", 200}, {"batch", 3}, {"context", 90}, {"bounds", 4}}},
+           {"attention_prefill tokens=200 lengths=true memory=1000000",
+            {{"tokens", 200}, {"batch", 3}, {"context", 200}}}}) {
+    const auto kernel = compile(line + heads);
+    // Usual sizes make sense together.
+    const auto usual = compiler::complete_sizes(kernel->problem);
+    ASSERT_TRUE(usual) << usual.error().message;
+    if (usual->contains("bounds") && usual->contains("batch")) {
+      EXPECT_EQ(usual->at("bounds"), usual->at("batch") + 1);
+    }
+    SharedInputs inputs;
+    Checker checker(kernel->problem, sizes, inputs);
+    const Status interpreted = checker.check_interpreted(*kernel, backend());
+    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
+    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    EXPECT_TRUE(checked) << line << ": " << checked.error().message;
+  }
 }
 
 // The oracle sees the entries that are named alone; the result is the same.
