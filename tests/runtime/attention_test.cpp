@@ -1,5 +1,7 @@
 // Attention through the library: packed sequences as if each were alone, the same bits whatever the
 // threads and the memory, and bounds that are wrong.
+#include <limits>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -143,6 +145,23 @@ TEST_F(PackedAttention, KeysOfNoneGiveRowsOfZeros) {
   const Status status = (*kernel)({q(), no_k, no_v, view_of(bounds_), view_of(none)}, {view_of(y)});
   ASSERT_TRUE(status) << status.error().message;
   EXPECT_EQ(y, std::vector<float>(y.size()));
+}
+
+TEST(Attention, WithoutKeysIsZero) {
+  for (const int64_t tokens : {2, 20}) {
+    const auto kernel =
+        library_with(1).fetch(Attention{.dim = 8, .lse = true, .tokens = tokens, .context = 600});
+    ASSERT_TRUE(kernel) << kernel.error().message;
+    const std::vector<float> q = normal(tokens * 8, 4);
+    std::vector<float> y(q.size(), 7.0F), lse(static_cast<size_t>(tokens), 7.0F);
+    const TensorView none(static_cast<const float*>(nullptr), {1, 0, 1, 8});
+    const Status status = (*kernel)(
+        {TensorView(q.data(), {1, tokens, 1, 8}), none, none},
+        {TensorView(y.data(), {1, tokens, 1, 8}), TensorView(lse.data(), {1, tokens, 1, 1})});
+    ASSERT_TRUE(status) << status.error().message;
+    EXPECT_EQ(y, std::vector<float>(y.size())) << kernel->problem();
+    for (const float each : lse) EXPECT_EQ(each, -std::numeric_limits<float>::infinity());
+  }
 }
 
 TEST_F(PackedAttention, BoundsThatAreWrongAreNamedBeforeAnythingRuns) {
