@@ -268,6 +268,16 @@ void draw_ascending(const ElementRange& range, Random& random, std::vector<int64
   for (size_t i = 0; i < row.size(); ++i) row[i] = all[std::min(i, count - 1)];
 }
 
+// Bounds of parts: of any sizes, as `row` has them, or alike, as what is timed.
+void cover(const ElementRange& range, bool has_any, std::vector<int64_t>& row) {
+  const int64_t last = range.below - 1, parts = static_cast<int64_t>(row.size()) - 1;
+  for (size_t i = 0; i < row.size() && !has_any; ++i)
+    row[i] =
+        range.least + (last - range.least) * static_cast<int64_t>(i) / std::max<int64_t>(parts, 1);
+  row.front() = range.least;
+  row.back() = last;
+}
+
 // What servers put in entries that nothing reads, and what no range holds.
 void fill_rests(const ElementRange& range, Tensor& tensor) {
   const int64_t width = tensor.shape().back();
@@ -300,6 +310,7 @@ void fill_elements(const ElementRange& range, bool reaches_bounds, Random& rando
       if (reaches_bounds && (start == 0 || range.ascending)) row.front() = range.below - 1;
       if (reaches_bounds && (start + width == tensor.elements() || range.ascending))
         row.back() = range.least;
+      if (range.covers) cover(range, reaches_bounds, row);
       if (range.ascending) std::sort(row.begin(), row.end());
     }
     for (int64_t i = 0; i < width; ++i)

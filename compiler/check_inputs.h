@@ -97,6 +97,7 @@ struct ElementRange {
   /// None twice: in a row that ascends, else in the whole operand, as far as there are as many. Of
   /// an ascending row that is longer than that the last stands again.
   bool distinct = false;
+  bool covers = false;    ///< the first is `least`, the last `below` - 1: bounds of parts
   bool is_count = false;  ///< of elements that count others: ordinary ones are near the bound
   /// How many elements of each row are in the range; after these stands what no kernel may use.
   /// Empty: all.
@@ -119,11 +120,12 @@ int row_axis_of(std::string_view name, std::span<const std::string> symbols);
 /// Fills `tensor`, of the input's type and shape; the same for the same state of `random` on every
 /// host. Elements that have a range are in it, and reach both of its bounds where the pattern is
 /// not normal: the first the greater, the last the lesser, in ascending rows the other way about.
-/// Distinct ones are all numbers of the range in some order, then again. Where the pattern is
-/// normal counts are in the upper eighth of the range. With a mixed pattern some columns of weights
-/// are zero, equal or ascending, and some blocks of codes are zero, equal, at either bound, or zero
-/// but for one element. Codes of weights are never -128 in i8, which no quantiser writes; those of
-/// q8_0 rows may be. Large tensors of ordinary values repeat their beginning.
+/// Bounds of parts always reach theirs; the parts are of any sizes then, else alike. Distinct
+/// elements are all numbers of the range in some order, then again. Where the pattern is normal
+/// counts are in the upper eighth of the range. With a mixed pattern some columns of weights are
+/// zero, equal or ascending, and some blocks of codes are zero, equal, at either bound, or zero but
+/// for one element. Codes of weights are never -128 in i8, which no quantiser writes; those of q8_0
+/// rows may be. Large tensors of ordinary values repeat their beginning.
 void fill_input(const CheckInput& input, InputPattern pattern, Random& random, ir::Tensor& tensor);
 
 }  // namespace lathe::compiler

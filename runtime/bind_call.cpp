@@ -174,7 +174,7 @@ Status bind_shape(const CompiledKernel& kernel, const OperandRule& rule, const T
       return refuse(kernel, rule,
                     fmt::format("found shape {}, expected {}", print_shape(view), expected));
     }
-    if (size == 0) call.empty = true;
+    if (size == 0 && rule.output) call.empty = true;
   }
   return {};
 }
@@ -355,6 +355,34 @@ Status check_elements(const CompiledKernel& kernel, std::span<const TensorView> 
   });
 }
 
+// Of bounds that leave nothing out: how many there are, the first and the last.
+Status check_bounds(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view,
+                    const BoundCall& call) {
+  const int64_t found = view.rank == 0 ? 1 : view.shape[view.rank - 1];
+  if (rule.elements->count) {
+    const int64_t count = rule.elements->count->evaluate(call.variables.data());
+    if (found != count)
+      return refuse(kernel, rule, fmt::format("found {} elements, expected {}", found, count));
+  }
+  if (!rule.elements->covers) return {};
+  const int64_t first = rule.elements->least.evaluate(call.variables.data());
+  const int64_t last = rule.elements->below.evaluate(call.variables.data()) - 1;
+  if (found == 0) {
+    return refuse(kernel, rule,
+                  fmt::format("found no elements, expected bounds from {} to {}", first, last));
+  }
+  const auto* elements = static_cast<const std::byte*>(view.data);
+  const auto is = [&](int64_t place, int64_t expected, const char* which) -> Status {
+    const int64_t element = read_index(view, elements + place * ir::size_of(rule.type));
+    if (element == expected) return {};
+    return refuse(kernel, rule,
+                  fmt::format("found {} at [{}], expected {} as the {} bound", element, place,
+                              expected, which));
+  };
+  LATHE_CHECK(is(0, first, "first"));
+  return is(found - 1, last, "last");
+}
+
 Status check_finite(const CompiledKernel& kernel, const OperandRule& rule, const TensorView& view) {
   if (is_empty(view)) return {};
   const int64_t width = view.rank == 0 ? 1 : view.shape[view.rank - 1];
@@ -424,7 +452,10 @@ Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> opera
   LATHE_CHECK(check_overlap(kernel, operands));
   for (size_t i = 0; i < operands.size(); ++i) {
     const OperandRule& rule = kernel.operands[i];
-    if (rule.elements) LATHE_CHECK(check_elements(kernel, operands, i, call));
+    if (rule.elements) {
+      LATHE_CHECK(check_elements(kernel, operands, i, call));
+      LATHE_CHECK(check_bounds(kernel, rule, operands[i], call));
+    }
     if (rule.finite) LATHE_CHECK(check_finite(kernel, rule, operands[i]));
   }
   if (kernel.threads_variable >= 0) call.variables[kernel.threads_variable] = threads;

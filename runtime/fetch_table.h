@@ -15,7 +15,7 @@ struct FetchedKernel;
 
 /// An operation and its sizes as plain words; unused ones are zero.
 struct FetchKey {
-  std::array<uint64_t, 12> words;
+  std::array<uint64_t, 16> words;
 
   bool operator==(const FetchKey& other) const {
     uint64_t difference = 0;

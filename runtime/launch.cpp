@@ -2,6 +2,7 @@
 #include "runtime/launch.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -38,7 +39,7 @@ int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 class Runner {
  public:
   Runner(const CompiledKernel& kernel, const BoundCall& call, ThreadPool& pool)
-      : kernel_(kernel), call_(call), pool_(pool) {}
+      : kernel_(kernel), call_(call), pool_(pool), workers_(pool.threads()) {}
 
   Status run() {
     Variables variables;
@@ -62,10 +63,11 @@ class Runner {
     }
     thread_local Arena arena;
     worker_bytes_ = own;
-    shared_ = arena.reserve(shared + own * pool_.threads());
+    workers_ = plan::workers_with_room(kernel_.plan, shared, own, pool_.threads());
+    shared_ = arena.reserve(shared + own * workers_);
     if (shared_ == nullptr) {
       return fail(ErrorCode::resource_exhausted, "{}: no {} bytes of working memory",
-                  kernel_.problem.line(), shared + own * pool_.threads());
+                  kernel_.problem.line(), shared + own * workers_);
     }
     own_ = shared_ + shared;
     return {};
@@ -84,7 +86,7 @@ class Runner {
         variables[static_cast<size_t>(let->variable)] = here.value(let->value);
       } else {
         const auto& loop = std::get<plan::Loop>(step.value);
-        if (loop.parallel && parallel_allowed && pool_.threads() > 1) {
+        if (loop.parallel && parallel_allowed && workers_ > 1) {
           parallel(loop, variables);
         } else {
           const int64_t end = here.value(loop.end);
@@ -100,11 +102,18 @@ class Runner {
 
   void parallel(const plan::Loop& outermost, Variables& variables) {
     const plan::IterationSpace space(outermost, environment(variables));
-    pool_.parallel_for(space.size(), [&](int64_t index, int worker) {
+    const auto iteration = [&](int64_t index, int worker) {
       Variables own;
       std::copy_n(variables.begin(), kernel_.plan.variables.size(), own.begin());
       space.enter(index, environment(own));
       body(space.body(), own, worker, false);
+    };
+    if (workers_ == pool_.threads()) return pool_.parallel_for(space.size(), iteration);
+    // As many as have room, each taking what is next.
+    std::atomic<int64_t> next = 0;
+    pool_.parallel_for(workers_, [&](int64_t worker, int) {
+      for (int64_t index = next++; index < space.size(); index = next++)
+        iteration(index, static_cast<int>(worker));
     });
   }
 
@@ -135,6 +144,7 @@ class Runner {
   std::byte* shared_ = nullptr;
   std::byte* own_ = nullptr;
   int64_t worker_bytes_ = 0;
+  int workers_;  ///< as many as the pool has threads, or as have room
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ struct BoundCall {
   static constexpr int kMaxVariables = 96;
   std::array<std::byte*, kMaxOperands> pointers;
   std::array<int64_t, kMaxVariables> variables;
-  bool empty = false;  ///< a dimension is 0: nothing to do
+  bool empty = false;  ///< a dimension of an output is 0: nothing to do
 };
 
 /// Bytes from a view's first element to past its last; of one that has elements.

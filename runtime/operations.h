@@ -190,21 +190,15 @@ struct Description<BatchedMatmul> {
   }
 };
 
-/// What every operation of attention has.
+/// What every operation of attention has, beside its context.
 template <typename Op>
 struct AttentionDescription {
   static constexpr void fields(const Op& op, auto&& visit) {
-    const auto unless_zero = [&](const char* name, const int64_t& value) {
-      visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
-        if (value != 0) problem.set(name, value);
-      });
-    };
     visit("tokens", op.tokens);
-    visit("context", op.context);
     visit("heads", op.heads);
-    unless_zero("kv_heads", op.kv_heads);
+    unless_zero("kv_heads", op.kv_heads, visit);
     visit("dim", op.dim);
-    unless_zero("value_dim", op.value_dim);
+    unless_zero("value_dim", op.value_dim, visit);
     visit("window", op.window);
     visit("softcap", op.softcap);
     visit("scale", op.scale);
@@ -220,6 +214,12 @@ struct AttentionDescription {
   }
 
  protected:
+  // A number of which 0 stands for the default.
+  static constexpr void unless_zero(const char* name, const int64_t& value, auto&& visit) {
+    visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
+      if (value != 0) problem.set(name, value);
+    });
+  }
   static Status set_choice(compiler::ProblemBuilder& problem, const char* name,
                            std::initializer_list<const char*> choices, size_t chosen) {
     if (chosen < choices.size()) {
@@ -236,10 +236,29 @@ struct Description<Attention> : AttentionDescription<Attention> {
                                                                 "attention_decode"};
   static constexpr std::string_view family(const Attention& op) {
     using compiler::kernels::attention::kMostDecodedTokens;
-    return kFamilies[op.tokens <= kMostDecodedTokens ? 1 : 0];
+    const bool is_of_prefill = op.packed != Attention::Packed::none || op.lookahead >= 0 ||
+                               op.kept_keys > 0 || op.memory > 0;
+    return kFamilies[op.tokens <= kMostDecodedTokens && !is_of_prefill ? 1 : 0];
   }
   static constexpr void fields(const Attention& op, auto&& visit) {
     AttentionDescription<Attention>::fields(op, visit);
+    if (op.packed == Attention::Packed::shared) {
+      visit("context", op.context, [](compiler::ProblemBuilder&) {});  // as many as tokens
+    } else {
+      visit("context", op.context);
+    }
+    visit("packed", op.packed, [&](compiler::ProblemBuilder& problem) -> Status {
+      if (op.packed == Attention::Packed::none) return {};
+      return set_choice(problem, "packed", {"none", "shared", "separate", "queries"},
+                        static_cast<size_t>(op.packed));
+    });
+    visit("lookahead", op.lookahead, [&](compiler::ProblemBuilder& problem) {
+      if (op.lookahead != -1) problem.set("lookahead", op.lookahead);
+    });
+    unless_zero("kept_keys", op.kept_keys, visit);
+    unless_zero("memory", op.memory, visit);
+    visit("mask_of_rows", op.mask_of_rows);
+    visit("mask_type", op.mask_type);
     visit("mask", op.mask, [&](compiler::ProblemBuilder& problem) {
       return set_choice(problem, "mask", {"none", "bool", "add"}, static_cast<size_t>(op.mask));
     });
@@ -250,9 +269,7 @@ struct Description<Attention> : AttentionDescription<Attention> {
       if (op.cache == Attention::Cache::contiguous) return {};
       return set_choice(problem, "cache", {"contiguous", "paged"}, static_cast<size_t>(op.cache));
     });
-    visit("page", op.page, [&](compiler::ProblemBuilder& problem) {
-      if (op.page != 0) problem.set("page", op.page);
-    });
+    unless_zero("page", op.page, visit);
   }
 };
 
@@ -261,6 +278,7 @@ struct Description<BlockSparseAttention> : AttentionDescription<BlockSparseAtten
   static constexpr std::string_view kFamily = "attention_block_sparse";
   static constexpr void fields(const BlockSparseAttention& op, auto&& visit) {
     AttentionDescription<BlockSparseAttention>::fields(op, visit);
+    visit("context", op.context);
     visit("block", op.block);
     visit("kept", op.kept);
   }

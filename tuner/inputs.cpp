@@ -46,6 +46,7 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
                                // Entries of tables, too, of which no two sequences share a page.
                                .distinct = rule.elements->distinct ||
                                            (rule.elements->row_count && !rule.elements->ascending),
+                               .covers = rule.elements->covers,
                                .is_count = counts_others(kernel, operand)};
     if (rule.elements->row_count && !pattern.is_normal()) {
       const ir::plan::RowCount& count = *rule.elements->row_count;

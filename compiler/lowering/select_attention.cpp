@@ -36,11 +36,10 @@ std::vector<int64_t> strides_of_heads(const TensorType& type, const HeadLayout& 
   return {layout.batched ? dense[0] : 0, dense[layout.tokens], dense[layout.heads], 1};
 }
 
-// As [batch, heads, tokens, keys]; empty where the keys of a row do not lie side by side.
-std::vector<int64_t> strides_of_mask(const TensorType& type, int64_t keys) {
-  const std::vector<int64_t> sizes = sizes_of(type);
-  if (sizes.empty() || sizes.back() != keys) return {};
-  std::vector<int64_t> strides = ir::graph::broadcast_strides(sizes, std::vector<int64_t>(4));
+// As [batch, heads, tokens, keys], or where it repeats for all keys [batch, heads, tokens, 1].
+std::vector<int64_t> strides_of_mask(const TensorType& type) {
+  std::vector<int64_t> strides =
+      ir::graph::broadcast_strides(sizes_of(type), std::vector<int64_t>(4));
   strides.back() = 1;
   return strides;
 }
@@ -113,6 +112,37 @@ std::optional<Cache> cache_of(const ir::graph::Graph& graph, const Node& node) {
   return cache;
 }
 
+bool is_of_rows(const TensorType& mask, int64_t keys) {
+  return keys != 1 && (mask.shape.empty() || mask.shape.back().number() == 1);
+}
+
+// How many results, from the first, somebody reads.
+size_t results_read(const ir::graph::Graph& graph, const Node& node) {
+  size_t count = node.results.size();
+  while (count > 1 && !is_read_elsewhere(graph, node.results[count - 1], node)) --count;
+  return count;
+}
+
+// Where tokens stand, as the word for it: "none" or "start" where an offset changes nothing, "end"
+// where it is that of a last token at the last key. Nothing for other places.
+std::optional<std::string> causal_of(const ir::graph::Graph& graph, const Node& node,
+                                     int64_t last_offset) {
+  const std::string& causal = node.attributes.word("causal");
+  const ValueId offset = operand(node, kOffset);
+  const bool has_places = causal != "none" || node.attributes.integer("window") > 0 ||
+                          node.attributes.integer("lookahead") >= 0;
+  if (offset < 0 || !has_places) return causal;
+  const int32_t producer = graph.value(offset).producer;
+  if (producer < 0) return std::nullopt;
+  const Node& source = graph.nodes[static_cast<size_t>(producer)];
+  if (source.op->name != "constant") return std::nullopt;
+  const double value = source.attributes.real("value");
+  if (value == 0) return causal;
+  const bool is_at_end = causal != "none" && operand(node, kCuSeqlens) < 0 &&
+                         operand(node, kLengths) < 0 && value == static_cast<double>(last_offset);
+  return is_at_end ? std::optional<std::string>("end") : std::nullopt;
+}
+
 }  // namespace
 
 bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
@@ -128,24 +158,31 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
   const TensorType& keys_read = type(cache.k.value);
   const TensorType& values_read = type(cache.v.value);
   const HeadLayout layout = ir::graph::head_layout(node.attributes, q.shape.size());
+  const HeadLayout key_layout = ir::graph::head_layout(node.attributes, k.shape.size());
   const auto refused = [&](const char* why) {
     reason = why;
     return false;
   };
-  for (const size_t index : {kCuSeqlens, kCuSeqlensK, kOffset})
-    if (operand(node, index) >= 0) return refused("sequences that are packed, or have places");
-  if (node.attributes.integer("lookahead") >= 0 || node.attributes.integer("kept_keys") > 0)
-    return refused("a window on both sides, or keys that it does not hide");
-  if (node.results.size() > 2) return refused("the scores are asked for, too");
+  const size_t results = results_read(lowered.graph, node);
+  if (results > 2) return refused("the scores are asked for, too");
   if (elements(q) == 0 || elements(k) == 0 || elements(v) == 0 || elements(keys_read) == 0)
     return refused("nothing to do");
   if (keys_read.element != values_read.element)
     return refused("keys and values of different types");
 
-  const int64_t keys = k.shape[layout.tokens].number();
+  const int64_t keys = k.shape[key_layout.tokens].number();
+  const int64_t tokens = q.shape[layout.tokens].number();
+  const auto causal = causal_of(lowered.graph, node, keys - tokens);
+  if (!causal) return refused("sequences that have places");
+  call.outputs.assign(node.results.begin(),
+                      node.results.begin() + static_cast<std::ptrdiff_t>(results));
+  const bool is_packed = operand(node, kCuSeqlens) >= 0;
+  const char* const packed = !is_packed                        ? "none"
+                             : key_layout.batched              ? "queries"
+                             : operand(node, kCuSeqlensK) >= 0 ? "separate"
+                                                               : "shared";
   call.kind = CallKind::kernel;
-  call.sizes = {{"batch", layout.batched ? q.shape.front().number() : 1},
-                {"tokens", q.shape[layout.tokens].number()}};
+  call.sizes = {{"batch", key_layout.batched ? k.shape.front().number() : 1}, {"tokens", tokens}};
   if (cache.block_table >= 0) {
     call.sizes["pages"] = keys_read.shape.front().number();
     call.sizes["most"] = type(cache.block_table).shape.back().number();
@@ -155,43 +192,52 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
   const auto set = [&](const char* name, const auto& value) {
     call.values[name] = fmt::format("{}", value);
   };
-  set("tokens", q.shape[layout.tokens].number());
+  set("tokens", tokens);
   set("context", keys);
   set("heads", q.shape[layout.heads].number());
-  set("kv_heads", k.shape[layout.heads].number());
+  set("kv_heads", k.shape[key_layout.heads].number());
   set("dim", q.shape.back().number());
   set("value_dim", v.shape.back().number());
-  set("causal", node.attributes.word("causal"));
+  set("causal", *causal);
   set("window", node.attributes.integer("window"));
+  if (is_packed) set("packed", packed);
+  const int64_t lookahead = node.attributes.integer("lookahead");
+  if (lookahead >= 0 && *causal == "none") set("lookahead", lookahead);  // else none is ahead
+  if (const int64_t kept = node.attributes.integer("kept_keys"); kept > 0) set("kept_keys", kept);
   set("softcap", node.attributes.real("softcap"));
   set("scale", node.attributes.real("scale"));
   set("type", ir::name(q.element));
   set("kv_type", ir::name(keys_read.element));
   if (cache.block_table >= 0) {
     set("cache", "paged");
-    set("page", keys_read.shape[layout.tokens].number());
+    set("page", keys_read.shape[key_layout.tokens].number());
   }
   set("out", ir::name(type(node.results[0]).element));
   const auto read = [&](ValueId value, std::vector<int64_t> strides) {
     call.inputs.push_back(value);
     call.strides.push_back(std::move(strides));
   };
-  for (const ValueId value : {node.operands[kQ], cache.k.value, cache.v.value})
-    read(value, strides_of_heads(type(value), layout, true));
+  read(node.operands[kQ], strides_of_heads(q, layout, true));
+  for (const ValueId value : {cache.k.value, cache.v.value})
+    read(value, strides_of_heads(type(value), key_layout, true));
   if (const ValueId mask = operand(node, kMask); mask >= 0) {
     const bool is_boolean = type(mask).element == Type::boolean;
-    if (!is_boolean && type(mask).element != Type::f32)
-      return refused("a mask of numbers that are not f32");
-    std::vector<int64_t> strides = strides_of_mask(type(mask), keys);
-    if (strides.empty()) return refused("a mask that is the same for all keys");
     set("mask", is_boolean ? "bool" : "add");
-    read(mask, std::move(strides));
+    if (!is_boolean) set("mask_type", ir::name(type(mask).element));
+    set("mask_of_rows", is_of_rows(type(mask), keys));
+    read(mask, strides_of_mask(type(mask)));
+  }
+  for (const size_t index : {kCuSeqlens, kCuSeqlensK}) {
+    const ValueId bounds = operand(node, index);
+    if (bounds < 0) continue;
+    if (type(bounds).element != Type::i32) return refused("bounds of sequences that are not i32");
+    read(bounds, {1});
   }
   if (const ValueId lengths = operand(node, kLengths); lengths >= 0) {
-    const bool has_one_each = type(lengths).shape.size() == 1;
-    if (call.family->parameter("lengths") == nullptr || !has_one_each ||
-        type(lengths).element != Type::i32)
-      return refused("lengths of many tokens' sequences, or not one i32 of each");
+    const bool has_one_each =
+        type(lengths).shape.size() == 1 || (key_layout.batched && k.shape.front().number() == 1);
+    if (!has_one_each || type(lengths).element != Type::i32)
+      return refused("lengths that are not one i32 of each sequence");
     set("lengths", true);
     read(lengths, {1});
   }
@@ -203,7 +249,7 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
     read(sinks, {1});
   }
   call.strides.push_back(strides_of_heads(type(node.results[0]), layout, true));
-  if (node.results.size() == 2) {
+  if (results == 2) {
     set("lse", true);
     call.strides.push_back(strides_of_heads(type(node.results[1]), layout, false));
   }

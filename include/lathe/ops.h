@@ -155,12 +155,16 @@ struct BatchedMatmul {
 /// y = softmax(softcap(q · kᵀ · scale) + mask) · v for each head; heads / kv_heads consecutive
 /// heads of q share one of k and v. q [batch, tokens, heads, dim], k [batch, context, kv_heads,
 /// dim], v [batch, context, kv_heads, value_dim], mask [batch, heads, tokens, context] (bool or
-/// f32), lengths [batch] i32, block_table [batch, most] i32, sinks [heads] f32, each where asked
-/// for -> y [batch, tokens, heads, value_dim], lse [batch, tokens, heads, 1] f32. All sizes but
-/// heads and their sizes are run-time values, and so are all strides but the last: heads may lie
-/// before tokens, and a mask with a stride of 0 is the same for all. Up to 16 tokens are for a
-/// cache that is read once (attention_decode), more for attention_prefill. A row that sees no key
-/// is 0.
+/// a float), cu_seqlens and cu_seqlens_k [sequences + 1] i32, lengths [batch] i32, block_table
+/// [batch, most] i32, sinks [heads] f32, each where asked for -> y [batch, tokens, heads,
+/// value_dim], lse [batch, tokens, heads, 1] f32. All sizes but heads and their sizes are run-time
+/// values, and so are all strides but the last: heads may lie before tokens, and a mask with a
+/// stride of 0 is the same for all. Up to 16 tokens are for a cache that is read once
+/// (attention_decode), more, packed ones and what is said to be so below for attention_prefill. A
+/// row that sees no key is 0.
+///
+/// Sequences of different lengths lie packed side by side in the tokens of a batch of 1: sequence s
+/// has those from cu_seqlens[s] to before cu_seqlens[s + 1], and sees its own keys only.
 ///
 /// A paged cache has k and v as pools [pages, page, kv_heads, dim or value_dim], of which row b of
 /// the block table names the pages of sequence b in order; its context is most * page. Entries
@@ -173,6 +177,12 @@ struct Attention {
     end,    ///< the last token stands at the last key, as behind a cache
   };
   enum class Mask : uint8_t { none, boolean, additive };
+  enum class Packed : uint8_t {
+    none,      ///< each item of a batch is a sequence
+    shared,    ///< tokens and as many keys, both with the bounds cu_seqlens
+    separate,  ///< keys have bounds of their own, cu_seqlens_k
+    queries,   ///< tokens alone: k and v are [sequences, context, ...], as a cache has them
+  };
   enum class Cache : uint8_t { contiguous, paged };
 
   int64_t heads = 1;
@@ -180,11 +190,16 @@ struct Attention {
   int64_t dim = 0;        ///< of a head of q and k
   int64_t value_dim = 0;  ///< of a head of v and y; 0: dim
   Causal causal = Causal::none;
-  int64_t window = 0;  ///< keys that a token sees at most, its own counted; 0: all
-  double softcap = 0;  ///< c * tanh(score / c); 0: none
-  double scale = 0;    ///< 0: 1 / sqrt(dim)
+  Packed packed = Packed::none;
+  int64_t window = 0;      ///< keys that a token sees at most, its own counted; 0: all
+  int64_t lookahead = -1;  ///< keys after its own that a token sees, not causal; -1: all (prefill)
+  int64_t kept_keys = 0;   ///< first keys of a sequence that the window does not hide (prefill)
+  double softcap = 0;      ///< c * tanh(score / c); 0: none
+  double scale = 0;        ///< 0: 1 / sqrt(dim)
   Mask mask = Mask::none;
-  bool lengths = false;             ///< each sequence has its own number of keys; up to 16 tokens
+  bool mask_of_rows = false;  ///< the mask has one value for all keys: [batch, heads, tokens, 1]
+  DataType mask_type = DataType::f32;  ///< of numbers
+  bool lengths = false;             ///< each item of a batch, or of k, has its own number of keys
   bool sinks = false;               ///< a logit for each head joins the softmax of its rows
   bool lse = false;                 ///< the logarithm of each row's denominator is a result, too
   Cache cache = Cache::contiguous;  ///< paged: up to 16 tokens, with lengths
@@ -194,6 +209,9 @@ struct Attention {
   DataType out = DataType::f32;
   int64_t tokens = 512;   ///< rows of q that the kernel will mostly see, as `rows`
   int64_t context = 512;  ///< keys, likewise
+  /// Bytes of working memory that a call may take beside its operands, all threads together; as
+  /// many work as have room. 0: any, and keys and values are copied once for all (prefill).
+  int64_t memory = 0;
 };
 
 /// Attention in which each block of `block` tokens sees only the blocks of as many keys that are

@@ -51,7 +51,11 @@ class Interpretation {
  public:
   Interpretation(const Plan& plan, std::span<const OperandView> operands,
                  std::span<const int64_t> inputs, const PlanOptions& options)
-      : plan_(plan), operands_(operands), options_(options), variables_(plan.variables.size()) {
+      : plan_(plan),
+        operands_(operands),
+        options_(options),
+        variables_(plan.variables.size()),
+        workers_(options.workers) {
     std::copy(inputs.begin(), inputs.end(), variables_.begin());
     for (const program::Program& program : plan.programs)
       programs_.push_back(program::decode(program));
@@ -90,14 +94,23 @@ class Interpretation {
   }
 
   Status reserve_scratch() {
+    std::vector<int64_t> sizes;
+    int64_t shared = 0, own = 0;
     for (const Scratch& scratch : plan_.scratch) {
       LATHE_TRY(const int64_t bytes, value(scratch.bytes));
-      const int copies = scratch.per_worker ? options_.workers : 1;
+      const int copies = scratch.per_worker ? workers_ : 1;
       if (bytes < 0 || bytes > kMaxScratchBytes / copies)
         return fail(ErrorCode::invalid_argument,
                     "plan '{}': scratch '{}' would have {} bytes for each of {} workers; expected "
                     "0 … {} in all",
                     plan_.name, scratch.name, bytes, copies, kMaxScratchBytes);
+      (scratch.per_worker ? own : shared) += bytes;
+      sizes.push_back(bytes);
+    }
+    workers_ = workers_with_room(plan_, shared, own, workers_);
+    for (size_t s = 0; s < sizes.size(); ++s) {
+      const int64_t bytes = sizes[s];
+      const int copies = plan_.scratch[s].per_worker ? workers_ : 1;
       std::vector<Tensor>& copy = scratch_.emplace_back();
       for (int i = 0; i < copies; ++i) {
         copy.emplace_back(Type::u8, std::vector<int64_t>{bytes});
@@ -174,7 +187,7 @@ class Interpretation {
   Status iteration() {
     const auto number = static_cast<int64_t>(iterations_.size() / nest_.size());
     for (const Loop* loop : nest_) iterations_.push_back(variable(*loop));
-    worker_ = static_cast<size_t>(number % options_.workers);
+    worker_ = static_cast<size_t>(number % workers_);
     if (options_.check_disjoint) {
       race_check_.begin_iteration();
       for (size_t i = 0; i < scratch_.size(); ++i)
@@ -269,6 +282,7 @@ class Interpretation {
   RaceCheck race_check_;
   program::Trace trace_;
 
+  int workers_;                      // as many as were asked for, or as have room
   std::vector<int> bound_;           // variables of the loops around
   std::vector<const Loop*> nest_;    // the running parallel loops
   std::vector<int64_t> iterations_;  // their variables' values, iteration after iteration

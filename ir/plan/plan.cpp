@@ -61,6 +61,12 @@ Place Plan::operand(std::string_view name) const {
           found == operands.end() ? -1 : static_cast<int>(found - operands.begin())};
 }
 
+int workers_with_room(const Plan& plan, int64_t shared, int64_t own, int workers) {
+  if (plan.most_scratch == 0 || own <= 0) return workers;
+  const int64_t fit = (plan.most_scratch - shared) / own;
+  return static_cast<int>(std::clamp<int64_t>(fit, 1, workers));
+}
+
 Expr Plan::element(std::string_view operand, const Expr& offset) const {
   const int index = this->operand(operand).index;
   const bool is_known = index >= 0;

@@ -28,6 +28,9 @@ struct ElementRule {
   Expr least = 0, below;   ///< every element is in [least, below)
   bool ascending = false;  ///< none is less than the one before it along the last dimension
   bool distinct = false;   ///< with `ascending`: nor equal to it
+  /// The first is `least`, the last `below` - 1: bounds that leave nothing out.
+  bool covers = false;
+  std::optional<Expr> count{};          ///< how many there are, where no shape says it
   std::optional<RowCount> row_count{};  ///< where the rule is for a part of each row only
 };
 
@@ -122,6 +125,9 @@ struct Plan {
   Body body;
   /// An output may be the very memory of an input of the same type, shape and strides.
   bool in_place = false;
+  /// Bytes that the scratch of all workers together may take; no more of them run than have room,
+  /// but one always does. 0: any.
+  int64_t most_scratch = 0;
 
   /// The variable's index, made at the first call. Inputs must be made before loop variables.
   int input(const std::string& name);
@@ -154,6 +160,10 @@ class Bindings {
   std::vector<Call::Buffer> buffers_;
   std::vector<Call::Parameter> parameters_;
 };
+
+/// How many of `workers` may run at once, at least one, where scratch takes `shared` bytes and
+/// `own` of each worker: all but for `plan.most_scratch`.
+int workers_with_room(const Plan& plan, int64_t shared, int64_t own, int workers);
 
 /// A call of `plan.programs[program]` that takes what it needs from `bindings`; it may offer more.
 /// A buffer or parameter that it does not offer is left out, which verify() refuses by its name.

@@ -80,6 +80,8 @@ class Printer {
     for (const Scratch& scratch : plan_.scratch)
       out_ += fmt::format("scratch {} {} bytes{}\n", scratch.name, print(scratch.bytes, plan_),
                           scratch.per_worker ? " per worker" : "");
+    if (plan_.most_scratch > 0)
+      out_ += fmt::format("scratch of all workers at most {} bytes\n", plan_.most_scratch);
     body(plan_.body, 2);
     return std::move(out_);
   }
@@ -125,13 +127,15 @@ class Printer {
   }
 
   std::string rule_text(const ElementRule& rule) const {
-    std::string order = rule.ascending ? " ascending" : "";
-    if (rule.distinct) order += " distinct";
-    const std::string where = rule.row_count ? row_count_text(*rule.row_count) : "";
-    if (rule.least == Expr(0))
-      return fmt::format("{} below {}{}", order, print(rule.below, plan_), where);
-    return fmt::format("{} in {} .. {}{}", order, print(rule.least, plan_),
-                       print(rule.below, plan_), where);
+    std::string text;
+    if (rule.count) text += fmt::format(" ({} of them)", print(*rule.count, plan_));
+    if (rule.ascending) text += " ascending";
+    if (rule.distinct) text += " distinct";
+    if (rule.covers) text += " from end to end";
+    text += rule.least == Expr(0)
+                ? fmt::format(" below {}", print(rule.below, plan_))
+                : fmt::format(" in {} .. {}", print(rule.least, plan_), print(rule.below, plan_));
+    return rule.row_count ? text + row_count_text(*rule.row_count) : text;
   }
 
   std::string row_count_text(const RowCount& count) const {

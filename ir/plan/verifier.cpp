@@ -37,6 +37,8 @@ class Verifier {
   Status check_tables() {
     if (plan_.inputs < 0 || plan_.inputs > static_cast<int>(plan_.variables.size()))
       return broken("{} inputs among {} variables", plan_.inputs, plan_.variables.size());
+    if (plan_.most_scratch < 0)
+      return broken("{} bytes of scratch at most; expected 0 or more", plan_.most_scratch);
     std::set<std::string> names;
     for (const std::string& variable : plan_.variables)
       if (!names.insert(variable).second) return broken("two variables are named '{}'", variable);
@@ -64,7 +66,11 @@ class Verifier {
     const std::string where = fmt::format("elements of operand '{}'", operand.name);
     if (operand.type != Type::i32 && operand.type != Type::i64)
       return broken("{}: they are {}; a rule is for i32 or i64", where, name(operand.type));
-    for (const Expr* bound : {&operand.elements->least, &operand.elements->below}) {
+    const ElementRule& rule = *operand.elements;
+    if (rule.covers && !rule.ascending)
+      return broken("{}: bounds that leave nothing out have to ascend", where);
+    for (const Expr* bound : {&rule.least, &rule.below, rule.count ? &*rule.count : nullptr}) {
+      if (bound == nullptr) continue;
       if (bound->reads_elements())
         return broken("{}: a bound reads elements; expected one of inputs alone", where);
       LATHE_CHECK(check_expr(where, *bound));

@@ -359,6 +359,25 @@ TEST(CheckInputs, WhatIsTimedUsesAllThatIsCounted) {
   EXPECT_GT(fewer, 5);
 }
 
+TEST(CheckInputs, BoundsOfPartsLeaveNothingOut) {
+  const CheckInput bounds{
+      .type = Type::i32,
+      .shape = {5},
+      .elements = ElementRange{.below = 103, .ascending = true, .covers = true}};
+  const auto elements = [&](const InputPattern& pattern) {
+    const Tensor tensor = filled(bounds, pattern);
+    std::vector<double> found;
+    for (int64_t i = 0; i < tensor.elements(); ++i) found.push_back(tensor.at(i));
+    return found;
+  };
+  EXPECT_EQ(elements({}), (std::vector<double>{0, 25, 51, 76, 102})) << "what is timed is alike";
+  const std::vector<double> found = elements(InputPattern::mixed(0, 5));
+  EXPECT_EQ(found.front(), 0);
+  EXPECT_EQ(found.back(), 102);
+  EXPECT_TRUE(std::is_sorted(found.begin(), found.end()));
+  EXPECT_NE(found, elements({}));
+}
+
 TEST(CheckInputs, AreTheSameForTheSameSeed) {
   const CheckInput input{.shape = {5, 9}, .row_axis = 0};
   const auto bits = [](const Tensor& tensor) {

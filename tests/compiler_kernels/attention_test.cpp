@@ -11,7 +11,7 @@ class Attention : public testing::TestWithParam<std::string> {
  protected:
   void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
     const ir::Target target = *ir::parse_target(GetParam());
-    const auto kernel_case = make_case(each.line, each.sizes, each.pattern);
+    const auto kernel_case = make_case(each.line, each.sizes, each.pattern, each.given);
     ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
     const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
     std::vector<compiler::Schedule> schedules = {space.default_schedule()};
@@ -26,6 +26,10 @@ class Attention : public testing::TestWithParam<std::string> {
 
 TEST_P(Attention, EveryVariantAtAwkwardLengths) {
   for (const AttentionCase& each : attention_prefill_cases()) check(each, /*every_knob=*/false);
+}
+
+TEST_P(Attention, PackedSequences) {
+  for (const AttentionCase& each : attention_packed_cases()) check(each, /*every_knob=*/false);
 }
 
 TEST_P(Attention, FewTokensAgainstACache) {
@@ -89,6 +93,13 @@ TEST_P(Attention, EveryKnobOfDecode) {
 TEST_P(Attention, EveryKnob) {
   const char* line = "attention_prefill tokens=70 context=150 heads=2 kv_heads=1 dim=20 causal=end";
   check({line, {{"batch", 1}, {"tokens", 70}, {"context", 150}}}, /*every_knob=*/true);
+}
+
+TEST_P(Attention, EveryKnobOfPackedSequences) {
+  const char* line =
+      "attention_prefill tokens=110 heads=2 kv_heads=1 dim=12 packed=shared causal=end";
+  check({line, {{"tokens", 110}, {"bounds", 4}}, {{"cu_seqlens", {0, 33, 33, 110}}}},
+        /*every_knob=*/true);
 }
 
 TEST_P(Attention, AnyLayoutAndNumberOfThreads) {

@@ -122,7 +122,9 @@ TEST(ProblemOf, AttentionReadsCaches) {
   EXPECT_EQ(
       decode("1", "q8_0", "%y, %vs"),
       std::vector<std::string>{"attention_decode context=32..127 " + of_64 + " lengths=true"});
-  EXPECT_EQ(decode("40", "f32", "%y"), std::vector<std::string>{});
+  EXPECT_EQ(
+      decode("40", "f32", "%y"),
+      std::vector<std::string>{"attention_prefill tokens=32..127 " + of_64 + " lengths=true"});
   EXPECT_EQ(problems("graph g(%q: f32[2, 1, 8, 64], %k: q8_0[2, 70, 4, 64]) -> (%y) {\n"
                      "  %d = dequantize(%k)\n  %y = attention(%q, %d, %d)\n}\n"),
             std::vector<std::string>{
@@ -130,6 +132,48 @@ TEST(ProblemOf, AttentionReadsCaches) {
   EXPECT_EQ(problems("graph g(%q: f32[2, 40, 8, 64], %k: q8_0[2, 70, 4, 64]) -> (%y) {\n"
                      "  %d = dequantize(%k)\n  %y = attention(%q, %d, %d)\n}\n"),
             std::vector<std::string>{"attention_prefill tokens=32..127 heads=8 kv_heads=4 dim=64"});
+}
+
+TEST(ProblemOf, AttentionOfAnyFormIsACall) {
+  const auto packed = [](std::string_view keys, std::string_view operands, std::string_view rest) {
+    return problems(
+        fmt::format("graph a(%q: f32[40, 4, 16], %k: f32[{}, 2, 16], %b: i32[4]{}) -> "
+                    "(%y) {{\n  %y = attention(%q, %k, %k, _, %b{}) {{causal = end}}\n}}\n",
+                    keys, operands, rest));
+  };
+  const auto one = [](const std::string& line) { return std::vector<std::string>{line}; };
+  EXPECT_EQ(packed("40", "", ""), one("attention_prefill tokens=32..127 heads=4 kv_heads=2 dim=16 "
+                                      "causal=end packed=shared"));
+  EXPECT_EQ(packed("90", ", %c: i32[4]", ", %c"),
+            one("attention_prefill tokens=32..127 heads=4 kv_heads=2 dim=16 causal=end "
+                "packed=separate"));
+  EXPECT_EQ(packed("3, 150", ", %n: i32[3]", ", _, %n"),
+            one("attention_prefill tokens=32..127 context=128..511 heads=4 kv_heads=2 dim=16 "
+                "causal=end packed=queries lengths=true"));
+  const auto masked = [](std::string_view mask, std::string_view attributes) {
+    return problems(
+        fmt::format("graph a(%x: f32[2, 40, 4, 16], %m: {}) -> (%y) {{\n"
+                    "  %y = attention(%x, %x, %x, %m) {{{}}}\n}}\n",
+                    mask, attributes));
+  };
+  const std::string heads = "attention_prefill tokens=32..127 heads=4 dim=16 ";
+  EXPECT_EQ(masked("bool[40, 1]", "window = 3"),
+            one(heads + "window=3 mask=bool mask_of_rows=true"));
+  EXPECT_EQ(masked("f16[1, 1, 1, 40]", "lookahead = 1, window = 3, kept_keys = 2"),
+            one(heads + "window=3 mask=add mask_type=f16 lookahead=1 kept_keys=2"));
+  EXPECT_EQ(masked("bf16[]", "causal = start, lookahead = 1"),
+            one(heads + "causal=start mask=add mask_of_rows=true mask_type=bf16"));
+  EXPECT_EQ(masked("f32[40]", "causal = start"), one(heads + "causal=start mask=add"));
+  // An offset that puts the last token at the last key; results that nobody reads.
+  EXPECT_EQ(problems("graph a(%q: f32[1, 40, 4, 16], %k: f32[1, 50, 4, 16]) -> (%y) {\n"
+                     "  %o = constant() {value = 10, type = i64, shape = []}\n"
+                     "  %y, %l, %s = attention(%q, %k, %k, _, _, _, _, %o) {causal = start}\n}\n"),
+            one("attention_prefill tokens=32..127 heads=4 dim=16 causal=end"));
+  // Few tokens, too, where attention_decode has not what is asked for.
+  EXPECT_EQ(problems("graph a(%q: f32[1, 3, 4, 16], %k: f32[1, 40, 4, 16]) -> (%y) {\n"
+                     "  %y = attention(%q, %k, %k) {causal = end, window = 8, kept_keys = 2}\n}\n"),
+            one("attention_prefill tokens=2..7 context=32..127 heads=4 dim=16 causal=end window=8 "
+                "kept_keys=2"));
 }
 
 TEST(ProblemOf, LeadingDimensionsAreRows) {

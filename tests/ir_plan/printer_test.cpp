@@ -53,6 +53,19 @@ TEST(PlanPrinter, RowsThatCountInPart) {
       << print(paged_plan());
 }
 
+TEST(PlanPrinter, BoundsOfPartsAndALimitOfScratch) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->covers = true;
+  plan.operands[1].elements->count = Expr::variable(plan.find("sequences")) + 1;
+  plan.most_scratch = 4096;
+  const std::string text = print(plan);
+  EXPECT_NE(text.find("operand starts i32 read (sequences + 1 of them) ascending from end to end "
+                      "below rows + 1\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("scratch of all workers at most 4096 bytes\n"), std::string::npos) << text;
+}
+
 TEST(PlanPrinter, ParenthesesOnlyWhereNeeded) {
   Plan plan;
   const Expr a = Expr::variable(plan.input("a")), b = Expr::variable(plan.input("b"));

@@ -95,6 +95,28 @@ TEST(PlanVerifier, RuleOfElements) {
   EXPECT_THAT(error_of(plan), HasSubstr("a bound reads elements; expected one of inputs alone"));
 }
 
+TEST(PlanVerifier, BoundsThatNeedNotAscend) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->covers = true;
+  EXPECT_TRUE(verify(plan));
+  plan.operands[1].elements->ascending = false;
+  EXPECT_THAT(
+      error_of(plan),
+      HasSubstr("elements of operand 'starts': bounds that leave nothing out have to ascend"));
+}
+
+TEST(PlanVerifier, CountOfALoopVariable) {
+  Plan plan = ragged_plan();
+  plan.operands[1].elements->count = Expr::variable(plan.find("row"));
+  EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'starts': 'row' is used where"));
+}
+
+TEST(PlanVerifier, ScratchOfLessThanNothing) {
+  Plan plan = sample_plan();
+  plan.most_scratch = -1;
+  EXPECT_THAT(error_of(plan), HasSubstr("-1 bytes of scratch at most; expected 0 or more"));
+}
+
 TEST(PlanVerifier, ElementWithoutARule) {
   Plan plan = ragged_plan();
   plan.operands[1].elements.reset();

@@ -19,7 +19,7 @@ class NativeAttention : public testing::TestWithParam<const char*> {
   }
 
   void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
-    const auto kernel_case = make_case(each.line, each.sizes, each.pattern);
+    const auto kernel_case = make_case(each.line, each.sizes, each.pattern, each.given);
     ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
     const auto space =
         kernel_case->problem.family().space(kernel_case->problem, executor_->target());
@@ -42,8 +42,8 @@ TEST_P(NativeAttention, EveryVariantAtAwkwardLengths) {
   const size_t stride = target == "avx2" || target == "avx512" ? 1 : target == "sse" ? 5 : 20;
   std::vector<AttentionCase> cases = attention_prefill_cases();
   for (const auto& more :
-       {attention_decode_cases(), attention_paged_cases(), attention_block_cases(),
-        attention_block_sparse_cases(), attention_router_cases()})
+       {attention_packed_cases(), attention_decode_cases(), attention_paged_cases(),
+        attention_block_cases(), attention_block_sparse_cases(), attention_router_cases()})
     cases.insert(cases.end(), more.begin(), more.end());
   for (size_t i = 0; i < cases.size(); i += stride) check(cases[i], /*every_knob=*/false);
 }

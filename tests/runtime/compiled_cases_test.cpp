@@ -16,6 +16,12 @@ namespace {
 using ir::graph::DoubleTensor;
 using ir::graph::Graph;
 
+// Why attention was left to the host.
+std::set<std::string>& attention_left() {
+  static std::set<std::string> reasons;
+  return reasons;
+}
+
 std::set<std::string>& families_reached() {
   static std::set<std::string> families;
   return families;
@@ -46,8 +52,11 @@ Result<std::vector<DoubleTensor>> evaluate_compiled(const Graph& given,
   narrow_indices(graph, inputs);
   LATHE_TRY(const auto executor, Executor::create(std::move(graph), *library));
   LATHE_TRY(const auto steps, executor->steps(inputs));
-  for (const ExecutionStep& step : steps)
+  for (const ExecutionStep& step : steps) {
     families_reached().insert(step.what.substr(0, step.what.find(' ')));
+    if (step.interpreted && step.interpreted->op == "attention")
+      attention_left().insert(step.interpreted->reason);
+  }
   LATHE_TRY(const auto outputs, executor->run(inputs));
   std::vector<DoubleTensor> results;
   for (const ir::Tensor& output : outputs)
@@ -69,6 +78,11 @@ class CompiledCases : public testing::Environment {
       families.emplace_back("batched_matmul");
     for (const std::string& family : families)
       EXPECT_EQ(families_reached().count(family), 1U) << family << ": no case reached its kernels";
+    for (const std::string& reason : attention_left()) {
+      EXPECT_TRUE(reason == "sequences that have places" ||
+                  reason == "the scores are asked for, too")
+          << "attention was left to the host: " << reason;
+    }
   }
 };
 

@@ -103,6 +103,25 @@ TEST_F(LaunchPlan, ElementsBreakTheirRule) {
   EXPECT_THAT(error_of({-1, 5}, 6), HasSubstr("operand 'starts': found -1 at [0], expected 0..6"));
 }
 
+TEST_F(LaunchPlan, BoundsLeaveNothingOut) {
+  ir::plan::ElementRule& rule = *kernel_.operands[1].elements;
+  rule.covers = true;
+  EXPECT_EQ(error_of({0, 5, 5, 6}, 6), "(runs)");
+  EXPECT_THAT(error_of({1, 5, 6}, 6), HasSubstr("found 1 at [0], expected 0 as the first bound"));
+  EXPECT_THAT(error_of({0, 5, 5}, 6), HasSubstr("found 5 at [2], expected 6 as the last bound"));
+  rule.count = ir::plan::Expr(3);
+  EXPECT_THAT(error_of({0, 5, 5, 6}, 6), HasSubstr("found 4 elements, expected 3"));
+}
+
+TEST(Workers, AreAsManyAsHaveRoom) {
+  ir::plan::Plan plan;
+  EXPECT_EQ(ir::plan::workers_with_room(plan, 1 << 30, 1 << 20, 8), 8);
+  plan.most_scratch = 1000;
+  EXPECT_EQ(ir::plan::workers_with_room(plan, 0, 125, 8), 8);
+  EXPECT_EQ(ir::plan::workers_with_room(plan, 1, 125, 8), 7);
+  EXPECT_EQ(ir::plan::workers_with_room(plan, 0, 1001, 8), 1);
+}
+
 // Attention over lists of blocks: what is listed is used, and is checked before anything runs.
 class LaunchBlockSparse : public testing::Test {
  protected:

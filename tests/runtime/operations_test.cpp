@@ -111,6 +111,21 @@ TEST(Operations, AttentionChoosesByTokens) {
             "attention_prefill tokens=512..2047 heads=16 kv_heads=8 dim=128 causal=end");
   EXPECT_EQ(line({.heads = 4, .dim = 64, .lengths = true, .tokens = 1, .context = 5000}),
             "attention_decode context=2048..8191 heads=4 dim=64 lengths=true");
+  // What attention_decode does not compute.
+  EXPECT_EQ(line({.heads = 4, .dim = 64, .packed = Attention::Packed::shared, .tokens = 9}),
+            "attention_prefill tokens=8..31 heads=4 dim=64 packed=shared");
+  EXPECT_EQ(line({.dim = 64, .window = 9, .lookahead = 2, .kept_keys = 4, .tokens = 1}),
+            "attention_prefill tokens=1 context=512..2047 heads=1 dim=64 window=9 lookahead=2 "
+            "kept_keys=4");
+  EXPECT_EQ(line({.dim = 8,
+                  .packed = Attention::Packed::queries,
+                  .mask = Attention::Mask::additive,
+                  .mask_of_rows = true,
+                  .mask_type = DataType::f16,
+                  .lengths = true,
+                  .memory = 1 << 20}),
+            "attention_prefill tokens=512..2047 heads=1 dim=8 mask=add mask_of_rows=true "
+            "mask_type=f16 packed=queries lengths=true memory=1048576");
   Attention paged = {.heads = 4,
                      .dim = 64,
                      .lengths = true,
@@ -171,6 +186,23 @@ TEST(Operations, ErrorsNameTheField) {
             "attention: cache number 2 is unknown");
   EXPECT_EQ(message(Attention{.heads = 3, .kv_heads = 2, .dim = 8}),
             "attention_prefill: heads: found 3 with kv_heads=2, expected a multiple of those");
+  EXPECT_EQ(message(Attention{.dim = 8, .causal = Attention::Causal::end, .lookahead = 1}),
+            "attention_prefill: lookahead: found 1 with causal=end, expected -1: no key after a "
+            "token's own is seen");
+  EXPECT_EQ(message(Attention{.dim = 8, .kept_keys = 1}),
+            "attention_prefill: kept_keys: found 1 with window=0, expected 0: no window would hide "
+            "them");
+  EXPECT_EQ(message(Attention{.dim = 8, .packed = Attention::Packed::shared, .lengths = true}),
+            "attention_prefill: lengths: found true with packed=shared, expected false: bounds say "
+            "how many keys each sequence has");
+  EXPECT_EQ(message(Attention{.dim = 8, .mask_of_rows = true}),
+            "attention_prefill: mask_of_rows: found true with mask=none, expected false");
+  EXPECT_EQ(
+      message(Attention{.dim = 8, .mask = Attention::Mask::boolean, .mask_type = DataType::bf16}),
+      "attention_prefill: mask_type: found bf16 with mask=bool, expected f32, as only numbers "
+      "have another type");
+  EXPECT_EQ(message(Attention{.dim = 8, .packed = static_cast<Attention::Packed>(9)}),
+            "attention: packed number 9 is unknown");
   EXPECT_EQ(message(Rope{.kind = static_cast<Rope::Kind>(7)}), "rope: kind number 7 is unknown");
 }
 

@@ -40,18 +40,103 @@ std::vector<AttentionCase> attention_prefill_cases() {
       add(line, sizes(33, 9));
     }
   }
-  for (const char* variant :
-       {"softcap=3", "softcap=0.5 causal=end window=9", "scale=2", "sinks=true",
-        "sinks=true causal=end lse=true", "lse=true causal=end window=3", "mask=bool",
-        "mask=add causal=end", "mask=add softcap=2 sinks=true window=20", "mask=bool lse=true",
-        "type=f16", "type=bf16 causal=end", "type=f16 kv_type=bf16 out=f32",
-        "kv_type=f16 causal=end", "value_dim=5", "value_dim=80 causal=end"}) {
+  for (const char* variant : {"softcap=3",
+                              "softcap=0.5 causal=end window=9",
+                              "scale=2",
+                              "sinks=true",
+                              "sinks=true causal=end lse=true",
+                              "lse=true causal=end window=3",
+                              "mask=bool",
+                              "mask=add causal=end",
+                              "mask=add softcap=2 sinks=true window=20",
+                              "mask=bool lse=true",
+                              "type=f16",
+                              "type=bf16 causal=end",
+                              "type=f16 kv_type=bf16 out=f32",
+                              "kv_type=f16 causal=end",
+                              "value_dim=5",
+                              "value_dim=80 causal=end",
+                              "lengths=true",
+                              "lengths=true causal=end lse=true",
+                              "lengths=true causal=start window=7",
+                              "mask=bool mask_of_rows=true lse=true",
+                              "mask=add mask_type=f16 causal=end",
+                              "mask=add mask_type=bf16 mask_of_rows=true sinks=true lse=true"}) {
     const std::string line = fmt::format("heads=4 kv_heads=2 dim=20 {}", variant);
     add(line, sizes(6, 77));
     add(line, sizes(69, 69, 2));
   }
+  // Windows on both sides, and kept keys in blocks of their own, in those of the window, between.
+  for (const char* window :
+       {"lookahead=0", "lookahead=70", "window=5 lookahead=2", "window=1 lookahead=0",
+        "window=3 causal=end kept_keys=2", "window=20 causal=start kept_keys=70",
+        "window=4 lookahead=1 kept_keys=5", "window=40 kept_keys=3 lookahead=300"}) {
+    const std::string line = fmt::format("heads=2 kv_heads=1 dim=8 {}", window);
+    add(line, sizes(71, 71));
+    add(line, sizes(40, 201));
+    add(line, sizes(33, 9));
+  }
+  for (const char* window :
+       {"causal=end kept_keys=3 window=20", "causal=end kept_keys=300 window=9",
+        "lengths=true causal=end kept_keys=270 window=30"})
+    add(fmt::format("heads=1 dim=8 {}", window), sizes(40, 600, 2));
   for (const int64_t dim : {1, 7, 64, 72, 80, 128, 256})
     add(fmt::format("heads=1 dim={} causal=end", dim), sizes(13, 67));
+  return cases;
+}
+
+std::vector<AttentionCase> attention_packed_cases() {
+  std::vector<AttentionCase> cases;
+  // A token, none, a few, a tile and one, a block and some.
+  const std::vector<int64_t> tokens = {0, 1, 1, 8, 41, 112};
+  const std::vector<int64_t> keys = {0, 9, 18, 18, 148, 212};  // none for the few
+  const auto add = [&](const std::string& packed, const std::string& rest) {
+    const bool is_shared = packed == "shared";
+    AttentionCase& added = cases.emplace_back();
+    added.line = fmt::format("attention_prefill tokens={} context={} packed={} {}", tokens.back(),
+                             is_shared ? tokens.back() : keys.back(), packed, rest);
+    added.sizes = {{"tokens", tokens.back()}, {"bounds", 6}};
+    added.given["cu_seqlens"] = tokens;
+    if (packed == "separate") added.given["cu_seqlens_k"] = keys;
+    if (packed.starts_with("queries")) {
+      added.sizes.insert({{"batch", 5}, {"context", 77}});
+      added.given["lengths"] = {77, 3, 0, 40, 64};
+    } else if (!is_shared) {
+      added.sizes["context"] = keys.back();
+    }
+  };
+  for (const char* packed : {"shared", "separate", "queries", "queries lengths=true"}) {
+    const std::string form = packed;
+    for (const char* causal : {"none", "start", "end"})
+      add(form, fmt::format("heads=2 kv_heads=1 dim=24 causal={}", causal));
+    for (const char* variant :
+         {"window=5 causal=end", "window=9 lookahead=3 kept_keys=2", "sinks=true lse=true",
+          "mask=bool causal=end", "mask=add mask_type=bf16 mask_of_rows=true lse=true",
+          "type=bf16 causal=end value_dim=5", "softcap=2 kv_type=f16 out=f32", "memory=400000"})
+      add(form, fmt::format("heads=4 kv_heads=2 dim=20 {}", variant));
+  }
+  const auto more = [&](const std::string& rest, const std::vector<int64_t>& bounds) {
+    cases.push_back(
+        {fmt::format("attention_prefill tokens={} {}", std::max<int64_t>(bounds.back(), 1), rest),
+         {{"tokens", bounds.back()}, {"bounds", static_cast<int64_t>(bounds.size())}},
+         {{"cu_seqlens", bounds}}});
+  };
+  // Tiles and blocks exactly filled, one more, one less; one sequence; several blocks of keys.
+  for (const char* causal : {"none", "end"}) {
+    const std::string rest =
+        fmt::format("packed=shared heads=2 kv_heads=1 dim=8 causal={}", causal);
+    more(rest, {0, 64, 127, 192, 257});
+    more(rest, {0, 32, 32, 32});
+    more(rest, {0, 70});
+    more(rest, {0, 3, 260, 519});
+  }
+  for (const char* variant : {"", "causal=end", "causal=end window=30 kept_keys=3", "mask=bool"}) {
+    cases.push_back(
+        {fmt::format("attention_prefill tokens=69 context=300 heads=4 kv_heads=2 dim=20 "
+                     "memory=300000 {}",
+                     variant),
+         sizes(69, 300, 2)});
+  }
   return cases;
 }
 
@@ -69,8 +154,8 @@ std::vector<AttentionCase> attention_decode_cases() {
        {"", "causal=end", "lengths=true", "lengths=true causal=end lse=true",
         "lengths=true causal=end window=7", "window=300 causal=end", "sinks=true lse=true",
         "softcap=3 causal=end", "mask=bool", "mask=add causal=end lengths=true", "scale=2",
-        "kv_type=f16", "kv_type=bf16 causal=end", "type=f16 out=f32", "value_dim=5",
-        "value_dim=80"}) {
+        "kv_type=f16", "kv_type=bf16 causal=end", "type=f16 out=f32", "value_dim=5", "value_dim=80",
+        "mask=bool mask_of_rows=true causal=end", "mask=add mask_type=bf16 lse=true"}) {
     for (const char* heads : {"heads=3", "heads=8 kv_heads=2", "heads=5 kv_heads=1"}) {
       add(fmt::format("{} dim=20 {}", heads, variant), sizes(1, 531, 2));
       add(fmt::format("{} dim=20 {}", heads, variant), sizes(3, 40, 3));
@@ -101,6 +186,7 @@ AttentionCase paged_case(const std::string& rest, int64_t page, int64_t tokens, 
        {"tokens", tokens},
        {"most", most},
        {"pages", std::max<int64_t>(batch * most + spare_pages, 1)}},
+      {},
       compiler::InputKind::equal};  // lengths reach their bounds where inputs are not all normal
 }
 

@@ -23,7 +23,7 @@ constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordi
 constexpr std::byte kUntouched{0xa5};
 
 // Indices are of tables with few entries; lengths are of the context, or of the pages that there is
-// room for, lists of the context's blocks.
+// room for, bounds of tokens or keys, lists of the context's blocks.
 compiler::ElementRange range_of(const std::string& operand, const compiler::Problem& problem,
                                 const compiler::Sizes& sizes) {
   const auto size = [&](const char* name) {
@@ -34,6 +34,10 @@ compiler::ElementRange range_of(const std::string& operand, const compiler::Prob
   if (operand == "lengths") {
     const int64_t most = size("most");
     return {.below = 1 + (most > 0 ? most * problem.integer("page") : size("context"))};
+  }
+  if (operand == "cu_seqlens" || operand == "cu_seqlens_k") {
+    const int64_t all = size(operand == "cu_seqlens" ? "tokens" : "context");
+    return {.below = all + 1, .ascending = true, .covers = true};
   }
   if (!problem.has("block")) return {.below = kTableEntries};
   const int64_t block = problem.integer("block");
@@ -210,7 +214,7 @@ Result<KernelCase> make_case(const std::string& problem_line, int64_t rows, Inpu
 }
 
 Result<KernelCase> make_case(const std::string& problem_line, const compiler::Sizes& sizes,
-                             InputPattern pattern) {
+                             InputPattern pattern, const GivenElements& given) {
   LATHE_TRY(compiler::Problem problem, compiler::parse_problem(problem_line));
   LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
   KernelCase result{.problem = std::move(problem),
@@ -238,6 +242,9 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
     if (value.name == "block_table") describe_pages(graph, result, *input.elements);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
+    const auto elements = given.find(value.name);
+    for (size_t i = 0; elements != given.end() && i < elements->second.size(); ++i)
+      tensor.set(static_cast<int64_t>(i), static_cast<double>(elements->second[i]));
   }
   spoil_unused_pages(graph, result);
   LATHE_TRY(result.expected, ir::graph::evaluate_double(graph, result.inputs));

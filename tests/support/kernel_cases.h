@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -37,9 +38,13 @@ struct KernelCase {
 /// `rows` rows; tables get few entries. The same on every host.
 Result<KernelCase> make_case(const std::string& problem_line, int64_t rows,
                              InputPattern pattern = InputKind::normal);
-/// The same with these sizes of named dimensions.
+/// Elements of operands of integers, by the operand's name.
+using GivenElements = std::map<std::string, std::vector<int64_t>>;
+/// The same with these sizes of named dimensions, and these elements where the problem has such
+/// operands.
 Result<KernelCase> make_case(const std::string& problem_line, const compiler::Sizes& sizes,
-                             InputPattern pattern = InputKind::normal);
+                             InputPattern pattern = InputKind::normal,
+                             const GivenElements& given = {});
 
 /// How operands lie in memory and how the plan is cut.
 struct CaseOptions {

@@ -138,6 +138,34 @@ TEST(Checker, ChecksAttentionOverPagesOfBlocks) {
   EXPECT_NE(checked->find("on 256 outputs"), std::string::npos) << *checked;
 }
 
+TEST(Checker, ChecksPackedSequencesWithBoundsOfItsOwn) {
+  auto pool = runtime::ThreadPool::create(2);
+  ASSERT_TRUE(pool);
+  const std::string heads = " heads=4 kv_heads=2 dim=12 causal=end";
+  for (const auto& [line, sizes] : std::initializer_list<std::pair<const char*, compiler::Sizes>>{
+           {"attention_prefill tokens=200 packed=shared", {{"tokens", 200}, {"bounds", 6}}},
+           {"attention_prefill tokens=200 context=300 packed=separate mask=bool",
+            {{"tokens", 200}, {"context", 300}, {"bounds", 4}}},
+           {"attention_prefill tokens=200 context=90 packed=queries lengths=true",
+            {{"tokens", 200}, {"batch", 3}, {"context", 90}, {"bounds", 4}}},
+           {"attention_prefill tokens=200 lengths=true memory=1000000",
+            {{"tokens", 200}, {"batch", 3}, {"context", 200}}}}) {
+    const auto kernel = compile(line + heads);
+    // Usual sizes make sense together.
+    const auto usual = compiler::complete_sizes(kernel->problem);
+    ASSERT_TRUE(usual) << usual.error().message;
+    if (usual->contains("bounds") && usual->contains("batch")) {
+      EXPECT_EQ(usual->at("bounds"), usual->at("batch") + 1);
+    }
+    SharedInputs inputs;
+    Checker checker(kernel->problem, sizes, inputs);
+    const Status interpreted = checker.check_interpreted(*kernel, backend());
+    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
+    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    EXPECT_TRUE(checked) << line << ": " << checked.error().message;
+  }
+}
+
 // The oracle sees the entries that are named alone; the result is the same.
 // Lists of blocks are of the sizes that tokens and keys make, and of the tokens that are sampled.
 TEST(Checker, ChecksListedBlocksAndTheirScores) {

@@ -8,6 +8,7 @@
 
 #include "compiler/family.h"
 #include "compiler/kernels/product/product.h"
+#include "compiler/kernels/product/tiles.h"
 #include "compiler/kernels/signature.h"
 #include "compiler/problem.h"
 #include "compiler/schedule.h"
@@ -17,11 +18,15 @@ namespace lathe::compiler::kernels::attention {
 
 enum class Causal : uint8_t { none, start, end };
 enum class MaskKind : uint8_t { none, boolean, additive };
+/// Where sequences lie: each in an item of a batch; side by side in the tokens and as many keys;
+/// the same with bounds of their own for keys; or side by side in the tokens alone, with keys in
+/// the items of a batch.
+enum class Packing : uint8_t { none, shared, separate, queries };
 
 /// y = softmax(softcap(q · kᵀ · scale) + mask) · v for each query head; `group()` query heads share
-/// one of k and v. Token t stands at key t + shift, where shift is 0, or with `end` the number of
-/// keys less that of tokens; if causal it sees the keys up to there, with a window at most that
-/// many.
+/// one of k and v. Token t of a sequence stands at key t + shift, where shift is 0, or with `end`
+/// the number of keys less that of tokens; if causal it sees the keys up to there, else with a
+/// lookahead that many more, with a window at most that many up to its own and the kept ones.
 struct Attention {
   explicit Attention(const Problem& problem);
 
@@ -29,23 +34,35 @@ struct Attention {
   int64_t heads = 1, kv_heads = 1;
   int64_t dim = 1, value_dim = 1;
   Causal causal = Causal::none;
-  int64_t window = 0;  ///< 0: none
-  bool sinks = false;  ///< whether a logit for each head joins the softmax
-  double softcap = 0;  ///< 0: none
+  Packing packed = Packing::none;
+  int64_t window = 0;      ///< 0: none
+  int64_t lookahead = -1;  ///< -1: none
+  int64_t kept_keys = 0;   ///< first keys that the window does not hide
+  bool sinks = false;      ///< whether a logit for each head joins the softmax
+  double softcap = 0;      ///< 0: none
   double scale = 1;
   MaskKind mask = MaskKind::none;
-  bool lengths = false;  ///< whether each sequence has its own number of keys
-  int64_t page = 0;      ///< keys of a page, of a paged cache; 0: keys lie one behind the other
-  bool lse = false;      ///< whether the logarithm of each row's denominator is a result
-  int64_t block = 0;     ///< tokens of a block, and keys, where lists say which sees which; 0: none
+  bool mask_of_rows = false;  ///< whether the mask is the same for all keys
+  bool lengths = false;       ///< whether each sequence has its own number of keys
+  int64_t page = 0;    ///< keys of a page, of a paged cache; 0: keys lie one behind the other
+  bool lse = false;    ///< whether the logarithm of each row's denominator is a result
+  int64_t memory = 0;  ///< bytes that scratch may take; 0: any
+  int64_t block = 0;   ///< tokens of a block, and keys, where lists say which sees which; 0: none
   ir::Type type = ir::Type::f32, kv_type = ir::Type::f32, out = ir::Type::f32;
-  Signature signature;  ///< q, k, v, mask, lengths, block_table or lists, sinks; y, lse
+  ir::Type mask_type = ir::Type::f32;  ///< of the mask's elements, u8 if boolean
+  /// q, k, v, mask, cu_seqlens, cu_seqlens_k, lengths, block_table or lists, sinks; y, lse
+  Signature signature;
 
   int64_t group() const { return heads / kv_heads; }
   bool is_paged() const { return page > 0; }
   bool is_causal() const { return causal != Causal::none; }
+  bool packs_tokens() const { return packed != Packing::none; }
+  bool packs_keys() const { return packed == Packing::shared || packed == Packing::separate; }
+  /// Whether rows see keys up to some distance from their own, and how many of those after it.
+  bool has_reach() const { return is_causal() || lookahead >= 0; }
+  int64_t reach() const { return is_causal() ? 0 : lookahead; }
   /// Whether rows of one block see different keys.
-  bool is_ragged() const { return is_causal() || window > 0; }
+  bool is_ragged() const { return has_reach() || window > 0; }
   bool is_sparse() const { return block > 0; }
 };
 
@@ -66,6 +83,9 @@ int64_t row_bytes(int64_t columns);
 Family family_of_attention(std::string name);
 /// The rules between parameters.
 Status validate(const Problem& problem);
+/// What attention_prefill has beyond these, and the rules for that, too.
+std::vector<ParameterSpec> prefill_parameters();
+Status validate_prefill(const Problem& problem);
 
 /// A schedule's numbers for attention_prefill and attention_block_sparse. Scores are a product of
 /// query rows and panels of keys (k is the size of a head), values one of the rows' weights and
@@ -85,6 +105,8 @@ struct Blocking {
   int64_t weight_bytes() const { return value_tile.packed_row_bytes(values); }
   int64_t sum_bytes() const { return row_bytes(values.panels() * values.panel); }
   RowLayout rows() const { return {keys, weight_bytes(), sum_bytes()}; }
+  /// Working memory of a thread that packs keys and values itself, block by block.
+  int64_t scratch_bytes(const Attention& attention) const;
   int64_t key_block_bytes() const { return keys / scores.panel * scores.part_bytes.front(); }
   int64_t value_block_bytes() const { return values.panels() * values.part_bytes.front(); }
 };
@@ -110,7 +132,8 @@ ir::program::Program start_program(const Attention& attention, const RowLayout& 
 /// sum, values, and mask where there is one; parameter rows, with a mask its stride. Of an `edge`
 /// the rows do not see the whole block: further parameters are columns, which every buffer of the
 /// block has, and where rows differ `end`, the column after the last that the first row sees, and
-/// with a window `begin`, the first; both move on by one from row to row.
+/// with a window `begin`, the first; both move on by one from row to row. Columns before `kept`,
+/// where keys are kept, no window hides.
 ir::program::Program softmax_program(const Attention& attention, const RowLayout& layout,
                                      const ir::Target& target, bool edge);
 
@@ -124,11 +147,13 @@ ir::program::Program merge_program(const Attention& attention, const RowLayout& 
 ir::program::Program finish_program(const Attention& attention, const RowLayout& layout,
                                     const ir::Target& target);
 
-/// The knobs of plans over packed keys and values: register tiles, then what `add_blocks` adds (the
-/// blocks of tokens and keys), edges, what is asked for ahead. `block`: a number of keys that whole
-/// panels must make; 0: any.
+/// Adds the blocks of tokens and keys to a space, by the tiles of scores and of values.
+using AddBlocks =
+    std::function<void(SearchSpace&, const product::Tiles& scores, const product::Tiles& values)>;
+/// The knobs of plans over packed keys and values: register tiles, then what `add_blocks` adds,
+/// edges, what is asked for ahead. `block`: a number of keys that whole panels must make; 0: any.
 SearchSpace prefill_space(const Attention& attention, const ir::Target& target, int64_t block,
-                          const std::function<void(SearchSpace&)>& add_blocks);
+                          const AddBlocks& add_blocks);
 
 /// The programs over batches, heads, blocks and threads.
 ir::plan::Plan prefill_plan(const Attention& attention, const Blocking& blocking,

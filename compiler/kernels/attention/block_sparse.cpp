@@ -41,7 +41,7 @@ Sizes sizes_of_lists(const Problem& p, const Sizes& sizes) {
 
 SearchSpace block_sparse_space(const Problem& p, const Target& target) {
   const Attention attention(p);
-  return attention::prefill_space(attention, target, attention.block, [&](SearchSpace& space) {
+  const auto add_blocks = [&](SearchSpace& space, const auto&, const auto&) {
     std::vector<int64_t> queries;
     for (const int64_t count : {32, 64, 128})
       if (count < attention.block && attention.block % count == 0) queries.push_back(count);
@@ -50,7 +50,8 @@ SearchSpace block_sparse_space(const Problem& p, const Target& target) {
     const auto usual = attention.block <= 64 ? int64_t{4} : int64_t{2};
     space.knob("together", {1, 2, 4}, usual,
                "blocks of keys that share a softmax where all tokens see them whole");
-  });
+  };
+  return attention::prefill_space(attention, target, attention.block, add_blocks);
 }
 
 Result<ir::plan::Plan> build_block_sparse(const Problem& p, const Schedule& s,
@@ -86,8 +87,9 @@ const Family& attention_block_sparse() {
     sparse.example =
         "attention_block_sparse tokens=8192 heads=16 kv_heads=8 dim=128 causal=end block=64 "
         "kept=13";
-    std::erase_if(sparse.parameters,
-                  [](const ParameterSpec& parameter) { return parameter.name == "mask"; });
+    std::erase_if(sparse.parameters, [](const ParameterSpec& parameter) {
+      return parameter.name.starts_with("mask");
+    });
     sparse.parameters[0].required = true;
     sparse.parameters[1].default_of = "tokens";
     sparse.parameters.push_back(integer_parameter("block", 64, kBlockUnit, kMostBlock,

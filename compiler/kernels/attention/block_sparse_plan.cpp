@@ -27,7 +27,7 @@ class BlockSparseWriter final : public PrefillWriter {
     const Expr query_blocks = Expr::variable(plan_.find("query_blocks"));
     const Expr query_block = floor_div(first_, attention_.block);
     list_ = named(body, "list",
-                  (batch_index_ * Expr(attention_.kv_heads) + head_) * query_blocks + query_block);
+                  (of_.q_batch * Expr(attention_.kv_heads) + head_) * query_blocks + query_block);
     const Expr count = named(body, "count", plan_.element("counts", list_ * 4));
     const Expr entry = loop_variable("entry");
     Loop entries{plan_.find("entry"), 0, count, Expr(s_.together)};

@@ -9,19 +9,26 @@ namespace {
 
 bool is_list(const Port& port) { return port.name == "counts" || port.name == "blocks"; }
 
+// Bounds of sequences that lie side by side in so many tokens or keys.
+ir::plan::ElementRule bounds_of(const Expr& all) {
+  return {.below = all + 1, .ascending = true, .covers = true};
+}
+
 }  // namespace
 
 PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::Target& target)
     : attention_(attention), target_(target) {
   plan_.name = std::move(name);
-  batch_ = Expr::variable(plan_.input("batch"));
+  if (!attention_.packs_keys()) batch_ = Expr::variable(plan_.input("batch"));
   tokens_ = Expr::variable(plan_.input("tokens"));
   if (attention_.is_paged()) {
     pages_ = Expr::variable(plan_.input("pages"));
     context_ = Expr::variable(plan_.input("most")) * Expr(attention_.page);
   } else {
-    context_ = Expr::variable(plan_.input("context"));
+    context_ =
+        attention_.packed == Packing::shared ? tokens_ : Expr::variable(plan_.input("context"));
   }
+  if (attention_.packs_keys()) batch_ = Expr::variable(plan_.input("bounds")) - 1;
   if (attention_.is_sparse()) {
     plan_.input("query_blocks");
     plan_.input("kept");
@@ -50,6 +57,11 @@ PlanWriter::PlanWriter(std::string name, const Attention& attention, const ir::T
             .below = key_blocks, .ascending = true, .distinct = true, .row_count = used};
       }
     }
+    if (port.name == "cu_seqlens") operand.elements = bounds_of(tokens_);
+    if (port.name == "cu_seqlens_k") operand.elements = bounds_of(context_);
+    // Of packed keys both operands have the shape that says how many sequences there are.
+    if (port.name == "cu_seqlens" && attention_.packed == Packing::queries)
+      operand.elements->count = batch_ + 1;
     plan_.add_operand(std::move(operand));
   }
 }
@@ -62,6 +74,41 @@ Expr PlanWriter::named(Body& body, const std::string& name, const Expr& value) {
   const int variable = plan_.loop_variable(name);
   append(body, ir::plan::Let{variable, value});
   return Expr::variable(variable);
+}
+
+Sequence PlanWriter::sequence(const Expr& index) const {
+  Sequence sequence{index, index, 0, tokens_, 0, context_};
+  const auto between_bounds = [&](const char* operand, Expr& first, Expr& size) {
+    first = plan_.element(operand, index * 4);
+    size = plan_.element(operand, (index + 1) * 4) - first;
+  };
+  if (attention_.packs_tokens()) {
+    sequence.q_batch = 0;
+    between_bounds("cu_seqlens", sequence.first_token, sequence.tokens);
+  }
+  if (attention_.packs_keys()) {
+    sequence.k_batch = 0;
+    between_bounds(attention_.packed == Packing::shared ? "cu_seqlens" : "cu_seqlens_k",
+                   sequence.first_key, sequence.keys);
+  }
+  if (attention_.lengths) sequence.keys = plan_.element("lengths", index * 4);
+  return sequence;
+}
+
+Sequence PlanWriter::named(Body& body, const std::string& prefix, const Sequence& sequence) {
+  Sequence result = sequence;
+  const auto name = [&](const char* what, Expr& value) {
+    if (value.reads_elements()) value = named(body, prefix + what, value);
+  };
+  name("first_token", result.first_token);
+  name("tokens", result.tokens);
+  if (attention_.packed == Packing::shared) {
+    result.first_key = result.first_token;
+    result.keys = result.tokens;
+  }
+  name("first_key", result.first_key);
+  name("keys", result.keys);
+  return result;
 }
 
 Place PlanWriter::row_of(const std::string& operand, const Expr& batch, const Expr& row,

@@ -14,6 +14,14 @@ using ir::plan::Expr;
 using ir::plan::Loop;
 using ir::plan::Place;
 
+/// A sequence as a plan's expressions: the items of the batches of q and of k that hold it, and
+/// where in these its tokens and keys lie.
+struct Sequence {
+  Expr q_batch, k_batch;
+  Expr first_token, tokens;
+  Expr first_key, keys;
+};
+
 /// Declares the operands of the signature, and finds rows of theirs.
 class PlanWriter {
  protected:
@@ -24,11 +32,18 @@ class PlanWriter {
   Expr named(Body& body, const std::string& name, const Expr& value);
   Expr loop_variable(const std::string& name) { return Expr::variable(plan_.loop_variable(name)); }
 
+  /// The sequence of that number. Its values read elements where bounds or lengths are operands;
+  /// named() gives those names.
+  Sequence sequence(const Expr& index) const;
+  Sequence named(Body& body, const std::string& prefix, const Sequence& sequence);
+
   /// Where a head's row of q, k, v, y or lse lies.
   Place row_of(const std::string& operand, const Expr& batch, const Expr& row, const Expr& head);
-  /// Where a query head's mask lies, and bytes of an element of it.
+  /// Where a query head's mask lies, and bytes from one of its keys to the next.
   Place mask_of(const Expr& batch, const Expr& head);
-  int64_t mask_bytes() const { return attention_.mask == MaskKind::boolean ? 1 : 4; }
+  int64_t mask_bytes() const {
+    return attention_.mask_of_rows ? 0 : ir::size_of(attention_.mask_type);
+  }
 
   /// Visits the query heads that share a head of k.
   void over_members(Body& body, const std::string& name,
@@ -36,7 +51,8 @@ class PlanWriter {
   Expr query_head(const Expr& head, const Expr& member) const {
     return head * Expr(attention_.group()) + member;
   }
-  /// Appends `each` for every batch and head of k, in parallel; their variables are there already.
+  /// Appends `each` for every sequence and head of k, in parallel; their variables are there
+  /// already.
   void over_heads(Body& body, const std::string& batch, const std::string& head, Body each);
   void over_batches(Body& body, const std::string& batch, Loop loop);
 
@@ -48,8 +64,9 @@ class PlanWriter {
   const Attention& attention_;
   const ir::Target& target_;
   ir::plan::Plan plan_;
-  Expr batch_, tokens_, context_;
-  Expr pages_;  ///< of the pool, of a paged cache
+  Expr batch_;             ///< sequences: items of the batch, or packed ones
+  Expr tokens_, context_;  ///< of an item, which is one sequence or has all that are packed
+  Expr pages_;             ///< of the pool, of a paged cache
 };
 
 }  // namespace lathe::compiler::kernels::attention

@@ -13,11 +13,13 @@ class DenseWriter final : public PrefillWriter {
   // Blocks of keys in order: up to the first that all rows see whole, those, and what is left.
   void over_keys(Body& body) override {
     const Expr keys = s_.keys;
-    Expr end = blocks_;                             // of the blocks that any row reaches
-    Expr whole_end = floor_div(context_, s_.keys);  // of those that all rows see whole
-    if (attention_.is_causal()) {
-      end = ceil_div(clamp(position_ + rows_, 0, context_), keys);
-      whole_end = floor_div(clamp(position_ + 1, 0, context_), s_.keys);
+    // Of the blocks that any row reaches, and of those that all rows see whole.
+    Expr end = packs_all() && has_all_keys() ? blocks_ : ceil_div(of_.keys, keys);
+    Expr whole_end = floor_div(of_.keys, s_.keys);
+    if (attention_.has_reach()) {
+      const Expr reach = position_ + Expr(attention_.reach());
+      end = ceil_div(clamp(reach + rows_, 0, of_.keys), keys);
+      whole_end = floor_div(clamp(reach + 1, 0, of_.keys), s_.keys);
     }
     end = named(body, "end_block", end);
     Expr first = 0;
@@ -26,6 +28,11 @@ class DenseWriter final : public PrefillWriter {
       first = named(body, "first_block", min(floor_div(max(before, 0), s_.keys), end));
       const Expr all = ceil_div(max(before + rows_ - 1, 0), keys);
       const Expr whole_first = named(body, "whole_first", clamp(all, first, end));
+      if (attention_.kept_keys > 0) {
+        const Expr kept =
+            named(body, "kept_blocks", min(ceil_div(attention_.kept_keys, keys), first));
+        edge_blocks(body, "kept", 0, kept);
+      }
       edge_blocks(body, "leading", first, whole_first);
       first = whole_first;
     }

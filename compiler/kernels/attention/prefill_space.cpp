@@ -1,11 +1,10 @@
 // Schedules of attention over packed keys and values.
 #include "compiler/kernels/attention/attention.h"
-#include "compiler/kernels/product/tiles.h"
 
 namespace lathe::compiler::kernels::attention {
 
 SearchSpace prefill_space(const Attention& attention, const ir::Target& target, int64_t block,
-                          const std::function<void(SearchSpace&)>& add_blocks) {
+                          const AddBlocks& add_blocks) {
   SearchSpace space;
   // The lengths of products do not matter to what tiles may be.
   const auto tiles_of = [&](int64_t columns, int64_t multiple) {
@@ -28,7 +27,7 @@ SearchSpace prefill_space(const Attention& attention, const ir::Target& target, 
   };
   tile_knobs("", scores, "rows of the register tile of scores", "vectors of its keys");
   tile_knobs("value_", values, "rows of the register tile of values", "vectors of its columns");
-  add_blocks(space);
+  add_blocks(space, scores, values);
   if (attention.is_ragged()) {
     space.knob("edge", {1, 2, 4}, 2,
                "tiles of rows that are multiplied together where rows see different keys");

@@ -14,7 +14,8 @@ inline Expr clamp(const Expr& value, const Expr& low, const Expr& high) {
 }
 inline Expr floor_div(const Expr& a, int64_t b) { return ceil_div(a - Expr(b - 1), Expr(b)); }
 
-/// All keys and values are packed, then the threads share batches, heads of k and blocks of tokens.
+/// All keys and values are packed, then the threads share sequences, heads of k and blocks of
+/// tokens. Where memory is limited, a thread packs each block itself when it comes to it.
 ///
 /// Whole blocks of keys, which every row of the block of tokens sees, are multiplied by all rows at
 /// once. At the edges, where rows see different keys, a few rows at a time multiply the panels that
@@ -28,6 +29,11 @@ class PrefillWriter : protected PlanWriter {
   PrefillWriter(std::string name, const Attention& attention, const Blocking& blocking,
                 const ir::Target& target)
       : PlanWriter(std::move(name), attention, target), s_(blocking) {}
+
+  /// Whether keys and values are packed once for all threads.
+  bool packs_all() const { return attention_.memory == 0; }
+  /// Whether all sequences have the same keys, all of an item of the batch.
+  bool has_all_keys() const { return !attention_.packs_keys() && !attention_.lengths; }
 
   /// Appends the steps of a block of tokens over its blocks of keys.
   virtual void over_keys(Body& body) = 0;
@@ -52,8 +58,9 @@ class PrefillWriter : protected PlanWriter {
                        const Expr& here, const Expr& columns, const Expr& at);
 
   const Blocking& s_;
-  Expr blocks_;                        ///< of keys
-  Expr batch_index_, head_, first_;    ///< of the block of tokens: its head of k, its first token
+  Expr blocks_;                        ///< of a head's keys, if all are packed
+  Sequence of_;                        ///< the block of tokens is its
+  Expr head_, first_;                  ///< its head of k; its first token, of the sequence's
   Expr rows_, position_, head_block_;  ///< its tokens; the key at which the first stands; the first
                                        ///< packed block of its head
   int softmax_ = -1, softmax_edge_ = -1;
@@ -67,10 +74,15 @@ class PrefillWriter : protected PlanWriter {
 
   void add_scratch();
   ValuePanels add_values_program(int64_t first, int64_t count, int64_t columns);
+  Expr blocks_of_a_head() const;
   void pack(Body& body);
+  // A block of a sequence's keys and values to that place among the packed ones.
+  void pack_block(Body& body, const Sequence& of, const Expr& head, const Expr& block,
+                  const Expr& place);
+  void pack_if_limited(Body& body, const Expr& block_index);
   void attend(Body& body);
   void start(Body& body, const Expr& member);
-  Expr first_block(const Expr& batch, const Expr& head) const;
+  Expr first_block(const Expr& number, const Sequence& sequence, const Expr& head) const;
   Place queries_at(const Expr& member, const Expr& row) const;
   void block(Body& body, const std::string& name, const Expr& block_index, const Expr& member,
              const Expr& row, const Expr& rows, const Expr& panels, const Expr& columns,

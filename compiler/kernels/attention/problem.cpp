@@ -13,16 +13,19 @@ using ir::graph::Var;
 
 constexpr int64_t kMostDim = 1 << 14;
 
-// Pairs of a token and a key that it sees, of one head.
+// Pairs of a token and a key that it sees, of one head of a sequence.
 double visible_pairs(const Attention& attention, int64_t tokens, int64_t context) {
   const int64_t shift = attention.causal == Causal::end ? context - tokens : 0;
   double pairs = 0;
   for (int64_t t = 0; t < tokens; ++t) {
-    const int64_t end =
-        attention.is_causal() ? std::clamp<int64_t>(t + shift + 1, 0, context) : context;
+    const int64_t position = t + shift;
+    const int64_t end = attention.has_reach()
+                            ? std::clamp<int64_t>(position + attention.reach() + 1, 0, context)
+                            : context;
     const int64_t begin =
-        attention.window > 0 ? std::max<int64_t>(t + shift + 1 - attention.window, 0) : 0;
-    pairs += static_cast<double>(std::max<int64_t>(end - begin, 0));
+        attention.window > 0 ? std::max<int64_t>(position + 1 - attention.window, 0) : 0;
+    const int64_t kept = std::min({attention.kept_keys, begin, end});
+    pairs += static_cast<double>(std::max<int64_t>(end - begin, 0) + kept);
   }
   return pairs;
 }
@@ -36,6 +39,11 @@ double listed_share(const Attention& attention, int64_t context, int64_t kept) {
                   static_cast<double>(kept) / static_cast<double>(std::max<int64_t>(blocks, 1)));
 }
 
+// Without the batch of 1 that packed items have.
+ir::graph::Shape without_batch(const ir::graph::Shape& shape) {
+  return {shape.begin() + 1, shape.end()};
+}
+
 Result<ir::graph::Graph> reference(const Problem& p) {
   const Attention attention(p);
   ir::graph::GraphBuilder graph("attention");
@@ -45,33 +53,48 @@ Result<ir::graph::Graph> reference(const Problem& p) {
       if (attention.signature[i].name == name) return inputs[i];
     return Var{};
   };
-  const auto wide = [&](const char* name) { return cast_to(graph, named(name), Type::f32); };
+  const auto reshaped = [&](Var x, const ir::graph::Shape& shape) {
+    return graph.op("reshape", {x}, {{"shape", shape}});
+  };
+  // To the op packed items have no batch.
+  const auto operand = [&](const char* name, bool is_packed) {
+    const Var x = named(name);
+    const bool has_batch = x.id != ir::graph::kNoValue && is_packed;
+    return has_batch ? reshaped(x, without_batch(graph.type(x).shape)) : x;
+  };
+  const bool packs_tokens = attention.packs_tokens();
   const auto cached = [&](const char* name) {
-    Var rows = named(name);
+    Var rows = operand(name, attention.packs_keys());
     if (attention.is_paged())
       rows = graph.op("gather_pages", {rows, named("block_table"), named("lengths")});
     // Reading pages of blocks gives f32.
     if (graph.type(rows).element == Type::q8_0) return graph.op("dequantize", {rows});
     return cast_to(graph, rows, Type::f32);
   };
-  const Var q = wide("q"), k = cached("k"), v = cached("v");
+  const Var q = cast_to(graph, operand("q", packs_tokens), Type::f32);
+  const Var k = cached("k"), v = cached("v");
   const Var mask =
       attention.is_sparse()
           ? graph.op("block_mask", {named("q"), named("k"), named("counts"), named("blocks")},
                      {{"block", attention.block}})
-          : named("mask");
-  const auto results = graph.op_results(
-      "attention", {q, k, v, mask, Var{}, Var{}, named("lengths"), Var{}, named("sinks")},
-      attention.lse ? 2 : 1,
-      {{"causal", p.text("causal")},
-       {"window", attention.window},
-       {"softcap", attention.softcap},
-       {"scale", attention.scale}});
-  std::vector<Var> outputs = {cast_to(graph, results[0], attention.out)};
-  if (attention.lse) {
-    const ir::graph::Shape shape = attention.signature.back().shape;
-    outputs.push_back(graph.op("reshape", {results[1]}, {{"shape", shape}}));
+          : operand("mask", packs_tokens);
+  std::vector<Var> outputs =
+      graph.op_results("attention",
+                       {q, k, v, mask, named("cu_seqlens"), named("cu_seqlens_k"), named("lengths"),
+                        Var{}, named("sinks")},
+                       attention.lse ? 2 : 1,
+                       {{"causal", p.text("causal")},
+                        {"window", attention.window},
+                        {"lookahead", attention.lookahead},
+                        {"kept_keys", attention.kept_keys},
+                        {"softcap", attention.softcap},
+                        {"scale", attention.scale}});
+  const size_t first = attention.signature.size() - outputs.size();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    if (i > 0 || packs_tokens)
+      outputs[i] = reshaped(outputs[i], attention.signature[first + i].shape);
   }
+  outputs[0] = cast_to(graph, outputs[0], attention.out);
   return graph.finish(outputs);
 }
 
@@ -90,9 +113,15 @@ Work work(const Problem& p, const Sizes& sizes) {
   Work work = work_of(attention.signature, read, 0);
   // Two products; maximum, difference, exponential, sum and weighting of each score.
   const double of_pair = 2.0 * static_cast<double>(attention.dim + attention.value_dim) + 5;
-  work.flops = visible_pairs(attention, size("tokens"), context) *
+  // Packed sequences count as if all were alike.
+  const int64_t sequences =
+      attention.packs_tokens() ? std::max<int64_t>(size("bounds") - 1, 1) : size("batch");
+  const int64_t tokens = attention.packs_tokens() ? size("tokens") / sequences : size("tokens");
+  if (attention.packed == Packing::shared) context = tokens;
+  if (attention.packed == Packing::separate) context /= sequences;
+  work.flops = visible_pairs(attention, tokens, context) *
                listed_share(attention, context, size("kept")) * of_pair *
-               static_cast<double>(size("batch") * attention.heads);
+               static_cast<double>(sequences * attention.heads);
   return work;
 }
 
@@ -104,7 +133,7 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
   // Where blocks are listed, tokens of one block, the first or the last.
   const int64_t of_last = attention.is_sparse() ? (all - 1) % attention.block + 1 : all;
   const bool counts_from_first = attention.causal == Causal::start ||
-                                 (attention.causal == Causal::none && attention.window > 0);
+                                 (attention.causal == Causal::none && attention.is_ragged());
   const int64_t first = counts_from_first ? 0 : all - std::min(of_last, kTokens);
   for (int64_t t = first; t < std::min(all, first + kTokens); ++t) tokens.push_back(t);
   if (attention.kv_heads > 1) kv_heads.push_back(attention.kv_heads - 1);
@@ -120,7 +149,8 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
       sample.takes.push_back({static_cast<int>(i), axis, indices});
     };
     const bool is_list = port.name == "counts" || port.name == "blocks";
-    for (size_t axis = 0; axis < port.shape.size(); ++axis)
+    // Bounds of packed sequences are of all tokens.
+    for (size_t axis = 0; axis < port.shape.size() && !attention.packs_tokens(); ++axis)
       if (port.shape[axis] == ir::graph::Dim("tokens")) cut(static_cast<int>(axis), tokens);
     if (port.name == "sinks") cut(0, heads);
     if (port.name == "mask") cut(1, heads);
@@ -132,6 +162,13 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
     }
   }
   return sample;
+}
+
+template <typename Found, typename Expected>
+tl::unexpected<Error> wrong(std::string_view name, const Found& found, const std::string& with,
+                            const Expected& expected) {
+  return fail(ErrorCode::invalid_argument, "{}: found {} with {}, expected {}", name, found, with,
+              expected);
 }
 
 }  // namespace
@@ -148,7 +185,48 @@ Status validate(const Problem& p) {
                   p.number(name));
     }
   }
+  if (!p.has("mask")) return {};
+  if (p.flag("mask_of_rows") && p.text("mask") == "none")
+    return wrong("mask_of_rows", true, "mask=none", false);
+  if (p.type("mask_type") != Type::f32 && p.text("mask") != "add") {
+    return wrong("mask_type", ir::name(p.type("mask_type")), "mask=" + p.text("mask"),
+                 "f32, as only numbers have another type");
+  }
   return {};
+}
+
+Status validate_prefill(const Problem& p) {
+  const std::string with = "packed=" + p.text("packed");
+  const bool packs_keys = p.text("packed") == "shared" || p.text("packed") == "separate";
+  if (p.text("packed") == "shared" && p.bucket("context") != p.bucket("tokens")) {
+    return wrong("context", print(p.bucket("context")), with,
+                 "that of tokens, " + print(p.bucket("tokens")));
+  }
+  if (packs_keys && p.flag("lengths"))
+    return wrong("lengths", true, with, "false: bounds say how many keys each sequence has");
+  if (p.integer("lookahead") >= 0 && p.text("causal") != "none") {
+    return wrong("lookahead", p.integer("lookahead"), "causal=" + p.text("causal"),
+                 "-1: no key after a token's own is seen");
+  }
+  if (p.integer("kept_keys") > 0 && p.integer("window") == 0)
+    return wrong("kept_keys", p.integer("kept_keys"), "window=0", "0: no window would hide them");
+  return validate(p);
+}
+
+std::vector<ParameterSpec> prefill_parameters() {
+  return {
+      choice_parameter("packed", {"none", "shared", "separate", "queries"},
+                       "sequences lie side by side in the tokens of a batch of 1, between "
+                       "cu_seqlens [bounds]: in as many keys, too; in keys between cu_seqlens_k; "
+                       "in tokens alone, k and v being [batch, context, ...]"),
+      flag_parameter("lengths", false, "[batch] i32: how many keys each sequence has"),
+      integer_parameter("lookahead", -1, -1, INT32_MAX,
+                        "keys after its own that a token sees, if not causal; -1: all"),
+      integer_parameter("kept_keys", 0, 0, INT32_MAX,
+                        "first keys of a sequence that the window does not hide"),
+      integer_parameter("memory", 0, 0, INT64_MAX,
+                        "bytes of working memory that all threads together may take; 0: any"),
+  };
 }
 
 Family family_of_attention(std::string name) {
@@ -182,6 +260,8 @@ Family family_of_attention(std::string name) {
       {"scale", 0.0, "of scores; 0: 1 / sqrt(dim)"},
       choice_parameter("mask", {"none", "bool", "add"},
                        "[batch, heads, tokens, context]: false hides a key, numbers are added"),
+      flag_parameter("mask_of_rows", false, "the mask is [batch, heads, tokens, 1], for all keys"),
+      float_type_parameter("mask_type", "element type of a mask of numbers"),
       type_parameter(),
       std::move(kv_type),
       out_parameter(),

@@ -79,19 +79,20 @@ class BlockSoftmax {
         scores_(b_.buffer("scores", ir::Type::f32, BufferAccess::read_write)),
         state_(b_, attention, layout, BufferAccess::read_write) {
     if (attention.mask != MaskKind::none) {
-      mask_ = b_.buffer("mask", attention.mask == MaskKind::boolean ? ir::Type::u8 : ir::Type::f32,
-                        BufferAccess::read);
+      mask_ = b_.buffer("mask", attention.mask_type, BufferAccess::read);
     }
     rows_ = b_.parameter("rows");
     if (edge) {
       columns_ = b_.parameter("columns");
-      if (attention.is_causal()) end_ = b_.parameter("end");
+      if (attention.has_reach()) end_ = b_.parameter("end");
       if (attention.window > 0) begin_ = b_.parameter("begin");
+      if (attention.kept_keys > 0) kept_ = b_.parameter("kept");
     }
     if (mask_.reg.valid()) mask_stride_ = b_.parameter("mask.stride2");
   }
 
   Program write() {
+    if (kept_.reg.valid()) kept_end_ = splat(b_, kept_);
     b_.loop(0, rows_, 1, [&](Scalar row) {
       if (edge_) bound_row(row);
       one_row();
@@ -129,8 +130,12 @@ class BlockSoftmax {
   Vec seen(Vec value, float hidden) {
     if (!edge_) return value;
     Mask visible = b_.compare_int(Compare::lt, column_, row_end_);
-    if (begin_.reg.valid())
-      visible = b_.both(visible, b_.compare_int(Compare::ge, column_, row_begin_));
+    if (begin_.reg.valid()) {
+      Mask in_window = b_.compare_int(Compare::ge, column_, row_begin_);
+      if (kept_.reg.valid())
+        in_window = b_.either(in_window, b_.compare_int(Compare::lt, column_, kept_end_));
+      visible = b_.both(visible, in_window);
+    }
     return b_.select(visible, value, b_.constant(hidden));
   }
 
@@ -150,7 +155,7 @@ class BlockSoftmax {
     }
     if (!mask_.reg.valid()) return score;
     const Span there = edge_ ? Span{at.offset, at.index, left_, b_.lanes() == 1} : at;
-    const Vec mask = b_.load(mask_, there);
+    const Vec mask = attention_.mask_of_rows ? row_mask_ : b_.load(mask_, there);
     if (attention_.mask == MaskKind::additive) return score + mask;
     return b_.select(b_.compare_int(Compare::ne, mask, b_.constant_bits(0)), score,
                      b_.constant(-kInfinity));
@@ -162,6 +167,7 @@ class BlockSoftmax {
   }
 
   void one_row() {
+    if (attention_.mask_of_rows) row_mask_ = b_.copy(b_.load_splat(mask_));
     Accumulators largest(b_, edge_ ? 1 : kTogether, kLowest);
     over_columns([&](const Span& at, int place) {
       const Vec value = score(at);
@@ -198,10 +204,12 @@ class BlockSoftmax {
   Pointer scores_;
   State state_;
   Pointer mask_{};
-  Scalar rows_, columns_, end_, begin_, mask_stride_;
+  Scalar rows_, columns_, end_, begin_, kept_, mask_stride_;
   Vec row_begin_, row_end_;  ///< of an edge: bounds of what the row sees
-  Vec column_;               ///< and the columns of the vector being visited
+  Vec kept_end_;             ///< and of what every row does
+  Vec column_;               ///< the columns of the vector being visited
   Scalar left_;              ///< how many of them there are
+  Vec row_mask_;             ///< of a mask of rows
 };
 
 }  // namespace
