@@ -292,7 +292,7 @@ class RowCounts {
   int64_t of(int64_t row, int64_t columns) const {
     if (counts_ == nullptr) return columns;
     const int64_t found = number(row);
-    return columns;
+    return std::min(columns, found / each_ + (found % each_ > 0 ? 1 : 0));
   }
   /// ", one of the 3 that lengths[1] = 40 asks for"; empty where all count.
   std::string reason(int64_t row, int64_t columns) const {

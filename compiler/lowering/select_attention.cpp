@@ -67,7 +67,7 @@ Cached cached_by(const ir::graph::Graph& graph, const Node& attention, ValueId v
   const Node* reader = &attention;
   while (true) {
     const int32_t producer = graph.value(cached.value).producer;
-    if (producer < 0) return cached;
+    if (producer < 0 || is_read_elsewhere(graph, cached.value, *reader)) return cached;
     const Node& node = graph.nodes[static_cast<size_t>(producer)];
     const ValueId from = node.operands.front();
     const bool is_block_pool = graph.type(from).element == Type::q8_0;

@@ -180,7 +180,7 @@ class ScoreWriter {
         const Vec scale = blocks.scale(near.at(j), block);
         for (int row = 0; row < rows; ++row) {
           const Vec sum = sums[place_of(row, j)];
-          b_.set(sum, dots[place_of(row, j)] + sum);
+          b_.set(sum, b_.fma(dots[place_of(row, j)], scale, sum));
         }
       }
     });

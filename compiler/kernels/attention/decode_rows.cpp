@@ -52,7 +52,7 @@ void CachedRows::over(Pointer start, const std::function<void(Pointer, Scalar)>&
     const Scalar count = b_.min(left, room);
     visit(first, count);
     b_.set(left, b_.sub(left, count));
-    
+    b_.set(skip, b_.scalar(0));
     b_.advance(start, kEntryBytes);
   });
 }
