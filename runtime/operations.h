@@ -244,6 +244,52 @@ struct Description<Attention> {
   }
 };
 
+/// What operations of a few tokens against a cache have in common.
+template <typename Op>
+struct DecodeDescription {
+  static constexpr void fields(const Op& op, auto&& visit) {
+    visit("tokens", op.tokens);
+    visit("context", op.context);
+    visit("heads", op.heads);
+    unless_zero("kv_heads", op.kv_heads, visit);
+    visit("dim", op.dim);
+    unless_zero("value_dim", op.value_dim, visit);
+    visit("causal", op.causal, [&](compiler::ProblemBuilder& problem) {
+      problem.set_text("causal", op.causal ? "end" : "none");
+    });
+    visit("scale", op.scale);
+    visit("lengths", op.lengths);
+    visit("sinks", op.sinks);
+    visit("lse", op.lse);
+    visit("type", op.type);
+    visit("kv_type", op.kv_type);
+    visit("out", op.out);
+  }
+  /// A number that follows from another where it is not given.
+  static constexpr void unless_zero(const char* name, const int64_t& value, auto&& visit) {
+    visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
+      if (value != 0) problem.set(name, value);
+    });
+  }
+};
+
+template <>
+struct Description<AttentionLowRank> {
+  static constexpr std::string_view kFamily = "attention_low_rank";
+  static constexpr void fields(const AttentionLowRank& op, auto&& visit) {
+    using Decode = DecodeDescription<AttentionLowRank>;
+    Decode::fields(op, visit);
+    visit("rank", op.rank);
+    Decode::unless_zero("value_rank", op.value_rank, visit);
+    visit("recent", op.recent);
+    visit("softcap", op.softcap);
+    visit("weight_type", op.weight_type);
+    visit("per_head", op.per_head, [&](compiler::ProblemBuilder& problem) {
+      problem.set_text("up", op.per_head ? "heads" : "kv_heads");
+    });
+  }
+};
+
 template <>
 struct Description<Elementwise> {
   static constexpr std::string_view kFamily = "elementwise";

@@ -22,6 +22,7 @@
   F(linear)                      \
   F(batched_matmul)              \
   F(attention_decode)            \
+  F(attention_low_rank)          \
   F(attention_prefill)
 // clang-format on
 

@@ -40,6 +40,8 @@ TEST(ProblemOf, ChainsWithAFamilyOfTheirOwn) {
 TEST(ProblemOf, AFamilysOwnGraphIsACallOfIt) {
   for (const Family* family : catalogue()) {
     SCOPED_TRACE(family->smallest);
+    // Some are asked for by their problems alone.
+    if (family->form == CallForm::none && family->fragments.empty()) continue;
     const auto problem = parse_problem(family->smallest);
     ASSERT_TRUE(problem) << problem.error().message;
     const auto graph = family->reference(*problem);

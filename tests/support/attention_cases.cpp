@@ -89,4 +89,37 @@ std::vector<AttentionCase> attention_decode_cases() {
   return cases;
 }
 
+std::vector<AttentionCase> attention_low_rank_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
+    cases.push_back(attention_case("attention_low_rank", rest, at));
+  };
+  for (const int64_t rank : {1, 7, 8, 19, 33}) {
+    for (const int64_t context : {1, 9, 256, 531})
+      add(fmt::format("heads=2 kv_heads=1 dim=19 rank={}", rank), sizes(1, context));
+  }
+  for (const char* variant :
+       {"", "causal=end", "lengths=true", "lengths=true causal=end lse=true", "softcap=3",
+        "sinks=true lse=true", "scale=0.2", "kv_type=f16 weight_type=bf16", "type=bf16 out=f32",
+        "value_dim=5 value_rank=3", "value_dim=40 value_rank=17 out=f16"}) {
+    for (const char* recent : {"", "recent=1", "recent=37", "recent=300 up=heads"}) {
+      const std::string line =
+          fmt::format("heads=6 kv_heads=2 dim=20 rank=9 {} {}", variant, recent);
+      add(line, sizes(1, 300, 2));
+      add(line, sizes(3, 40, 3));
+    }
+  }
+  add("heads=8 kv_heads=1 dim=24 value_dim=16 rank=64 up=heads causal=end", sizes(2, 600));
+  add("heads=4 kv_heads=2 dim=128 rank=32 recent=64 causal=end", sizes(16, 2100));
+  return cases;
+}
+
+std::vector<AttentionCase> attention_cases() {
+  std::vector<AttentionCase> cases;
+  for (const auto& some :
+       {attention_prefill_cases(), attention_decode_cases(), attention_low_rank_cases()})
+    cases.insert(cases.end(), some.begin(), some.end());
+  return cases;
+}
+
 }  // namespace lathe::tests

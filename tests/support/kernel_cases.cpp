@@ -21,12 +21,19 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// Indices are of tables with few entries; lengths are of the context.
-compiler::CheckInput described(const ir::graph::Value& value, std::vector<int64_t> shape,
-                               int operand, const compiler::Sizes& sizes) {
+// Indices are of tables with few entries; lengths are of the context, or of a window.
+int64_t elements_below(const compiler::Problem& problem, std::string_view name,
+                       const compiler::Sizes& sizes) {
   const auto context = sizes.find("context");
-  const int64_t below =
-      value.name == "lengths" && context != sizes.end() ? context->second + 1 : kTableEntries;
+  if (name == "lengths" && context != sizes.end()) return context->second + 1;
+  if (name == "recent_lengths") return problem.integer("recent") + 1;
+  return kTableEntries;
+}
+
+compiler::CheckInput described(const compiler::Problem& problem, const ir::graph::Value& value,
+                               std::vector<int64_t> shape, int operand,
+                               const compiler::Sizes& sizes) {
+  const int64_t below = elements_below(problem, value.name, sizes);
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
@@ -212,8 +219,9 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
   for (const ir::graph::ValueId id : bound.inputs) {
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
-    const compiler::CheckInput input = described(graph.value(graph.inputs[result.inputs.size()]),
-                                                 std::move(numbers), operand, result.sizes);
+    const compiler::CheckInput input =
+        described(result.problem, graph.value(graph.inputs[result.inputs.size()]),
+                  std::move(numbers), operand, result.sizes);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
     compiler::fill_input(input, pattern, random, tensor);
   }

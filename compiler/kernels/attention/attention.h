@@ -155,4 +155,7 @@ ir::program::Program decode_values_program(const Attention& attention,
 ir::plan::Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
                            const ir::Target& target);
 
+/// The knobs that DecodeBlocking reads.
+SearchSpace decode_space(const Attention& attention, const ir::Target& target);
+
 }  // namespace lathe::compiler::kernels::attention

@@ -28,8 +28,9 @@ Status validate_decode(const Problem& p) {
   return attention::validate(p);
 }
 
-SearchSpace decode_space(const Problem& p, const Target& target) {
-  const Attention attention(p);
+}  // namespace
+
+SearchSpace attention::decode_space(const Attention& attention, const ir::Target& target) {
   SearchSpace space;
   const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostDecodedTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
@@ -59,8 +60,14 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   return space;
 }
 
+namespace {
+
+SearchSpace space_of_decode(const Problem& p, const Target& target) {
+  return attention::decode_space(Attention(p), target);
+}
+
 Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const Target& target) {
-  LATHE_CHECK(decode_space(p, target).check(s));
+  LATHE_CHECK(space_of_decode(p, target).check(s));
   const Attention attention(p);
   return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
 }
@@ -91,7 +98,7 @@ const Family& attention_decode() {
         flag_parameter("lengths", false, "[batch] i32: how many keys each sequence has"));
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
-    decode.space = decode_space;
+    decode.space = space_of_decode;
     decode.build = build_decode;
     decode.miniature = decode_miniature;
     return decode;
