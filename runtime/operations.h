@@ -291,6 +291,53 @@ struct Description<AttentionLowRank> {
 };
 
 template <>
+struct Description<AttentionTokenSparse> {
+  static constexpr std::string_view kFamily = "attention_token_sparse";
+  static constexpr void fields(const AttentionTokenSparse& op, auto&& visit) {
+    DecodeDescription<AttentionTokenSparse>::fields(op, visit);
+    visit("page", op.page);
+    visit("kept", op.kept);
+  }
+};
+
+template <>
+struct Description<AttentionPageBounds> {
+  static constexpr std::string_view kFamily = "attention_page_bounds";
+  static constexpr void fields(const AttentionPageBounds& op, auto&& visit) {
+    visit("pages", op.pages);
+    visit("kv_heads", op.kv_heads);
+    visit("dim", op.dim);
+    visit("page", op.page);
+    visit("type", op.type);
+    visit("out", op.out);
+  }
+};
+
+template <>
+struct Description<AttentionPageScores> {
+  static constexpr std::string_view kFamily = "attention_page_scores";
+  static constexpr void fields(const AttentionPageScores& op, auto&& visit) {
+    visit("tokens", op.tokens);
+    visit("pages", op.pages);
+    visit("heads", op.heads);
+    DecodeDescription<AttentionPageScores>::unless_zero("kv_heads", op.kv_heads, visit);
+    visit("dim", op.dim);
+    visit("select", op.select, [&](compiler::ProblemBuilder& problem) -> Status {
+      switch (op.select) {
+        case AttentionPageScores::Select::pages: problem.set_text("select", "pages"); return {};
+        case AttentionPageScores::Select::learned: problem.set_text("select", "learned"); return {};
+      }
+      return fail(ErrorCode::invalid_argument, "attention_page_scores: select number {} is unknown",
+                  static_cast<int>(op.select));
+    });
+    visit("rank", op.rank);
+    visit("type", op.type);
+    visit("kv_type", op.kv_type);
+    visit("weight_type", op.weight_type);
+  }
+};
+
+template <>
 struct Description<Elementwise> {
   static constexpr std::string_view kFamily = "elementwise";
   static constexpr void fields(const Elementwise& op, auto&& visit) {

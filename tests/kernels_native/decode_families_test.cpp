@@ -39,6 +39,8 @@ class NativeDecodeFamilies : public testing::TestWithParam<const char*> {
 
 TEST_P(NativeDecodeFamilies, LowRank) { check(attention_low_rank_cases()); }
 
+TEST_P(NativeDecodeFamilies, TokenSparse) { check(attention_token_sparse_cases()); }
+
 INSTANTIATE_TEST_SUITE_P(Targets, NativeDecodeFamilies,
                          testing::Values("scalar", "sse", "avx2", "avx512", "llvm"),
                          [](const auto& info) { return std::string(info.param); });

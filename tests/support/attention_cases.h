@@ -23,6 +23,10 @@ std::vector<AttentionCase> attention_decode_cases();
 /// one to several parts.
 std::vector<AttentionCase> attention_low_rank_cases();
 
+/// Every variant of attention_token_sparse: pages of one key and more, lists that reach behind the
+/// keys or repeat a page, several parts; and of what makes the lists.
+std::vector<AttentionCase> attention_token_sparse_cases();
+
 /// All of them.
 std::vector<AttentionCase> attention_cases();
 

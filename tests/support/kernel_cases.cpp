@@ -21,29 +21,31 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// Indices are of tables with few entries; lengths are of the context, or of a window.
+// Indices are of tables with few entries; lengths are of the context, or of a window, pages of the
+// context.
 int64_t elements_below(const compiler::Problem& problem, std::string_view name,
                        const compiler::Sizes& sizes) {
   const auto context = sizes.find("context");
   if (name == "lengths" && context != sizes.end()) return context->second + 1;
   if (name == "recent_lengths") return problem.integer("recent") + 1;
+  if (name == "pages") return (context->second - 1) / problem.integer("page") + 1;
   return kTableEntries;
 }
 
 compiler::CheckInput described(const compiler::Problem& problem, const ir::graph::Value& value,
                                std::vector<int64_t> shape, int operand,
                                const compiler::Sizes& sizes) {
-  const int64_t below = elements_below(problem, value.name, sizes);
+  const compiler::ElementRange range = {.below = elements_below(problem, value.name, sizes),
+                                        .ascending = value.name == "pages"};
   const ir::graph::TensorType& type = value.type;
   std::vector<std::string> symbols;
   for (const ir::graph::Dim& dim : type.shape) symbols.push_back(dim.symbol);
   const bool is_index = type.element == Type::i32 || type.element == Type::i64;
-  return {
-      .type = type.element,
-      .shape = std::move(shape),
-      .operand = operand,
-      .row_axis = compiler::row_axis_of(value.name, symbols),
-      .elements = is_index ? std::optional(compiler::ElementRange{.below = below}) : std::nullopt};
+  return {.type = type.element,
+          .shape = std::move(shape),
+          .operand = operand,
+          .row_axis = compiler::row_axis_of(value.name, symbols),
+          .elements = is_index ? std::optional(range) : std::nullopt};
 }
 
 /// One operand in memory that ends at a protected page.
@@ -322,7 +324,8 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
         kernel_case.pattern.is_normal() ||
         (!kernel_case.pattern.is_mixed() && kernel_case.pattern.of(0) == InputKind::offset &&
          family.name == "layer_norm" && name == "y");
-    const bool is_product = family.name == "linear" || family.name == "batched_matmul";
+    const bool is_product = family.name == "linear" || family.name == "batched_matmul" ||
+                            family.name == "attention_page_scores";
     LATHE_CHECK(compare(name, found, kernel_case.expected[output], limit, kernel_case.pattern,
                         ordinary && found.type() == Type::f32 && !is_product));
   }

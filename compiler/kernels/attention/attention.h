@@ -21,6 +21,7 @@ enum class MaskKind : uint8_t { none, boolean, additive };
 /// keys less that of tokens; if causal it sees the keys up to there, with a window at most that
 /// many.
 struct Attention {
+  Attention() = default;
   explicit Attention(const Problem& problem);
 
   Bucket tokens, context;
@@ -126,6 +127,7 @@ inline constexpr int64_t kNextHead = -1;
 
 /// A schedule's numbers for attention_decode, which reads keys and values where they lie.
 struct DecodeBlocking {
+  DecodeBlocking() = default;
   DecodeBlocking(const Attention& attention, const Schedule& schedule);
 
   int64_t keys = 1;    ///< of a block, whose scores are kept
@@ -134,6 +136,7 @@ struct DecodeBlocking {
   int key_rows = 1;    ///< keys that they are multiplied by at once
   int value_rows = 1;  ///< rows of v that they weight at once
   int64_t ahead = 0;   ///< rows of k or v that are asked for ahead of their use, or kNextHead
+  int64_t page = 0;    ///< keys of a page, where pages are listed; 0: keys lie one after the other
   RowLayout rows;
   product::Product queries;  ///< whose rows are packed
   product::Blocking packed;  ///< and how
@@ -141,13 +144,16 @@ struct DecodeBlocking {
 };
 
 /// Scores of a few rows: dot products with keys where they lie. Buffers q (f32, packed), k, scores;
-/// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile.
+/// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile. Of
+/// listed pages k is the first of all keys, and buffers and parameters of ListedPages
+/// (listed_pages.h) take the place of columns and k.next: a page has as many columns as it may have
+/// keys, and those without a key are left as they are.
 ir::program::Program decode_scores_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);
 
 /// Adds values, weighted by a block's scores. Buffers scores, v, values; parameters rows, columns,
-/// v.stride1, v.next.
+/// v.stride1, v.next; of listed pages as above.
 ir::program::Program decode_values_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);
@@ -155,7 +161,8 @@ ir::program::Program decode_values_program(const Attention& attention,
 ir::plan::Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
                            const ir::Target& target);
 
-/// The knobs that DecodeBlocking reads.
-SearchSpace decode_space(const Attention& attention, const ir::Target& target);
+/// The knobs that DecodeBlocking reads. Of `listed` pages only the next can be asked for ahead:
+/// what lies behind a page is not read.
+SearchSpace decode_space(const Attention& attention, const ir::Target& target, bool listed = false);
 
 }  // namespace lathe::compiler::kernels::attention

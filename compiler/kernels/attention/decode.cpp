@@ -30,7 +30,8 @@ Status validate_decode(const Problem& p) {
 
 }  // namespace
 
-SearchSpace attention::decode_space(const Attention& attention, const ir::Target& target) {
+SearchSpace attention::decode_space(const Attention& attention, const ir::Target& target,
+                                    bool listed) {
   SearchSpace space;
   const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostDecodedTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
@@ -49,8 +50,13 @@ SearchSpace attention::decode_space(const Attention& attention, const ir::Target
                                           : std::vector<int64_t>{0},
              attention.context.high > 256 ? usual_split : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  space.knob("ahead", {0, 8, 16, attention::kNextHead}, 16,
-             "rows of k and v that are asked for ahead of their use; -1: the next head's");
+  if (listed) {
+    space.knob("ahead", {0, attention::kNextHead}, attention::kNextHead,
+               "-1: rows of the next page are asked for ahead of their use");
+  } else {
+    space.knob("ahead", {0, 8, 16, attention::kNextHead}, 16,
+               "rows of k and v that are asked for ahead of their use; -1: the next head's");
+  }
   space.require([=](const Schedule& s) { return fits(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");
   space.require([=](const Schedule& s) { return fits(s["mr"], s["value_rows"]); },

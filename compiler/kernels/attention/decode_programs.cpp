@@ -2,8 +2,10 @@
 // as there are. Heads that lie side by side make the rows of one head lie far apart, which hardware
 // does not foresee.
 #include <algorithm>
+#include <optional>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/listed_pages.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
@@ -49,6 +51,21 @@ void some_at_once(Builder& b, Scalar count, int most, const std::function<void(i
   if (most > 1) b.loop(0, b.sub(count, b.mul(whole, most)), 1, [&](Scalar) { some(1); });
 }
 
+// Calls `some` for the rows of k or v of each listed page, and the columns of scores that it has;
+// `next` becomes the distance to the same row of the page that follows.
+void over_pages(Builder& b, const ListedPages& pages, const DecodeBlocking& s, Pointer first,
+                Pointer scores, Scalar stride, Scalar& next,
+                const std::function<void(Scalar, Pointer, Pointer)>& some) {
+  const Pointer columns = b.copy(scores);
+  pages.visit([&](const ListedPages::Page& page) {
+    if (s.ahead == kNextHead) next = b.mul(b.sub(page.next, page.begin), stride);
+    const Pointer rows = b.offset(first, b.mul(page.begin, stride));
+    const Pointer of_page = b.copy(columns);
+    some(page.count, rows, of_page);
+    b.advance(columns, s.page * 4);
+  });
+}
+
 class ScoreWriter {
  public:
   ScoreWriter(const Attention& attention, const DecodeBlocking& blocking, const ir::Target& target)
@@ -59,17 +76,28 @@ class ScoreWriter {
         k_(b_.buffer("k", attention.kv_type, BufferAccess::read)),
         scores_(b_.buffer("scores", ir::Type::f32, BufferAccess::write)),
         rows_(b_.parameter("rows")),
-        columns_(b_.parameter("columns")),
+        columns_(s_.page > 0 ? Scalar{} : b_.parameter("columns")),
         stride_(b_.parameter("k.stride1")) {
-    if (s_.ahead == kNextHead) next_ = b_.parameter("k.next");
+    if (s_.page > 0) {
+      pages_.emplace(b_, s_.page);
+    } else if (s_.ahead == kNextHead) {
+      next_ = b_.parameter("k.next");
+    }
   }
 
   Program write() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
-      const Pointer keys = b_.copy(k_);
-      const Pointer scores = b_.copy(scores_);
-      some_at_once(b_, columns_, s_.key_rows,
-                   [&](int count) { some_keys(rows, count, keys, scores); });
+      const auto by_keys = [&](Scalar columns, Pointer keys, Pointer scores) {
+        some_at_once(b_, columns, s_.key_rows,
+                     [&](int count) { some_keys(rows, count, keys, scores); });
+      };
+      if (pages_) {
+        over_pages(b_, *pages_, s_, k_, scores_, stride_, next_, by_keys);
+      } else {
+        const Pointer keys = b_.copy(k_);
+        const Pointer scores = b_.copy(scores_);
+        by_keys(columns_, keys, scores);
+      }
       b_.advance(q_, rows * s_.query_bytes());
       b_.advance(scores_, rows * s_.rows.score_bytes);
     });
@@ -119,6 +147,7 @@ class ScoreWriter {
   Builder b_;
   Pointer q_, k_, scores_;
   Scalar rows_, columns_, stride_, next_;
+  std::optional<ListedPages> pages_{};
 };
 
 class ValueWriter {
@@ -131,17 +160,28 @@ class ValueWriter {
         v_(b_.buffer("v", attention.kv_type, BufferAccess::read)),
         values_(b_.buffer("values", ir::Type::f32, BufferAccess::read_write)),
         rows_(b_.parameter("rows")),
-        columns_(b_.parameter("columns")),
+        columns_(s_.page > 0 ? Scalar{} : b_.parameter("columns")),
         stride_(b_.parameter("v.stride1")) {
-    if (s_.ahead == kNextHead) next_ = b_.parameter("v.next");
+    if (s_.page > 0) {
+      pages_.emplace(b_, s_.page);
+    } else if (s_.ahead == kNextHead) {
+      next_ = b_.parameter("v.next");
+    }
   }
 
   Program write() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
-      const Pointer value = b_.copy(v_);
-      const Pointer weight = b_.copy(scores_);
-      some_at_once(b_, columns_, s_.value_rows,
-                   [&](int count) { some_values(rows, count, value, weight); });
+      const auto by_values = [&](Scalar columns, Pointer value, Pointer weight) {
+        some_at_once(b_, columns, s_.value_rows,
+                     [&](int count) { some_values(rows, count, value, weight); });
+      };
+      if (pages_) {
+        over_pages(b_, *pages_, s_, v_, scores_, stride_, next_, by_values);
+      } else {
+        const Pointer value = b_.copy(v_);
+        const Pointer weight = b_.copy(scores_);
+        by_values(columns_, value, weight);
+      }
       b_.advance(scores_, rows * s_.rows.score_bytes);
       b_.advance(values_, rows * s_.rows.value_bytes);
     });
@@ -181,6 +221,7 @@ class ValueWriter {
   Builder b_;
   Pointer scores_, v_, values_;
   Scalar rows_, columns_, stride_, next_;
+  std::optional<ListedPages> pages_{};
 };
 
 }  // namespace

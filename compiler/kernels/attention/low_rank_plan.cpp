@@ -3,16 +3,12 @@
 // order, and the sums of rows of c_v meet u_v.
 #include "compiler/kernels/attention/low_rank.h"
 #include "compiler/kernels/attention/plan_writer.h"
+#include "compiler/kernels/attention/row_state.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
 
 using ir::plan::Plan;
-
-// A row's largest score, sum and values.
-struct RowState {
-  Place maximum, sum, values;
-};
 
 // Keys and values that the rows go over part by part: the factors, or the window.
 struct Cache {
@@ -70,14 +66,6 @@ class LowRankWriter : PlanWriter {
  private:
   // Sizes of scratch are of inputs alone.
   Expr scratch_rows() const { return tokens_ * Expr(attention_.group()); }
-  RowState add_state(const std::string& prefix, const Expr& count, int64_t value_bytes,
-                     bool per_worker) {
-    RowState state;
-    state.maximum = plan_.add_scratch({prefix + "maximum", count * 4, per_worker});
-    state.sum = plan_.add_scratch({prefix + "sum", count * 4, per_worker});
-    state.values = plan_.add_scratch({prefix + "values", count * Expr(value_bytes), per_worker});
-    return state;
-  }
 
   void add_shared() {
     // What meets u_k is packed q, what comes of it the packed q of the factors; what meets u_v are
@@ -98,8 +86,8 @@ class LowRankWriter : PlanWriter {
                            /*per_worker=*/false});
     scores_ =
         plan_.add_scratch({"scores", scratch_rows() * Expr(factors_blocking_.rows.score_bytes)});
-    sums_ = add_state("whole.", scratch_rows(), factors_blocking_.rows.value_bytes,
-                      /*per_worker=*/true);
+    sums_ = add_row_state(plan_, "whole.", scratch_rows(), factors_blocking_.rows.value_bytes,
+                          /*per_worker=*/true);
     values_ =
         plan_.add_scratch({"whole.y", scratch_rows() * Expr(recent_blocking_.rows.value_bytes)});
 
@@ -121,7 +109,8 @@ class LowRankWriter : PlanWriter {
     };
     cache.splits = named(plan_.body, cache.name + "_splits", splits());
     const Expr parts = batch_ * Expr(attention_.kv_heads) * splits() * scratch_rows();
-    cache.parts = add_state(cache.name + ".", parts, s.rows.value_bytes, /*per_worker=*/false);
+    cache.parts =
+        add_row_state(plan_, cache.name + ".", parts, s.rows.value_bytes, /*per_worker=*/false);
     Attention without_sinks = attention;
     without_sinks.sinks = false;
     cache.start = plan_.add_program(start_program(without_sinks, s.rows, target_));
@@ -129,13 +118,6 @@ class LowRankWriter : PlanWriter {
     cache.softmax = plan_.add_program(softmax_program(attention, s.rows, target_, /*edge=*/true));
     cache.multiply_values = plan_.add_program(decode_values_program(attention, s, target_));
     cache.merge = plan_.add_program(merge_program(attention, s.rows, target_));
-  }
-
-  static void bind_rows(Bindings& names, const RowState& state, const Expr& row,
-                        int64_t value_bytes, const std::string& prefix = "") {
-    names.at(prefix + "maximum", state.maximum + row * 4);
-    names.at(prefix + "sum", state.sum + row * 4);
-    names.at(prefix + "values", state.values + row * Expr(value_bytes));
   }
 
   // Of a batch and a head, where its rows of q lie.
@@ -221,7 +203,7 @@ class LowRankWriter : PlanWriter {
     const Expr is_last =
         named(heads.body, name("_is_last"), max(head + Expr(2 - attention_.kv_heads), 0));
     Bindings names;
-    bind_rows(names, cache.parts, row, s.rows.value_bytes);
+    cache.parts.bind(names, row);
     names.set("rows", rows_).set("columns", columns);
     names.at("scores", scores_).at("q", queries_at(cache, batch, head));
     const auto bind_operand = [&](const std::string& buffer, const std::string& operand) {
@@ -244,8 +226,7 @@ class LowRankWriter : PlanWriter {
     const Expr head = loop_variable(cache.name + "_start");
     Loop heads{plan_.find(cache.name + "_start"), 0, Expr(attention_.kv_heads)};
     Bindings names;
-    bind_rows(names, cache.parts, first_row(cache, batch, head, part),
-              cache.blocking.rows.value_bytes);
+    cache.parts.bind(names, first_row(cache, batch, head, part));
     names.set("rows", rows_);
     append(heads.body, bind(plan_, cache.start, names));
     append(body, std::move(heads));
@@ -255,7 +236,7 @@ class LowRankWriter : PlanWriter {
   void softmax(Body& body, const Cache& cache, Bindings names, const Expr& row, const Expr& end) {
     if (!cache.attention.is_causal()) return append(body, bind(plan_, cache.softmax, names));
     over_members(body, cache.name + "_softmax", [&](Body& inner, const Expr& member) {
-      bind_rows(names, cache.parts, row + member * tokens_, cache.blocking.rows.value_bytes);
+      cache.parts.bind(names, row + member * tokens_);
       names.set("rows", tokens_).set("end", end);
       names.at("scores", scores_ + member * tokens_ * Expr(cache.blocking.rows.score_bytes));
       append(inner, bind(plan_, cache.softmax, names));
@@ -263,22 +244,22 @@ class LowRankWriter : PlanWriter {
   }
 
   // The state of y: largest score and sum are those of the factors.
-  RowState y_state() const { return {sums_.maximum, sums_.sum, values_}; }
+  RowState y_state() const {
+    return {sums_.maximum, sums_.sum, values_, recent_blocking_.rows.value_bytes};
+  }
 
   void finish_heads(Body& body) {
     const Expr batch = loop_variable("batch_index"), head = loop_variable("kv_head");
-    const int64_t sum_bytes = factors_blocking_.rows.value_bytes;
-    const int64_t value_bytes = recent_blocking_.rows.value_bytes;
-    const auto rows_of = [&](const RowState& state, const Expr& member, int64_t bytes) {
+    const auto rows_of = [&](const RowState& state, const Expr& member) {
       Bindings names;
-      bind_rows(names, state, member * tokens_, bytes);
+      state.bind(names, member * tokens_);
       return names.set("rows", tokens_);
     };
     Body each;
     over_members(each, "start", [&](Body& inner, const Expr& member) {
       const Expr of_query = query_head(head, member);
-      start_rows(inner, rows_of(y_state(), member, value_bytes), start_values_, of_query);
-      start_rows(inner, rows_of(sums_, member, sum_bytes), start_sums_, of_query);
+      start_rows(inner, rows_of(y_state(), member), start_values_, of_query);
+      start_rows(inner, rows_of(sums_, member), start_sums_, of_query);
     });
     merge_parts(each, factors_, sums_, batch, head);
     over_matrices(each, "expand", head,
@@ -286,14 +267,13 @@ class LowRankWriter : PlanWriter {
                     Bindings names;
                     names.set("rows", rows).set("columns", low_rank_.factors.value_dim);
                     names.set("v.stride1", stride("u_v", 1)).at("v", up_of("u_v", matrix));
-                    names.at("scores", sums_.values + row * Expr(sum_bytes));
-                    names.at("values", values_ + row * Expr(value_bytes));
+                    names.at("scores", sums_.values + row * Expr(sums_.value_bytes));
+                    names.at("values", values_ + row * Expr(y_state().value_bytes));
                     append(inner, bind(plan_, expand_, names));
                   });
     if (low_rank_.window > 0) merge_parts(each, recent_, y_state(), batch, head);
     over_members(each, "finish", [&](Body& inner, const Expr& member) {
-      finish_rows(inner, rows_of(y_state(), member, value_bytes), finish_, batch, 0,
-                  query_head(head, member));
+      finish_rows(inner, rows_of(y_state(), member), finish_, batch, 0, query_head(head, member));
     });
     over_heads(body, "batch_index", "kv_head", std::move(each));
   }
@@ -302,10 +282,9 @@ class LowRankWriter : PlanWriter {
                    const Expr& head) {
     const Expr part = loop_variable(cache.name + "_merged");
     Loop parts{plan_.find(cache.name + "_merged"), 0, cache.splits};
-    const int64_t bytes = cache.blocking.rows.value_bytes;
     Bindings names;
-    bind_rows(names, state, 0, bytes);
-    bind_rows(names, cache.parts, first_row(cache, batch, head, part), bytes, "other_");
+    state.bind(names, 0);
+    cache.parts.bind(names, first_row(cache, batch, head, part), "other_");
     names.set("rows", rows_);
     append(parts.body, bind(plan_, cache.merge, names));
     append(body, std::move(parts));
