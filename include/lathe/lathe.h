@@ -8,3 +8,4 @@
 #include <lathe/ops.h>
 #include <lathe/packed_weight.h>
 #include <lathe/tensor_view.h>
+#include <lathe/token_sparse.h>
