@@ -161,8 +161,15 @@ ir::program::Program decode_values_program(const Attention& attention,
 ir::plan::Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
                            const ir::Target& target);
 
-/// The knobs that DecodeBlocking reads. Of `listed` pages only the next can be asked for ahead:
-/// what lies behind a page is not read.
-SearchSpace decode_space(const Attention& attention, const ir::Target& target, bool listed = false);
+/// What decode_space() takes into account beside the attention's sizes.
+struct DecodeSpaceOptions {
+  /// Of listed pages only the next can be asked for ahead: what lies behind a page is not read.
+  bool listed = false;
+  /// Keys, and rows of v, that are usually taken at once, as far as the registers allow.
+  int64_t together = 1;
+};
+/// The knobs that DecodeBlocking reads.
+SearchSpace decode_space(const Attention& attention, const ir::Target& target,
+                         const DecodeSpaceOptions& options = {});
 
 }  // namespace lathe::compiler::kernels::attention

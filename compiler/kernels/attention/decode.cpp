@@ -31,7 +31,7 @@ Status validate_decode(const Problem& p) {
 }  // namespace
 
 SearchSpace attention::decode_space(const Attention& attention, const ir::Target& target,
-                                    bool listed) {
+                                    const DecodeSpaceOptions& options) {
   SearchSpace space;
   const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostDecodedTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
@@ -41,8 +41,10 @@ SearchSpace attention::decode_space(const Attention& attention, const ir::Target
   for (const int64_t count : {1, 2, 4})
     if (count <= most_rows) rows.push_back(count);
   space.knob("mr", rows, rows.back(), "rows of q that are multiplied at once");
-  space.knob("key_rows", {1, 2, 4}, 1, "keys that they meet at once");
-  space.knob("value_rows", {1, 2, 4}, 1, "rows of v that they weight at once");
+  int64_t together = options.together;
+  while (together > 1 && !fits(rows.back(), together)) together /= 2;
+  space.knob("key_rows", {1, 2, 4}, together, "keys that they meet at once");
+  space.knob("value_rows", {1, 2, 4}, together, "rows of v that they weight at once");
   space.knob("keys", {32, 64, 128, 256}, 256, "keys of a block, whose scores are kept");
   const int64_t usual_split = attention.context.low >= 2048 ? 512 : 256;
   space.knob("split",
@@ -50,7 +52,7 @@ SearchSpace attention::decode_space(const Attention& attention, const ir::Target
                                           : std::vector<int64_t>{0},
              attention.context.high > 256 ? usual_split : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  if (listed) {
+  if (options.listed) {
     space.knob("ahead", {0, attention::kNextHead}, attention::kNextHead,
                "-1: rows of the next page are asked for ahead of their use");
   } else {

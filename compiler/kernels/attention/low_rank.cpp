@@ -57,6 +57,8 @@ using ir::Type;
 using ir::graph::GraphBuilder;
 using ir::graph::Var;
 
+constexpr int64_t kShortVectors = 4;
+
 // The operands of the reference graph by name.
 class NamedInputs {
  public:
@@ -144,7 +146,10 @@ Result<ir::graph::Graph> reference_of_low_rank(const Problem& p) {
 }
 
 SearchSpace space_of_low_rank(const Problem& p, const Target& target) {
-  return attention::decode_space(LowRank(p).factors, target);
+  // Rows of a few vectors take less time than the sums and steps between them: several at once.
+  const LowRank low_rank(p);
+  const bool is_short = low_rank.factors.dim <= kShortVectors * target.lanes;
+  return attention::decode_space(low_rank.factors, target, {.together = is_short ? 4 : 1});
 }
 
 Result<ir::plan::Plan> build_low_rank(const Problem& p, const Schedule& s, const Target& target) {

@@ -24,7 +24,7 @@ SearchSpace TokenSparse::space(const ir::Target& target) const {
   };
   Attention listed = attention;
   listed.context = {keys(kept.low), keys(kept.high)};
-  return decode_space(listed, target, /*listed=*/true);
+  return decode_space(listed, target, {.listed = true});
 }
 
 // Blocks and parts are of whole pages, a part of whole blocks.
