@@ -20,14 +20,14 @@ uint32_t ordered_bits(float value) {
   return (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
 }
 
-// The pages of one head of a sequence.
+// Finds the score from which on the greatest are taken; its memory serves one list after the other.
 class Selector {
  public:
-  // Marks the `count` greatest of `scores`, the lower index first; fewer scores than that are all.
   struct Threshold {
     uint32_t bits = 0;  // what is greater is taken
     int64_t equal = 0;  // and so many of those that are equal
   };
+  // For the `count` greatest of at least so many scores; `count` is at least 1.
   Threshold threshold(std::span<const float> scores, int64_t count) {
     // By the upper bits most scores are decided; the others are few.
     counts_.fill(0);

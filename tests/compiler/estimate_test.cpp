@@ -14,8 +14,8 @@ double cycles(const std::string& line, const std::string& schedule, int64_t rows
   const SearchSpace space = family.space(problem, built_for);
   const auto plan = family.build(problem, *space.parse(schedule), built_for);
   EXPECT_TRUE(plan) << plan.error().message;
-  const Sizes sizes = {{"rows", rows},     {"batch", 16},   {"positions", 64},
-                       {"vocabulary", 64}, {"tokens", 600}, {"context", 600}};
+  const Sizes sizes = {{"rows", rows},  {"batch", 16},    {"positions", 64}, {"vocabulary", 64},
+                       {"tokens", 600}, {"context", 600}, {"pages", 600},    {"kept", 60}};
   const auto result = estimate(*plan, sizes, family.work(problem, sizes), threads);
   EXPECT_TRUE(result) << result.error().message;
   return result ? result->cycles : 0;

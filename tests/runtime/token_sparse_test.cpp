@@ -202,6 +202,40 @@ TEST_F(SparseDecodeTest, ReadsThePagesThatMatter) {
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(found[i], expected[i], 0.02);
 }
 
+// Codes that are the keys themselves, and a projection that changes nothing: the choice of keys
+// that dense attention would make.
+TEST_F(SparseDecodeTest, LearnedCodesChooseKeys) {
+  constexpr int64_t kKept = 12;
+  auto decode = SparseDecode::fetch(
+      *library_,
+      {.heads = kHeads,
+       .kv_heads = kKvHeads,
+       .dim = kDim,
+       .page = 1,
+       .context = kContext,
+       .kept = kKept},
+      {.select = AttentionPageScores::Select::learned, .rank = kDim, .pages = kContext});
+  ASSERT_TRUE(decode) << decode.error().message;
+  std::vector<float> w(kHeads * kDim * kDim), y(q_.size());
+  for (int64_t i = 0; i < kHeads * kDim; ++i) w[static_cast<size_t>(i * kDim + i % kDim)] = 1;
+  const Status status = (*decode)({.q = q(),
+                                   .k = k(),
+                                   .v = v(),
+                                   .bounds = k(),
+                                   .w = {w.data(), {kHeads, kDim, kDim}},
+                                   .y = view_of_y(y)});
+  ASSERT_TRUE(status) << status.error().message;
+  for (int64_t head = 0; head < kKvHeads; ++head) {
+    const auto first = decode->pages().begin() + head * kKept;
+    for (const int64_t page : {5, 17, 30}) {
+      for (const int64_t row : {page * kPage + 2, page * kPage + 9})
+        EXPECT_EQ(std::count(first, first + kKept, row + head), 1) << head << " " << row;
+    }
+  }
+  const std::vector<float> expected = dense();
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(y[i], expected[i], 0.02);
+}
+
 TEST_F(SparseDecodeTest, ScoresAreBounds) {
   const auto kernel = library_->fetch(
       AttentionPageScores{.heads = kHeads, .kv_heads = kKvHeads, .dim = kDim, .pages = kPages});
