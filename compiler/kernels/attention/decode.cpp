@@ -53,8 +53,10 @@ Status validate_decode(const Problem& p) {
   return attention::validate(p);
 }
 
-SearchSpace decode_space(const Problem& p, const Target& target) {
-  const Attention attention(p);
+}  // namespace
+
+SearchSpace attention::decode_space(const Attention& attention, const ir::Target& target,
+                                    const DecodeSpaceOptions& options) {
   SearchSpace space;
   const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostDecodedTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
@@ -71,11 +73,11 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   space.knob("mr", rows, rows.back(), "rows of q that are multiplied at once");
   // Blocks are bound by instructions: several rows share the loads of queries and sums.
   const bool is_small = rows.back() <= 2;
-  space.knob("key_rows", {1, 2, 4}, has_blocks && is_small ? 2 : 1, "keys that they meet at once");
-  space.knob("value_rows", {1, 2, 4},
-             !has_blocks ? 1
-             : is_small  ? 4
-                         : 2,
+  int64_t together = options.together;
+  while (together > 1 && !fits(rows.back(), together)) together /= 2;
+  space.knob("key_rows", {1, 2, 4}, has_blocks ? (is_small ? 2 : 1) : together,
+             "keys that they meet at once");
+  space.knob("value_rows", {1, 2, 4}, has_blocks ? (is_small ? 4 : 2) : together,
              "rows of v that they weight at once");
   space.knob("keys", {64, 128, 256, 512, 1024, 2048}, 256,
              "keys of a block, whose scores are kept");
@@ -85,10 +87,15 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
                                           : std::vector<int64_t>{0},
              attention.context.high > 256 ? usual_split : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  // On Zen 4 the next head's rows were the best for blocks and for pages of 16.
-  const bool asks_by_head = has_blocks || attention.is_paged();
-  space.knob("ahead", {0, 8, 16, attention::kNextHead}, asks_by_head ? attention::kNextHead : 16,
-             "rows of k and v that are asked for ahead of their use; -1: the next head's");
+  if (options.listed) {
+    space.knob("ahead", {0, attention::kNextHead}, attention::kNextHead,
+               "-1: rows of the next page are asked for ahead of their use");
+  } else {
+    // On Zen 4 the next head's rows were the best for blocks and for pages of 16.
+    const bool asks_by_head = has_blocks || attention.is_paged();
+    space.knob("ahead", {0, 8, 16, attention::kNextHead}, asks_by_head ? attention::kNextHead : 16,
+               "rows of k and v that are asked for ahead of their use; -1: the next head's");
+  }
   space.require([=](const Schedule& s) { return scores_fit(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");
   space.require([=](const Schedule& s) { return fits(s["mr"], s["value_rows"]); },
@@ -98,8 +105,14 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   return space;
 }
 
+namespace {
+
+SearchSpace space_of_decode(const Problem& p, const Target& target) {
+  return attention::decode_space(Attention(p), target);
+}
+
 Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const Target& target) {
-  LATHE_CHECK(decode_space(p, target).check(s));
+  LATHE_CHECK(space_of_decode(p, target).check(s));
   const Attention attention(p);
   return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
 }
@@ -168,7 +181,7 @@ const Family& attention_decode() {
       if (parameter.name == "kv_type") parameter.choices.emplace_back("q8_0");
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
-    decode.space = decode_space;
+    decode.space = space_of_decode;
     decode.build = build_decode;
     decode.derive_sizes = derive_sizes;
     decode.miniature = decode_miniature;
