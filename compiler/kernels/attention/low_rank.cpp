@@ -118,23 +118,23 @@ Result<ir::graph::Graph> reference_of_low_rank(const Problem& p) {
   GraphBuilder graph("attention_low_rank");
   const NamedInputs inputs(graph, a.signature);
   const Var q = inputs.wide("q");
-  const auto attend = [&](Var keys, Var values, Var lengths, Var sinks, attention::Causal causal) {
-    return graph.op_results("attention",
-                            {q, keys, values, Var{}, Var{}, Var{}, lengths, Var{}, sinks}, 2,
-                            {{"causal", causal == attention::Causal::end ? "end" : "none"},
-                             {"softcap", a.softcap},
-                             {"scale", p.number("scale")}});
+  const auto attend = [&](Var keys, Var values, Var lengths, Var sinks, const std::string& causal) {
+    return graph.op_results(
+        "attention", {q, keys, values, Var{}, Var{}, Var{}, lengths, Var{}, sinks}, 2,
+        {{"causal", causal}, {"softcap", a.softcap}, {"scale", p.number("scale")}});
   };
   const auto& factors = low_rank.factors;
   const Var keys =
       expand(graph, low_rank, inputs.wide("c_k"), inputs.wide("u_k"), factors.dim, a.dim);
   const Var values = expand(graph, low_rank, inputs.wide("c_v"), inputs.wide("u_v"),
                             factors.value_dim, a.value_dim);
-  std::vector<Var> results =
-      attend(keys, values, inputs["lengths"], inputs["sinks"], factors.causal);
+  // Before a window every token sees them all.
+  const std::string causal = p.text("causal");
+  std::vector<Var> results = attend(keys, values, inputs["lengths"], inputs["sinks"],
+                                    low_rank.window > 0 ? "none" : causal);
   if (low_rank.window > 0) {
     const std::vector<Var> recent =
-        attend(inputs.wide("k"), inputs.wide("v"), inputs["recent_lengths"], Var{}, a.causal);
+        attend(inputs.wide("k"), inputs.wide("v"), inputs["recent_lengths"], Var{}, causal);
     results = merge(graph, low_rank, results, recent);
   }
   std::vector<Var> outputs = {cast_to(graph, results[0], a.out)};
