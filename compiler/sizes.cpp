@@ -57,7 +57,7 @@ Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
 Sizes sizes_named_in(std::string_view line) {
   Sizes sizes;
   // Buckets are named after dimensions; of the other parameters none is called like one.
-  for (const std::string_view name : {"rows", "batch", "tokens", "context", "kept"}) {
+  for (const std::string_view name : {"rows", "batch", "tokens", "context", "pages", "kept"}) {
     const std::string key = fmt::format(" {}=", name);
     const size_t found = line.find(key);
     if (found == std::string_view::npos) continue;

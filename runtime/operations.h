@@ -190,36 +190,43 @@ struct Description<BatchedMatmul> {
   }
 };
 
-/// What every operation of attention has, beside its context.
+/// A number that follows from another where it is 0.
+constexpr void visit_unless_zero(const char* name, const int64_t& value, auto&& visit) {
+  visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
+    if (value != 0) problem.set(name, value);
+  });
+}
+
+/// What attention has, whatever its keys are and whoever sees them, beside its context.
+template <typename Op>
+constexpr void visit_heads(const Op& op, auto&& visit) {
+  visit("tokens", op.tokens);
+  visit("heads", op.heads);
+  visit_unless_zero("kv_heads", op.kv_heads, visit);
+  visit("dim", op.dim);
+  visit_unless_zero("value_dim", op.value_dim, visit);
+  visit("scale", op.scale);
+  visit("sinks", op.sinks);
+  visit("lse", op.lse);
+  visit("type", op.type);
+  visit("kv_type", op.kv_type);
+  visit("out", op.out);
+}
+
+/// What every operation of attention to whole keys has, beside its context.
 template <typename Op>
 struct AttentionDescription {
   static constexpr void fields(const Op& op, auto&& visit) {
-    visit("tokens", op.tokens);
-    visit("heads", op.heads);
-    unless_zero("kv_heads", op.kv_heads, visit);
-    visit("dim", op.dim);
-    unless_zero("value_dim", op.value_dim, visit);
+    visit_heads(op, visit);
     visit("window", op.window);
     visit("softcap", op.softcap);
-    visit("scale", op.scale);
     visit("causal", op.causal, [&](compiler::ProblemBuilder& problem) {
       return set_choice(problem, "causal", {"none", "start", "end"},
                         static_cast<size_t>(op.causal));
     });
-    visit("sinks", op.sinks);
-    visit("lse", op.lse);
-    visit("type", op.type);
-    visit("kv_type", op.kv_type);
-    visit("out", op.out);
   }
 
  protected:
-  // A number of which 0 stands for the default.
-  static constexpr void unless_zero(const char* name, const int64_t& value, auto&& visit) {
-    visit(name, value, [name, &value](compiler::ProblemBuilder& problem) {
-      if (value != 0) problem.set(name, value);
-    });
-  }
   static Status set_choice(compiler::ProblemBuilder& problem, const char* name,
                            std::initializer_list<const char*> choices, size_t chosen) {
     if (chosen < choices.size()) {
@@ -255,8 +262,8 @@ struct Description<Attention> : AttentionDescription<Attention> {
     visit("lookahead", op.lookahead, [&](compiler::ProblemBuilder& problem) {
       if (op.lookahead != -1) problem.set("lookahead", op.lookahead);
     });
-    unless_zero("kept_keys", op.kept_keys, visit);
-    unless_zero("memory", op.memory, visit);
+    visit_unless_zero("kept_keys", op.kept_keys, visit);
+    visit_unless_zero("memory", op.memory, visit);
     visit("mask_of_rows", op.mask_of_rows);
     visit("mask_type", op.mask_type);
     visit("mask", op.mask, [&](compiler::ProblemBuilder& problem) {
@@ -269,7 +276,7 @@ struct Description<Attention> : AttentionDescription<Attention> {
       if (op.cache == Attention::Cache::contiguous) return {};
       return set_choice(problem, "cache", {"contiguous", "paged"}, static_cast<size_t>(op.cache));
     });
-    unless_zero("page", op.page, visit);
+    visit_unless_zero("page", op.page, visit);
   }
 };
 
@@ -291,13 +298,87 @@ struct Description<AttentionRouter> {
     visit("tokens", op.tokens);
     visit("context", op.context);
     visit("heads", op.heads);
-    visit("kv_heads", op.kv_heads, [&](compiler::ProblemBuilder& problem) {
-      if (op.kv_heads != 0) problem.set("kv_heads", op.kv_heads);
-    });
+    visit_unless_zero("kv_heads", op.kv_heads, visit);
     visit("dim", op.dim);
     visit("block", op.block);
     visit("rank", op.rank);
     visit("type", op.type);
+  }
+};
+
+/// What operations of a few tokens against a cache have in common.
+template <typename Op>
+struct DecodeDescription {
+  static constexpr void fields(const Op& op, auto&& visit) {
+    visit_heads(op, visit);
+    visit("context", op.context);
+    visit("causal", op.causal, [&](compiler::ProblemBuilder& problem) {
+      problem.set_text("causal", op.causal ? "end" : "none");
+    });
+    visit("lengths", op.lengths);
+  }
+};
+
+template <>
+struct Description<AttentionLowRank> {
+  static constexpr std::string_view kFamily = "attention_low_rank";
+  static constexpr void fields(const AttentionLowRank& op, auto&& visit) {
+    DecodeDescription<AttentionLowRank>::fields(op, visit);
+    visit("rank", op.rank);
+    visit_unless_zero("value_rank", op.value_rank, visit);
+    visit("recent", op.recent);
+    visit("softcap", op.softcap);
+    visit("weight_type", op.weight_type);
+    visit("per_head", op.per_head, [&](compiler::ProblemBuilder& problem) {
+      problem.set_text("up", op.per_head ? "heads" : "kv_heads");
+    });
+  }
+};
+
+template <>
+struct Description<AttentionTokenSparse> {
+  static constexpr std::string_view kFamily = "attention_token_sparse";
+  static constexpr void fields(const AttentionTokenSparse& op, auto&& visit) {
+    DecodeDescription<AttentionTokenSparse>::fields(op, visit);
+    visit("page", op.page);
+    visit("kept", op.kept);
+  }
+};
+
+template <>
+struct Description<AttentionPageBounds> {
+  static constexpr std::string_view kFamily = "attention_page_bounds";
+  static constexpr void fields(const AttentionPageBounds& op, auto&& visit) {
+    visit("pages", op.pages);
+    visit("kv_heads", op.kv_heads);
+    visit("dim", op.dim);
+    visit("page", op.page);
+    visit("type", op.type);
+    visit("out", op.out);
+  }
+};
+
+template <>
+struct Description<AttentionPageScores> {
+  static constexpr std::string_view kFamily = "attention_page_scores";
+  static constexpr void fields(const AttentionPageScores& op, auto&& visit) {
+    visit("tokens", op.tokens);
+    visit("pages", op.pages);
+    visit("heads", op.heads);
+    visit_unless_zero("kv_heads", op.kv_heads, visit);
+    visit("dim", op.dim);
+    visit("select", op.select, [&](compiler::ProblemBuilder& problem) -> Status {
+      switch (op.select) {
+        case AttentionPageScores::Select::pages: problem.set_text("select", "pages"); return {};
+        case AttentionPageScores::Select::learned: problem.set_text("select", "learned"); return {};
+      }
+      return fail(ErrorCode::invalid_argument, "attention_page_scores: select number {} is unknown",
+                  static_cast<int>(op.select));
+    });
+    visit("rank", op.rank);
+    visit("type", op.type);
+    visit("kv_type", op.kv_type);
+    visit("weight_type", op.weight_type);
   }
 };
 

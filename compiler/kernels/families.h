@@ -22,6 +22,10 @@
   F(linear)                      \
   F(batched_matmul)              \
   F(attention_decode)            \
+  F(attention_low_rank)          \
+  F(attention_page_bounds)       \
+  F(attention_page_scores)       \
+  F(attention_token_sparse)      \
   F(attention_prefill)           \
   F(attention_block_sparse)      \
   F(attention_router)

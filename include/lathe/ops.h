@@ -258,6 +258,96 @@ struct AttentionRouter {
   int64_t context = 2048;  ///< keys, likewise
 };
 
+/// Attention of up to 16 new tokens against keys and values that are kept as factors: row j of a
+/// head's keys is c_k[j] · u_k, of its values c_v[j] · u_v, and neither is ever made. q [batch,
+/// tokens, heads, dim], c_k [batch, context, kv_heads, rank], c_v [batch, context, kv_heads,
+/// value_rank], u_k [kv_heads, rank, dim], u_v [kv_heads, value_rank, value_dim], lengths [batch]
+/// i32 and sinks [heads] f32 where asked for -> y, lse as of Attention. With `recent` keys that
+/// follow those of the factors and are kept whole: k [batch, recent, kv_heads, dim] and v [batch,
+/// recent, kv_heads, value_dim] after u_v, and recent_lengths [batch] i32, how many of them there
+/// are, before sinks; `lengths` is of the factors' rows, which every token sees, and the tokens
+/// stand at the last recent keys. c_k and c_v may be the same memory. lathe/low_rank.h makes the
+/// factors.
+struct AttentionLowRank {
+  int64_t heads = 1;
+  int64_t kv_heads = 0;    ///< 0: as many as heads
+  int64_t dim = 0;         ///< of a head of q, and of k
+  int64_t value_dim = 0;   ///< of a head of v and y; 0: dim
+  int64_t rank = 0;        ///< of a head's row of c_k
+  int64_t value_rank = 0;  ///< of a head's row of c_v; 0: rank
+  int64_t recent = 0;      ///< rows of k and v; 0: there are none
+  bool per_head = false;   ///< u_k and u_v are of each head of q [heads, rank, dim], not of k
+  bool causal = false;     ///< the last token stands at the last key; else every token sees all
+  double softcap = 0;      ///< as of Attention
+  double scale = 0;        ///< 0: 1 / sqrt(dim)
+  bool lengths = false;
+  bool sinks = false;
+  bool lse = false;
+  DataType type = DataType::f32;
+  DataType kv_type = DataType::f32;      ///< of c_k, c_v, k and v
+  DataType weight_type = DataType::f32;  ///< of u_k and u_v
+  DataType out = DataType::f32;
+  int64_t tokens = 1;     ///< rows of q that the kernel will mostly see, up to 16
+  int64_t context = 512;  ///< rows of c_k, likewise
+};
+
+/// Attention of up to 16 new tokens against some pages of a cache: page p holds its keys from p *
+/// page on, and each head of k has a list of its own, for all tokens and for all heads of q that
+/// share it. q, k and v as of Attention, pages i32 [batch, kv_heads, kept], lengths [batch] i32 and
+/// sinks [heads] f32 where asked for -> y, lse as of Attention. The numbers ascend; an entry that
+/// equals the one before it adds nothing, which fills up shorter lists, nor does a page behind the
+/// sequence's keys. Only listed pages are read. lathe/token_sparse.h makes the lists.
+struct AttentionTokenSparse {
+  int64_t heads = 1;
+  int64_t kv_heads = 0;   ///< 0: as many as heads
+  int64_t dim = 0;        ///< of a head of q and k
+  int64_t value_dim = 0;  ///< of a head of v and y; 0: dim
+  int64_t page = 16;      ///< keys of a page; 1: lists are of keys
+  bool causal = false;    ///< the last token stands at the last key; else every token sees all
+  double scale = 0;       ///< 0: 1 / sqrt(dim)
+  bool lengths = false;
+  bool sinks = false;
+  bool lse = false;
+  DataType type = DataType::f32;
+  DataType kv_type = DataType::f32;
+  DataType out = DataType::f32;
+  int64_t tokens = 1;      ///< rows of q that the kernel will mostly see, up to 16
+  int64_t context = 8192;  ///< keys, likewise
+  int64_t kept = 64;       ///< pages of a list, likewise
+};
+
+/// The least and the greatest of each dimension among the keys of a page. k [batch, pages, page,
+/// kv_heads, dim], a cache of whole pages or a part of it -> bounds [batch, pages, kv_heads, 2 *
+/// dim], the least before the greatest. Bounds of 16 bits are rounded to the nearest.
+struct AttentionPageBounds {
+  int64_t kv_heads = 1;
+  int64_t dim = 0;
+  int64_t page = 16;
+  DataType type = DataType::f32;  ///< of k
+  DataType out = DataType::f32;   ///< of the bounds
+  int64_t pages = 512;            ///< that the kernel will mostly see, as `rows`
+};
+
+/// How relevant each page is to the tokens and heads of q that share a head of k: with
+/// Select::pages the upper bound of the sum of their best products with a key of the page, from its
+/// bounds (Quest); with Select::learned the sum of (q * w) * code. q [batch, tokens, heads, dim],
+/// with learned ones w [heads, dim, rank]; bounds [batch, pages, kv_heads, 2 * dim], or codes
+/// [batch, pages, kv_heads, rank] -> scores f32 [batch, kv_heads, pages]. Pages of one key make
+/// scores of keys.
+struct AttentionPageScores {
+  enum class Select : uint8_t { pages, learned };
+  Select select = Select::pages;
+  int64_t heads = 1;
+  int64_t kv_heads = 0;  ///< 0: as many as heads
+  int64_t dim = 0;
+  int64_t rank = 0;                      ///< of a learned code
+  DataType type = DataType::f32;         ///< of q
+  DataType kv_type = DataType::f32;      ///< of bounds or codes
+  DataType weight_type = DataType::f32;  ///< of w
+  int64_t tokens = 1;                    ///< rows of q that the kernel will mostly see, up to 16
+  int64_t pages = 512;                   ///< likewise
+};
+
 /// Any chain of elementwise functions in one pass, as a text such as "mul(silu(x),u)";
 /// docs/kernels.md has its grammar. Inputs in order of their first appearance -> y.
 struct Elementwise {
@@ -269,9 +359,11 @@ struct Elementwise {
 };
 
 /// All of them.
-using Operations = std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu,
-                              Swiglu, Rope, Embedding, Quantize, Linear, BatchedMatmul, Attention,
-                              BlockSparseAttention, AttentionRouter, Elementwise>;
+using Operations =
+    std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu, Swiglu, Rope,
+               Embedding, Quantize, Linear, BatchedMatmul, Attention, BlockSparseAttention,
+               AttentionRouter, AttentionLowRank, AttentionTokenSparse, AttentionPageBounds,
+               AttentionPageScores, Elementwise>;
 
 namespace detail {
 template <typename Op, typename List>

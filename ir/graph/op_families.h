@@ -17,6 +17,7 @@ void add_arithmetic_ops(std::vector<Op>& table);  // elementwise: arithmetic, wh
 void add_conversion_ops(std::vector<Op>& table);  // cast, quantize, quantize_rows, dequantize
 void add_data_ops(std::vector<Op>& table);        // data: look-ups and scatters
 void add_cache_ops(std::vector<Op>& table);       // data: paged caches, writing into a cache
+void add_page_ops(std::vector<Op>& table);        // data: lists of pages as masks
 void add_shape_ops(std::vector<Op>& table);       // data: concat, slice, transpose, reshape
 
 }  // namespace lathe::ir::graph

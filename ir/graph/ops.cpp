@@ -21,6 +21,7 @@ std::vector<Op> make_table() {
   add_conversion_ops(table);
   add_data_ops(table);
   add_cache_ops(table);
+  add_page_ops(table);
   add_shape_ops(table);
   return table;
 }

@@ -50,11 +50,7 @@ Result<std::set<std::string>> lines_for(const ir::Target& target) {
   for (const char* type : {"f32", "f16", "bf16"})
     for (const int64_t width : {7, 72, 2048})
       for (std::string& line : problem_lines(type, width)) lines.insert(std::move(line));
-  for (const auto& cases :
-       {attention_prefill_cases(), attention_packed_cases(), attention_decode_cases(),
-        attention_paged_cases(), attention_block_cases(), attention_block_sparse_cases(),
-        attention_router_cases()})
-    for (const AttentionCase& each : cases) lines.insert(each.line);
+  for (const AttentionCase& each : attention_cases()) lines.insert(each.line);
   LATHE_TRY(const auto model, compiler::models::load_model("qwen3-vl-2b"));
   for (const char* weights : {"f32", "f16", "bf16", "i8", "q8_0", "q4_0", "q4_K"}) {
     LATHE_TRY(const auto kernels,

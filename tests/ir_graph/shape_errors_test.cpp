@@ -222,6 +222,13 @@ const Case kCases[] = {
      "tokens"},
     {"%c: f32[b, m, 2, 8], %r: f32[b, n, 2, 8], %p: i32[c, n]", "write_cache(%c, %r, %p)",
      "write_cache: operand 'positions': found shape [c, n], expected [b, n]"},
+    {"%p: i32[b, n]", "page_mask(%p) {page = 16, heads = 2, keys = [n]}",
+     "page_mask: found shape [b, n] and keys [n], expected pages [sequences, heads of k, listed], "
+     "a "
+     "number of heads, and one dimension of keys"},
+    {"%p: i32[b, 2, n]", "page_mask(%p) {page = 16, heads = 3, keys = [40]}",
+     "page_mask: found page 16 and heads 3 with 2 heads of k, expected a page of at least 1 and a "
+     "multiple of those heads"},
 };
 
 TEST(ShapeErrors, EachMistakeHasItsMessage) {

@@ -278,4 +278,83 @@ std::vector<AttentionCase> attention_router_cases() {
   return cases;
 }
 
+std::vector<AttentionCase> attention_low_rank_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, const compiler::Sizes& at) {
+    cases.push_back(attention_case("attention_low_rank", rest, at));
+  };
+  for (const int64_t rank : {1, 7, 8, 19, 33}) {
+    for (const int64_t context : {1, 9, 256, 531})
+      add(fmt::format("heads=2 kv_heads=1 dim=19 rank={}", rank), sizes(1, context));
+  }
+  for (const char* variant :
+       {"", "causal=end", "lengths=true", "lengths=true causal=end lse=true", "softcap=3",
+        "sinks=true lse=true", "scale=0.2", "kv_type=f16 weight_type=bf16", "type=bf16 out=f32",
+        "value_dim=5 value_rank=3", "value_dim=40 value_rank=17 out=f16"}) {
+    for (const char* recent : {"", "recent=1", "recent=37", "recent=300 up=heads"}) {
+      const std::string line =
+          fmt::format("heads=6 kv_heads=2 dim=20 rank=9 {} {}", variant, recent);
+      add(line, sizes(1, 300, 2));
+      add(line, sizes(3, 40, 3));
+    }
+  }
+  add("heads=8 kv_heads=1 dim=24 value_dim=16 rank=64 up=heads causal=end", sizes(2, 600));
+  add("heads=4 kv_heads=2 dim=128 rank=32 recent=64 causal=end", sizes(16, 2100));
+  return cases;
+}
+
+std::vector<AttentionCase> attention_token_sparse_cases() {
+  std::vector<AttentionCase> cases;
+  const auto add = [&](const std::string& rest, int64_t kept, compiler::Sizes at) {
+    at["kept"] = kept;
+    cases.push_back(
+        attention_case("attention_token_sparse", fmt::format("{} kept={}", rest, kept), at));
+  };
+  for (const int64_t page : {1, 3, 16, 300}) {
+    for (const int64_t context : {1, 15, 16, 17, 531})
+      add(fmt::format("heads=2 kv_heads=1 dim=20 page={}", page), 7, sizes(1, context));
+  }
+  for (const char* variant :
+       {"", "causal=end", "lengths=true", "lengths=true causal=end lse=true", "sinks=true lse=true",
+        "scale=2", "kv_type=f16", "type=bf16 out=f32 causal=end", "value_dim=5", "page=1",
+        "page=1 causal=end lengths=true"}) {
+    for (const char* heads : {"heads=3", "heads=8 kv_heads=2"}) {
+      const std::string line = fmt::format("{} dim=24 {}", heads, variant);
+      add(line, 40, sizes(1, 900, 2));
+      add(line, 5, sizes(5, 70, 3));
+    }
+  }
+  add("heads=4 kv_heads=2 dim=128 causal=end", 70, sizes(2, 2100));
+  add("heads=2 dim=7 page=1", 1, sizes(16, 3));
+  const auto add_pages = [&](const std::string& line, int64_t tokens, int64_t pages) {
+    cases.push_back({line, {{"batch", 2}, {"tokens", tokens}, {"pages", pages}}});
+  };
+  for (const int64_t pages : {1, 9, 100}) {
+    for (const char* variant :
+         {"heads=3 dim=20", "heads=6 kv_heads=2 dim=33 kv_type=f16", "heads=4 kv_heads=1 dim=128",
+          "heads=4 kv_heads=2 dim=20 select=learned rank=7",
+          "heads=2 dim=64 select=learned rank=16 type=bf16 kv_type=bf16 weight_type=f32"}) {
+      for (const int64_t tokens : {1, 3}) {
+        add_pages(
+            fmt::format("attention_page_scores pages={} tokens={} {}", pages, tokens, variant),
+            tokens, pages);
+      }
+    }
+    for (const char* variant : {"dim=8 page=1", "kv_heads=2 dim=20", "kv_heads=3 dim=72 page=5",
+                                "kv_heads=2 dim=128 type=f16", "dim=130 out=bf16"})
+      add_pages(fmt::format("attention_page_bounds pages={} {}", pages, variant), 1, pages);
+  }
+  return cases;
+}
+
+std::vector<AttentionCase> attention_cases() {
+  std::vector<AttentionCase> cases;
+  for (const auto& some :
+       {attention_prefill_cases(), attention_packed_cases(), attention_decode_cases(),
+        attention_paged_cases(), attention_block_cases(), attention_block_sparse_cases(),
+        attention_router_cases(), attention_low_rank_cases(), attention_token_sparse_cases()})
+    cases.insert(cases.end(), some.begin(), some.end());
+  return cases;
+}
+
 }  // namespace lathe::tests

@@ -43,4 +43,15 @@ std::vector<AttentionCase> attention_block_sparse_cases();
 /// Every variant of attention_router.
 std::vector<AttentionCase> attention_router_cases();
 
+/// Every variant of attention_low_rank: ranks below, at and above the size of a head, windows of
+/// one to several parts.
+std::vector<AttentionCase> attention_low_rank_cases();
+
+/// Every variant of attention_token_sparse: pages of one key and more, lists that reach behind the
+/// keys or repeat a page, several parts; and of what makes the lists.
+std::vector<AttentionCase> attention_token_sparse_cases();
+
+/// All of them.
+std::vector<AttentionCase> attention_cases();
+
 }  // namespace lathe::tests

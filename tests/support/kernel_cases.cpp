@@ -22,13 +22,17 @@ constexpr int64_t kBatches = 3;
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
-// Indices are of tables with few entries; lengths are of the context, or of the pages that there is
-// room for, bounds of tokens or keys, lists of the context's blocks.
+// Indices are of tables with few entries; lengths are of the context, of the pages that there is
+// room for, or of a window; bounds of tokens or keys; lists of the context's blocks or pages.
 compiler::ElementRange range_of(const std::string& operand, const compiler::Problem& problem,
                                 const compiler::Sizes& sizes) {
   const auto size = [&](const char* name) {
     const auto found = sizes.find(name);
     return found == sizes.end() ? int64_t{0} : found->second;
+  };
+  const auto parts_of_context = [&](const char* part) {
+    const int64_t keys = problem.integer(part);
+    return (size("context") + keys - 1) / keys;
   };
   if (operand == "block_table") return {.below = size("pages")};
   if (operand == "lengths") {
@@ -39,9 +43,10 @@ compiler::ElementRange range_of(const std::string& operand, const compiler::Prob
     const int64_t all = size(operand == "cu_seqlens" ? "tokens" : "context");
     return {.below = all + 1, .ascending = true, .covers = true};
   }
+  if (operand == "recent_lengths") return {.below = 1 + problem.integer("recent")};
+  if (operand == "pages") return {.below = parts_of_context("page"), .ascending = true};
   if (!problem.has("block")) return {.below = kTableEntries};
-  const int64_t block = problem.integer("block");
-  const int64_t blocks = (size("context") + block - 1) / block;
+  const int64_t blocks = parts_of_context("block");
   if (operand == "counts") return {.below = std::min(blocks, size("kept")) + 1};
   return {.below = blocks, .ascending = true, .distinct = true};
 }
@@ -344,7 +349,8 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
         kernel_case.pattern.is_normal() ||
         (!kernel_case.pattern.is_mixed() && kernel_case.pattern.of(0) == InputKind::offset &&
          family.name == "layer_norm" && name == "y");
-    const bool is_product = family.name == "linear" || family.name == "batched_matmul";
+    const bool is_product = family.name == "linear" || family.name == "batched_matmul" ||
+                            family.name == "attention_page_scores";
     LATHE_CHECK(compare(name, found, kernel_case.expected[output], limit, kernel_case.pattern,
                         ordinary && found.type() == Type::f32 && !is_product));
   }

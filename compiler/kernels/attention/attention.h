@@ -28,6 +28,7 @@ enum class Packing : uint8_t { none, shared, separate, queries };
 /// the number of keys less that of tokens; if causal it sees the keys up to there, else with a
 /// lookahead that many more, with a window at most that many up to its own and the kept ones.
 struct Attention {
+  Attention() = default;
   explicit Attention(const Problem& problem);
 
   Bucket tokens, context;
@@ -167,14 +168,16 @@ inline constexpr int64_t kNextHead = -1;
 
 /// A schedule's numbers for attention_decode, which reads keys and values where they lie.
 struct DecodeBlocking {
+  DecodeBlocking() = default;
   DecodeBlocking(const Attention& attention, const Schedule& schedule);
 
-  int64_t keys = 1;    ///< of a block, whose scores are kept
-  int64_t split = 0;   ///< keys that a task goes over, a multiple of those of a block; 0: all
-  int mr = 1;          ///< rows that are multiplied at once
-  int key_rows = 1;    ///< keys that they are multiplied by at once
-  int value_rows = 1;  ///< rows of v that they weight at once
-  int64_t ahead = 0;   ///< rows of k or v that are asked for ahead of their use, or kNextHead
+  int64_t keys = 1;         ///< of a block, whose scores are kept
+  int64_t split = 0;        ///< keys that a task goes over, a multiple of those of a block; 0: all
+  int mr = 1;               ///< rows that are multiplied at once
+  int key_rows = 1;         ///< keys that they are multiplied by at once
+  int value_rows = 1;       ///< rows of v that they weight at once
+  int64_t ahead = 0;        ///< rows of k or v that are asked for ahead of their use, or kNextHead
+  int64_t listed_page = 0;  ///< keys of a page, where pages are listed; 0: no pages are
   RowLayout rows;
   product::Product queries;  ///< whose rows are packed
   product::Blocking packed;  ///< and how
@@ -187,18 +190,31 @@ struct DecodeBlocking {
 /// block table from that of the first key on; further parameters k.stride0, from page to page of
 /// the pool, first, the first key's place in its page, page_count, the entries that the keys need,
 /// and for asking ahead page_limit, the entries that there are, and pages_ahead, to those that are
-/// asked for beside k.next.
+/// asked for beside k.next. Of listed pages k is the first of all keys, and buffers and parameters
+/// of ListedPages (listed_pages.h) take the place of columns and k.next: a page has as many columns
+/// as it may have keys, and those without a key are left as they are.
 ir::program::Program decode_scores_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);
 
 /// Adds values, weighted by a block's scores. Buffers scores, v, values; parameters rows, columns,
-/// v.stride1, v.next; of a paged cache those of the scores' program, too.
+/// v.stride1, v.next; of a paged cache or listed pages those of the scores' program, too.
 ir::program::Program decode_values_program(const Attention& attention,
                                            const DecodeBlocking& blocking,
                                            const ir::Target& target);
 
 ir::plan::Plan decode_plan(const Attention& attention, const DecodeBlocking& blocking,
                            const ir::Target& target);
+
+/// What decode_space() takes into account beside the attention's sizes.
+struct DecodeSpaceOptions {
+  /// Of listed pages only the next can be asked for ahead: what lies behind a page is not read.
+  bool listed = false;
+  /// Keys, and rows of v, that are usually taken at once, as far as the registers allow.
+  int64_t together = 1;
+};
+/// The knobs that DecodeBlocking reads.
+SearchSpace decode_space(const Attention& attention, const ir::Target& target,
+                         const DecodeSpaceOptions& options = {});
 
 }  // namespace lathe::compiler::kernels::attention

@@ -53,8 +53,10 @@ Status validate_decode(const Problem& p) {
   return attention::validate(p);
 }
 
-SearchSpace decode_space(const Problem& p, const Target& target) {
-  const Attention attention(p);
+}  // namespace
+
+SearchSpace attention::decode_space(const Attention& attention, const ir::Target& target,
+                                    const DecodeSpaceOptions& options) {
   SearchSpace space;
   const int64_t most_rows = attention.group() * std::min(attention.tokens.high, kMostDecodedTokens);
   const int64_t registers = target.vector_registers - (target.fused ? 0 : 1);
@@ -71,11 +73,11 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   space.knob("mr", rows, rows.back(), "rows of q that are multiplied at once");
   // Blocks are bound by instructions: several rows share the loads of queries and sums.
   const bool is_small = rows.back() <= 2;
-  space.knob("key_rows", {1, 2, 4}, has_blocks && is_small ? 2 : 1, "keys that they meet at once");
-  space.knob("value_rows", {1, 2, 4},
-             !has_blocks ? 1
-             : is_small  ? 4
-                         : 2,
+  int64_t together = options.together;
+  while (together > 1 && !fits(rows.back(), together)) together /= 2;
+  space.knob("key_rows", {1, 2, 4}, has_blocks ? (is_small ? 2 : 1) : together,
+             "keys that they meet at once");
+  space.knob("value_rows", {1, 2, 4}, has_blocks ? (is_small ? 4 : 2) : together,
              "rows of v that they weight at once");
   // Long runs of memory, one after the other: 512 keys read 1.07 of what 256 do on Zen 4.
   const bool is_long = attention.context.low >= 2048;
@@ -86,11 +88,16 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
                                           : std::vector<int64_t>{0},
              attention.context.high > 256 ? (is_long ? 512 : 256) : 0,
              "keys that a thread goes over at once; 0: all of a sequence");
-  // On Zen 4 the next head's rows are the best wherever rows lie apart: 1.4 times as fast as 16
-  // ahead.
-  space.knob("ahead", {0, 8, 16, attention::kNextHead}, attention::kNextHead,
-             "rows of k and v that are asked for ahead of their use, where they do not lie one "
-             "right behind the other; -1: the next head's");
+  if (options.listed) {
+    space.knob("ahead", {0, attention::kNextHead}, attention::kNextHead,
+               "-1: rows of the next page are asked for ahead of their use");
+  } else {
+    // On Zen 4 the next head's rows are the best wherever rows lie apart: 1.4 times as fast as 16
+    // ahead.
+    space.knob("ahead", {0, 8, 16, attention::kNextHead}, attention::kNextHead,
+               "rows of k and v that are asked for ahead of their use, where they do not lie one "
+               "right behind the other; -1: the next head's");
+  }
   space.require([=](const Schedule& s) { return scores_fit(s["mr"], s["key_rows"]); },
                 "the sums of rows and keys must fit the vector registers");
   space.require([=](const Schedule& s) { return fits(s["mr"], s["value_rows"]); },
@@ -100,8 +107,14 @@ SearchSpace decode_space(const Problem& p, const Target& target) {
   return space;
 }
 
+namespace {
+
+SearchSpace space_of_decode(const Problem& p, const Target& target) {
+  return attention::decode_space(Attention(p), target);
+}
+
 Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const Target& target) {
-  LATHE_CHECK(decode_space(p, target).check(s));
+  LATHE_CHECK(space_of_decode(p, target).check(s));
   const Attention attention(p);
   return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
 }
@@ -170,7 +183,7 @@ const Family& attention_decode() {
       if (parameter.name == "kv_type") parameter.choices.emplace_back("q8_0");
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
-    decode.space = decode_space;
+    decode.space = space_of_decode;
     decode.build = build_decode;
     decode.derive_sizes = derive_sizes;
     decode.miniature = decode_miniature;

@@ -86,8 +86,7 @@ class ScoreWriter {
         k_(b_.buffer("k", attention.kv_type, BufferAccess::read)),
         scores_(b_.buffer("scores", ir::Type::f32, BufferAccess::write)),
         rows_(b_.parameter("rows")),
-        columns_(b_.parameter("columns")),
-        keys_(b_, attention, blocking, "k", attention.dim, k_, columns_) {}
+        keys_(b_, attention, blocking, "k", attention.dim, k_) {}
 
   Program write() {
     keys_.by_distance([&] { go_over_rows(); });
@@ -97,9 +96,7 @@ class ScoreWriter {
  private:
   void go_over_rows() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
-      const Pointer start = keys_.start();
-      const Pointer scores = b_.copy(scores_);
-      keys_.over(start, [&](Pointer keys, Scalar columns) {
+      keys_.over(scores_, [&](Pointer keys, Scalar columns, Pointer scores) {
         some_at_once(b_, columns, s_.key_rows, [&](int count) {
           const FarRows near(b_, keys, count, keys_.stride());
           for (int j = 0; j < count; ++j) keys_.ask_ahead(near.at(j));
@@ -203,7 +200,7 @@ class ScoreWriter {
   const DecodeBlocking& s_;
   Builder b_;
   Pointer q_, k_, scores_;
-  Scalar rows_, columns_;
+  Scalar rows_;
   CachedRows keys_;
 };
 
@@ -217,8 +214,7 @@ class ValueWriter {
         v_(b_.buffer("v", attention.kv_type, BufferAccess::read)),
         values_(b_.buffer("values", ir::Type::f32, BufferAccess::read_write)),
         rows_(b_.parameter("rows")),
-        columns_(b_.parameter("columns")),
-        cached_(b_, attention, blocking, "v", attention.value_dim, v_, columns_) {}
+        cached_(b_, attention, blocking, "v", attention.value_dim, v_) {}
 
   Program write() {
     cached_.by_distance([&] { go_over_rows(); });
@@ -228,9 +224,7 @@ class ValueWriter {
  private:
   void go_over_rows() {
     some_at_once(b_, rows_, s_.mr, [&](int rows) {
-      const Pointer start = cached_.start();
-      const Pointer weight = b_.copy(scores_);
-      cached_.over(start, [&](Pointer value, Scalar columns) {
+      cached_.over(scores_, [&](Pointer value, Scalar columns, Pointer weight) {
         some_at_once(b_, columns, s_.value_rows, [&](int count) {
           const FarRows near(b_, value, count, cached_.stride());
           for (int j = 0; j < count; ++j) cached_.ask_ahead(near.at(j));
@@ -304,7 +298,7 @@ class ValueWriter {
   const DecodeBlocking& s_;
   Builder b_;
   Pointer scores_, v_, values_;
-  Scalar rows_, columns_;
+  Scalar rows_;
   CachedRows cached_;
 };
 

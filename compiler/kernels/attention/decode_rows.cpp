@@ -14,19 +14,25 @@ using ir::program::Scalar;
 namespace {
 
 constexpr int64_t kEntryBytes = 4;  // of a block table
+constexpr int64_t kScoreBytes = 4;
 
 }  // namespace
 
 CachedRows::CachedRows(Builder& b, const Attention& attention, const DecodeBlocking& blocking,
-                       const std::string& operand, int64_t width, Pointer rows, Scalar columns)
+                       const std::string& operand, int64_t width, Pointer rows)
     : b_(b),
       s_(blocking),
       page_(attention.page),
       row_bytes_(ir::bytes_of(attention.kv_type, width)),
       asks_(blocking.ahead != 0),
       rows_(rows),
-      columns_(columns),
+      columns_(blocking.listed_page > 0 ? Scalar{} : b.parameter("columns")),
       stride_(b.parameter(operand + ".stride1")) {
+  if (s_.listed_page > 0) {
+    listed_.emplace(b_, s_.listed_page);
+    asks_by_page_ = asks_;
+    return;
+  }
   if (s_.ahead == kNextHead) next_ = b_.parameter(operand + ".next");
   if (!attention.is_paged()) return;
   pages_ = b_.buffer("pages", ir::Type::i32, BufferAccess::read);
@@ -38,22 +44,37 @@ CachedRows::CachedRows(Builder& b, const Attention& attention, const DecodeBlock
   if (s_.ahead == kNextHead) pages_ahead_ = b_.parameter("pages_ahead");
 }
 
-Pointer CachedRows::start() const { return b_.copy(page_ > 0 ? pages_ : rows_); }
+void CachedRows::over(Pointer columns, const Visit& visit) {
+  if (listed_) return over_listed(b_.copy(columns), visit);
+  const Pointer start = b_.copy(page_ > 0 ? pages_ : rows_);
+  const Pointer column = b_.copy(columns);
+  if (page_ > 0) return over_entries(start, column, visit);
+  visit(start, columns_, column);
+}
 
-void CachedRows::over(Pointer start, const std::function<void(Pointer, Scalar)>& visit) {
-  if (page_ == 0) return visit(start, columns_);
+void CachedRows::over_entries(Pointer entry, Pointer column, const Visit& visit) {
   const Scalar left = b_.copy(columns_), skip = b_.copy(first_);
   b_.loop(0, page_count_, 1, [&](Scalar number) {
-    const Scalar page = b_.load_integer(start);
+    const Scalar page = b_.load_integer(entry);
     if (asks_by_page_) distance_ = distance_from(page, number);
     const Pointer first = b_.offset(rows_, b_.mul(page, page_stride_));
     b_.advance(first, b_.mul(skip, stride_));
     const Scalar room = b_.sub(b_.scalar(page_), skip);
     const Scalar count = b_.min(left, room);
-    visit(first, count);
+    visit(first, count, column);
     b_.set(left, b_.sub(left, count));
     b_.set(skip, b_.scalar(0));
-    b_.advance(start, kEntryBytes);
+    b_.advance(entry, kEntryBytes);
+  });
+}
+
+void CachedRows::over_listed(Pointer column, const Visit& visit) {
+  listed_->visit([&](const ListedPages::Page& page) {
+    if (asks_by_page_) distance_ = b_.mul(b_.sub(page.next, page.begin), stride_);
+    const Pointer first = b_.offset(rows_, b_.mul(page.begin, stride_));
+    visit(first, page.count, column);
+    const Scalar missing = b_.sub(b_.scalar(s_.listed_page), page.count);
+    b_.advance(column, b_.mul(missing, kScoreBytes));
   });
 }
 
@@ -69,7 +90,7 @@ Scalar CachedRows::distance_from(Scalar page, Scalar number) const {
 }
 
 void CachedRows::by_distance(const std::function<void()>& body) {
-  if (!asks_ || page_ > 0) return body();
+  if (!asks_ || has_pages()) return body();
   const auto without_asking = [&] {
     asks_ = false;
     body();

@@ -180,7 +180,7 @@ Status validate(const Problem& p) {
                 "heads: found {} with kv_heads={}, expected a multiple of those", heads, kv_heads);
   }
   for (const char* name : {"softcap", "scale"}) {
-    if (!(p.number(name) >= 0)) {
+    if (p.has(name) && !(p.number(name) >= 0)) {
       return fail(ErrorCode::invalid_argument, "{}: found {}, expected 0 or more", name,
                   p.number(name));
     }
