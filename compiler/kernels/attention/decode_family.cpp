@@ -11,7 +11,7 @@ namespace lathe::compiler::kernels::attention {
 Family family_of_decode(std::string name) {
   Family family = family_of_attention(std::move(name));
   std::erase_if(family.parameters, [](const ParameterSpec& parameter) {
-    return parameter.name == "mask" || parameter.name == "window";
+    return parameter.name.starts_with("mask") || parameter.name == "window";
   });
   for (ParameterSpec& parameter : family.parameters) {
     if (parameter.name == "context") parameter.required = true;
