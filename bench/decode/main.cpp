@@ -7,6 +7,7 @@
 // rounds. The numbers in the caches do not matter to the time: whichever pages are chosen, as many
 // are read.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +33,7 @@ struct Options {
   int64_t heads = 16, kv_heads = 8, dim = 128, page = 16, context = 16384;
   double percent = 10;
   std::string store = {}, target = {};
+  bool heads_first = false;
 };
 
 // An operand, row-major.
@@ -53,6 +55,26 @@ class Operand {
   }
   lathe::TensorView view() {
     return {bytes_.data(), type_, shape_.data(), static_cast<int>(shape_.size())};
+  }
+  /// A cache [batch of 1, keys, heads, size], whose heads lie one behind the other, or beside each
+  /// other.
+  lathe::TensorView cache(bool heads_first) {
+    lathe::TensorView cache = view();
+    if (!heads_first) return cache;
+    cache.strides[1] = shape_[3];
+    cache.strides[2] = shape_[1] * shape_[3];
+    return cache;
+  }
+  /// The same as [1, pages, page, heads, size].
+  lathe::TensorView pages(int64_t page, bool heads_first) {
+    const lathe::TensorView rows = cache(heads_first);
+    const std::array<int64_t, 5> shape = {1, shape_[1] / page, page, shape_[2], shape_[3]};
+    lathe::TensorView pages(bytes_.data(), type_, shape.data(), 5);
+    pages.strides[0] = rows.strides[0];
+    pages.strides[1] = page * rows.strides[1];
+    pages.strides[2] = rows.strides[1];
+    pages.strides[3] = rows.strides[2];
+    return pages;
   }
   void evict() const { lathe::support::evict(bytes_.data(), bytes_.size()); }
 
@@ -108,12 +130,13 @@ void run(const Options& o) {
   const auto kept = static_cast<int64_t>(static_cast<double>(pages) * o.percent / 100);
   Operand q({1, 1, o.heads, o.dim}), y({1, 1, o.heads, o.dim});
   Operand k({1, context, o.kv_heads, o.dim}), v({1, context, o.kv_heads, o.dim});
+  const lathe::TensorView of_k = k.cache(o.heads_first), of_v = v.cache(o.heads_first);
   std::vector<Contender> contenders;
 
   const lathe::Kernel dense = must(library.fetch(lathe::Attention{
       .heads = o.heads, .kv_heads = o.kv_heads, .dim = o.dim, .tokens = 1, .context = context}));
   contenders.push_back(
-      {"dense", {&k, &v}, [&] { return dense({q.view(), k.view(), v.view()}, {y.view()}); }});
+      {"dense", {&k, &v}, [&] { return dense({q.view(), of_k, of_v}, {y.view()}); }});
 
   const lathe::AttentionTokenSparse sparse{.heads = o.heads,
                                            .kv_heads = o.kv_heads,
@@ -121,8 +144,6 @@ void run(const Options& o) {
                                            .page = o.page,
                                            .context = context,
                                            .kept = kept};
-  lathe::TensorView by_page = k.view();
-  by_page = {by_page.data, lathe::DataType::f32, {1, pages, o.page, o.kv_heads, o.dim}};
   std::vector<std::unique_ptr<Operand>> all_bounds;
   std::vector<std::unique_ptr<lathe::SparseDecode>> steps;
   for (const auto& [type, name] :
@@ -131,16 +152,14 @@ void run(const Options& o) {
         type, std::initializer_list<int64_t>{1, pages, o.kv_heads, 2 * o.dim}));
     const auto make = must(library.fetch(lathe::AttentionPageBounds{
         .kv_heads = o.kv_heads, .dim = o.dim, .page = o.page, .out = type, .pages = pages}));
-    check(make({by_page}, {bounds.view()}));
+    check(make({k.pages(o.page, o.heads_first)}, {bounds.view()}));
     lathe::SparseDecode& step = *steps.emplace_back(std::make_unique<lathe::SparseDecode>(
         must(lathe::SparseDecode::fetch(library, sparse, {.kv_type = type, .pages = pages}))));
-    contenders.push_back({fmt::format("sparse, bounds of {}", name), {&k, &v, &bounds}, [&] {
-                            return step({.q = q.view(),
-                                         .k = k.view(),
-                                         .v = v.view(),
-                                         .bounds = bounds.view(),
-                                         .y = y.view()});
-                          }});
+    contenders.push_back(
+        {fmt::format("sparse, bounds of {}", name), {&k, &v, &bounds}, [&] {
+           return step(
+               {.q = q.view(), .k = of_k, .v = of_v, .bounds = bounds.view(), .y = y.view()});
+         }});
   }
 
   // The steps alone, of the last bounds.
@@ -160,7 +179,7 @@ void run(const Options& o) {
                           return lathe::select_pages(scores.view(), {}, o.page, {}, list.view());
                         }});
   contenders.push_back({"  attention", {&k, &v}, [&] {
-                          return attend({q.view(), k.view(), v.view(), list.view()}, {y.view()});
+                          return attend({q.view(), of_k, of_v, list.view()}, {y.view()});
                         }});
 
   std::vector<std::unique_ptr<Operand>> factors;
@@ -173,16 +192,18 @@ void run(const Options& o) {
     Operand* up = factor({o.kv_heads, rank, o.dim});
     const lathe::Kernel low_rank = must(library.fetch(lathe::AttentionLowRank{
         .heads = o.heads, .kv_heads = o.kv_heads, .dim = o.dim, .rank = rank, .context = context}));
-    contenders.push_back({fmt::format("rank {}", rank), {c_k, c_v, up}, [=, &q, &y] {
-                            return low_rank(
-                                {q.view(), c_k->view(), c_v->view(), up->view(), up->view()},
-                                {y.view()});
+    contenders.push_back({fmt::format("rank {}", rank), {c_k, c_v, up}, [=, &q, &y, &o] {
+                            return low_rank({q.view(), c_k->cache(o.heads_first),
+                                             c_v->cache(o.heads_first), up->view(), up->view()},
+                                            {y.view()});
                           }});
   }
   race(contenders, o.rounds);
   const double of_dense = contenders.front().median();
-  fmt::print("{}/{} heads of {}, {} keys, {} of {} pages of {}, f32, {} threads, {}\n", o.heads,
-             o.kv_heads, o.dim, context, kept, pages, o.page, library.threads(), library.target());
+  fmt::print("{}/{} heads of {}, {} keys, {} of {} pages of {}, f32, heads {}, {} threads, {}\n",
+             o.heads, o.kv_heads, o.dim, context, kept, pages, o.page,
+             o.heads_first ? "one behind the other" : "beside each other", library.threads(),
+             library.target());
   for (Contender& contender : contenders) {
     fmt::print("{:28} {:9.0f} us {:6.2f} x\n", contender.name, contender.median(),
                of_dense / contender.median());
@@ -212,6 +233,8 @@ int main(int argc, char** argv) {
   app.add_option("--percent", options.percent, "of the pages are read")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 100.0));
+  app.add_flag("--heads-first", options.heads_first,
+               "heads of the cache lie one behind the other, not beside each other");
   app.add_option("--store", options.store, "of tuned schedules, or none (default: the user's)");
   app.add_option("--target", options.target, "such as avx2 (default: the widest)");
   CLI11_PARSE(app, argc, argv);

@@ -181,6 +181,7 @@ const Family& attention_decode() {
         integer_parameter("page", 0, 0, INT32_MAX, "keys of a page of a paged cache"));
     for (ParameterSpec& parameter : decode.parameters)
       if (parameter.name == "kv_type") parameter.choices.emplace_back("q8_0");
+    decode.revision = 2;
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
     decode.space = space_of_decode;
