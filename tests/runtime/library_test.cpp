@@ -242,6 +242,11 @@ TEST(Library, AForcedKnobIsObeyed) {
   // A default that does not agree with what is forced gives way.
   forced("linear.mr=6");
   EXPECT_EQ(schedule(Linear{.n = 64, .k = 64, .rows = 64}).find("mr=6 "), 0U);
+  // Another algorithm of attention.
+  const Attention attention{.heads = 2, .dim = 16, .causal = Attention::Causal::end};
+  EXPECT_NE(schedule(attention).find("algorithm=flash"), std::string::npos);
+  forced("attention_prefill.algorithm=naive");
+  EXPECT_NE(schedule(attention).find("algorithm=naive"), std::string::npos);
   forced("softmax.unroll=77");
   EXPECT_NE(schedule(softmax).find("LATHE_FORCE: softmax"), std::string::npos);
   EXPECT_NE(schedule(softmax).find("'77', expected one of"), std::string::npos);

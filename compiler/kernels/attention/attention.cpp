@@ -104,7 +104,11 @@ Attention::Attention(const Problem& p)
 }
 
 Blocking::Blocking(const Attention& attention, const Schedule& s, const ir::Target& target)
-    : queries(s["queries"]), keys(attention.is_sparse() ? attention.block : s["keys"]) {
+    : is_whole(s.has(kAlgorithm) && s[kAlgorithm] == 1),
+      queries(s["queries"]),
+      keys(attention.is_sparse() ? attention.block
+           : is_whole            ? attention.context.high
+                                 : s["keys"]) {
   const int64_t lanes = target.lanes;
   const int64_t key_panel = s["nr"] * lanes;
   keys = (keys + key_panel - 1) / key_panel * key_panel;

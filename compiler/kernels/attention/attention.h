@@ -88,12 +88,16 @@ Status validate(const Problem& problem);
 std::vector<ParameterSpec> prefill_parameters();
 Status validate_prefill(const Problem& problem);
 
+/// The knob of attention_prefill that says flash (0) or naive (1), where there is a choice.
+inline constexpr const char* kAlgorithm = "algorithm";
+
 /// A schedule's numbers for attention_prefill and attention_block_sparse. Scores are a product of
 /// query rows and panels of keys (k is the size of a head), values one of the rows' weights and
 /// panels of v (k is a block of keys).
 struct Blocking {
   Blocking(const Attention& attention, const Schedule& schedule, const ir::Target& target);
 
+  bool is_whole = false;  ///< whether a block of keys is all of them: the naive algorithm
   int64_t queries = 1;    ///< tokens of a block of rows
   int64_t keys = 1;       ///< of a block, a multiple of the panel of keys
   int64_t together = 1;   ///< blocks of keys whose scores may lie side by side

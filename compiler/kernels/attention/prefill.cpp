@@ -18,6 +18,10 @@ using ir::Target;
 // Sequences that are packed side by side where nobody says how many.
 constexpr int64_t kUsualSequences = 4;
 
+// The longest context of a bucket of which all scores of a block of tokens are kept: they are half
+// a MiB then, for 64 tokens.
+constexpr int64_t kMostWholeContext = 2047;
+
 // Blocks of so many tokens and keys.
 struct Blocks {
   int64_t queries, keys;
@@ -77,7 +81,7 @@ class MemoryLimit {
 
 SearchSpace space(const Problem& p, const Target& target) {
   const Attention attention(p);
-  return attention::prefill_space(
+  SearchSpace space = attention::prefill_space(
       attention, target, /*block=*/0,
       [&](SearchSpace& space, const product::Tiles& scores, const product::Tiles& values) {
         const bool many = attention.tokens.high > 32;
@@ -96,6 +100,16 @@ SearchSpace space(const Problem& p, const Target& target) {
         space.knob("queries", queries, usual.queries, "tokens of a block, for each head of it");
         space.knob("keys", keys, usual.keys, "keys of a block");
       });
+  if (!attention.packs_tokens() && attention.memory == 0 &&
+      attention.context.high <= kMostWholeContext) {
+    space.choice(attention::kAlgorithm, {"flash", "naive"}, "flash",
+                 "whether the softmax runs along with blocks of keys, or all scores of a block of "
+                 "tokens are made before it");
+    space.require(
+        [](const Schedule& s) { return s[attention::kAlgorithm] == 0 || s["keys"] == 256; },
+        "without blocks of keys their size is that of the default");
+  }
+  return space;
 }
 
 Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& target) {
@@ -116,7 +130,9 @@ Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& t
                              ? attention.tokens.high
                              : blocking.queries + 2 * blocking.score_tile.mr - 1;
   const int64_t rest = blocking.scores.panel + target.lanes / 2 + 1;
-  Sizes sizes = {{"batch", 1}, {"tokens", tokens}, {"context", 2 * blocking.keys + rest}};
+  // Of all keys in one block a few panels say enough.
+  const int64_t whole_keys = blocking.is_whole ? 2 * blocking.scores.panel : 2 * blocking.keys;
+  Sizes sizes = {{"batch", 1}, {"tokens", tokens}, {"context", whole_keys + rest}};
   if (attention.packs_tokens()) sizes["bounds"] = 3;
   switch (attention.packed) {
     case attention::Packing::none: break;
