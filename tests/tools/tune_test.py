@@ -25,7 +25,7 @@ class Tune(ProgramTest):
 
     def arguments(self, budget=None, db=None):
         """Without a budget the session takes as long as it takes on this machine."""
-        return ("--model", self.path("model"), "--tokens", "1", "--image", "32x32", "--threads", "1",
+        return ("--model", self.path("model"), "--tokens", "1", "--context", "16,64", "--image", "32x32", "--threads", "1",
                 *(("--budget", budget) if budget else ()), "--db", db or self.db)
 
     def endless(self, db=None):
