@@ -1,8 +1,11 @@
 """tests/mutations/ fits the code, and scripts/mutate.py judges, restores, remembers and goes on."""
 
+import glob
 import os
+import re
 import sys
 import tempfile
+import tomllib
 import unittest
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../..")
@@ -18,6 +21,15 @@ class TheList(unittest.TestCase):
             problems += mutate.problems_of(ROOT, fault, tests)
         self.assertEqual(problems, [])
         self.assertGreater(len(faults), 50)
+
+    def test_the_guide_counts_them(self):
+        with open(os.path.join(ROOT, "docs/mutations.md"), encoding="utf-8") as guide:
+            told = dict(re.findall(r"^\| `(\w+\.toml)` \|.*\| (\d+) \|$", guide.read(), re.M))
+        counted = {}
+        for path in glob.glob(os.path.join(ROOT, "tests/mutations/*.toml")):
+            with open(path, "rb") as file:
+                counted[os.path.basename(path)] = str(len(tomllib.load(file)))
+        self.assertEqual(told, counted)
 
 
 FAULT = """
