@@ -3,16 +3,12 @@
 // number of threads. Blocks of keys of a paged cache are those of its sequence: programs go over
 // the pages that they lie in.
 #include "compiler/kernels/attention/plan_writer.h"
+#include "compiler/kernels/attention/row_state.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
 
 using ir::plan::Plan;
-
-// A row's largest score, sum and values.
-struct StatePlace {
-  Place maximum, sum, values;
-};
 
 class DecodeWriter : PlanWriter {
  public:
@@ -36,16 +32,9 @@ class DecodeWriter : PlanWriter {
     const Expr rows = tokens_ * Expr(attention_.group());
     const Expr splits = s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split));
     const Expr parts = batch_ * Expr(attention_.kv_heads) * splits * rows;
-    const auto state = [&](const std::string& prefix, const Expr& count, bool per_worker) {
-      StatePlace place;
-      place.maximum = plan_.add_scratch({prefix + "maximum", count * 4, per_worker});
-      place.sum = plan_.add_scratch({prefix + "sum", count * 4, per_worker});
-      place.values =
-          plan_.add_scratch({prefix + "values", count * Expr(s_.rows.value_bytes), per_worker});
-      return place;
-    };
-    parts_ = state("parts.", parts, /*per_worker=*/false);
-    whole_ = state("whole.", rows, /*per_worker=*/true);
+    const int64_t bytes = s_.rows.value_bytes;
+    parts_ = add_row_state(plan_, "parts.", parts, bytes, /*per_worker=*/false);
+    whole_ = add_row_state(plan_, "whole.", rows, bytes, /*per_worker=*/true);
     queries_ =
         plan_.add_scratch({"queries.packed", tokens_ * Expr(attention_.heads * s_.query_bytes())});
     scores_ = plan_.add_scratch({"scores", rows * Expr(s_.rows.score_bytes)});
@@ -62,13 +51,6 @@ class DecodeWriter : PlanWriter {
     multiply_values_ = plan_.add_program(decode_values_program(attention_, s_, target_));
     merge_ = plan_.add_program(merge_program(attention_, s_.rows, target_));
     finish_ = plan_.add_program(finish_program(attention_, s_.rows, target_));
-  }
-
-  static void bind_state(Bindings& names, const StatePlace& state, const Expr& row,
-                         int64_t value_bytes, const std::string& prefix = "") {
-    names.at(prefix + "maximum", state.maximum + row * 4);
-    names.at(prefix + "sum", state.sum + row * 4);
-    names.at(prefix + "values", state.values + row * Expr(value_bytes));
   }
 
   // A part of the context goes through all heads block by block: where heads lie side by side, a
@@ -122,7 +104,7 @@ class DecodeWriter : PlanWriter {
       return stride(operand, 2) + is_last * over;
     };
     Bindings names;
-    bind_state(names, parts_, row, s_.rows.value_bytes);
+    parts_.bind(names, row);
     names.set("rows", rows_).set("columns", columns);
     names.at("scores", scores_).at("q", queries_at(head));
     if (attention_.is_paged()) {
@@ -177,7 +159,7 @@ class DecodeWriter : PlanWriter {
       append(inner, bind(plan_, pack_queries_, names));
     });
     Bindings names;
-    bind_state(names, parts_, first_row(batch, head, part), s_.rows.value_bytes);
+    parts_.bind(names, first_row(batch, head, part));
     names.set("rows", rows_);
     append(heads.body, bind(plan_, start_part_, names));
     append(body, std::move(heads));
@@ -193,7 +175,7 @@ class DecodeWriter : PlanWriter {
       return;
     }
     over_members(body, "softmax", [&](Body& inner, const Expr& member) {
-      bind_state(names, parts_, row + member * tokens_, s_.rows.value_bytes);
+      parts_.bind(names, row + member * tokens_);
       names.set("rows", tokens_);
       names.at("scores", scores_ + member * tokens_ * Expr(s_.rows.score_bytes));
       names.set("end", position + 1 - key);
@@ -211,7 +193,7 @@ class DecodeWriter : PlanWriter {
     const Expr batch = loop_variable("batch_index"), head = loop_variable("kv_head");
     const auto rows_of = [&](const Expr& member) {
       Bindings names;
-      bind_state(names, whole_, member * tokens_, s_.rows.value_bytes);
+      whole_.bind(names, member * tokens_);
       return names.set("rows", tokens_);
     };
     Body each;
@@ -221,8 +203,8 @@ class DecodeWriter : PlanWriter {
     const Expr part = loop_variable("merged_part");
     Loop parts{plan_.find("merged_part"), 0, splits_};
     Bindings names;
-    bind_state(names, whole_, 0, s_.rows.value_bytes);
-    bind_state(names, parts_, first_row(batch, head, part), s_.rows.value_bytes, "other_");
+    whole_.bind(names, 0);
+    parts_.bind(names, first_row(batch, head, part), "other_");
     names.set("rows", rows_);
     append(parts.body, bind(plan_, merge_, names));
     append(each, std::move(parts));
@@ -234,7 +216,7 @@ class DecodeWriter : PlanWriter {
 
   const DecodeBlocking& s_;
   Expr rows_, splits_;
-  StatePlace parts_, whole_;
+  RowState parts_, whole_;
   Place queries_, scores_;
   int pack_queries_ = -1, start_part_ = -1, start_ = -1, multiply_keys_ = -1, softmax_ = -1;
   int multiply_values_ = -1, merge_ = -1, finish_ = -1;
