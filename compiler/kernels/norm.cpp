@@ -95,25 +95,19 @@ Status validate_norm(const Problem& p) {
 Result<ir::graph::Graph> norm_reference(const Problem& p, const Formula& formula) {
   const Norm norm(p);
   ir::graph::GraphBuilder graph(norm.name);
-  const auto inputs = add_graph_inputs(graph, norm.signature);
-  const auto named = [&](std::string_view name) {
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (norm.signature[i].name == name) return inputs[i];
-    }
-    return ir::graph::Var{};
-  };
+  const NamedInputs inputs(graph, norm.signature);
   const auto inputs_of = [&](const Fragment& fragment, ir::graph::Var y) {
     std::vector<ir::graph::Var> vars;
     for (const FragmentInput& input : fragment.inputs())
-      vars.push_back(input.name == "y" ? y : named(input.name));
+      vars.push_back(input.name == "y" ? y : inputs[input.name]);
     return vars;
   };
   ir::graph::Var h = fragment_graph(graph, norm.prologue, inputs_of(norm.prologue, {}), Type::f32);
   if (norm.keep)
     h = graph.op("cast", {h}, {{"type", norm.type}});  // f32 too: the oracle's is wider
   std::vector<ir::graph::Var> operands = {cast_to(graph, h, Type::f32)};
-  if (norm.weight) operands.push_back(cast_to(graph, named("weight"), Type::f32));
-  if (norm.bias) operands.push_back(cast_to(graph, named("bias"), Type::f32));
+  if (norm.weight) operands.push_back(inputs.wide("weight"));
+  if (norm.bias) operands.push_back(inputs.wide("bias"));
   const ir::graph::Var y = fragment_graph(
       graph, norm.epilogue, inputs_of(norm.epilogue, formula(graph, operands)), norm.out);
   return graph.finish(norm.keep ? std::vector{h, y} : std::vector{y});

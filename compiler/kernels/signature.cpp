@@ -10,8 +10,7 @@ using ir::graph::Dim;
 
 int64_t size_of(const Dim& dim, const Sizes& sizes) {
   if (dim.is_number()) return dim.number();
-  const auto found = sizes.find(dim.symbol);
-  return dim.factor * (found == sizes.end() ? 1 : found->second);
+  return dim.factor * size_named(sizes, dim.symbol);
 }
 
 Port port_of(const FragmentInput& input, ir::Type type, ir::Type weight_type, int64_t width) {
@@ -92,6 +91,16 @@ std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
   return inputs;
 }
 
+ir::graph::Var NamedInputs::operator[](std::string_view name) const {
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (signature_[i].name == name) return inputs_[i];
+  return {};
+}
+
+ir::graph::Var NamedInputs::wide(std::string_view name) const {
+  return cast_to(graph_, (*this)[name], ir::Type::f32);
+}
+
 ir::graph::Var cast_to(ir::graph::GraphBuilder& graph, ir::graph::Var x, ir::Type type) {
   if (graph.type(x).element == type) return x;
   return graph.op(ir::info(type).block_elements > 1 ? "quantize" : "cast", {x}, {{"type", type}});
@@ -101,6 +110,11 @@ ir::graph::Var fragment_graph(ir::graph::GraphBuilder& graph, const Fragment& fr
                               std::vector<ir::graph::Var> inputs, ir::Type out) {
   for (ir::graph::Var& input : inputs) input = cast_to(graph, input, ir::Type::f32);
   return cast_to(graph, to_graph(fragment, graph, inputs), out);
+}
+
+int64_t size_named(const Sizes& sizes, const std::string& name) {
+  const auto found = sizes.find(name);
+  return found == sizes.end() ? 1 : found->second;
 }
 
 Work work_of(const Signature& signature, const Sizes& sizes, double flops_per_row) {

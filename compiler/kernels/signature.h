@@ -51,12 +51,33 @@ Status check_inputs(const Signature& signature, const Fragment& fragment, int64_
 std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
                                              const Signature& signature);
 
+/// The same, found by their operands' names.
+class NamedInputs {
+ public:
+  /// Both live as long as this.
+  NamedInputs(ir::graph::GraphBuilder& graph, const Signature& signature)
+      : graph_(graph), signature_(signature), inputs_(add_graph_inputs(graph, signature)) {}
+
+  /// No value where the signature has no such operand.
+  ir::graph::Var operator[](std::string_view name) const;
+  /// As f32.
+  ir::graph::Var wide(std::string_view name) const;
+
+ private:
+  ir::graph::GraphBuilder& graph_;
+  const Signature& signature_;
+  std::vector<ir::graph::Var> inputs_;
+};
+
 /// A fragment of f32 values on graph inputs of any float type (given in the order of the fragment's
 /// inputs), rounded to `out` at its end.
 ir::graph::Var fragment_graph(ir::graph::GraphBuilder& graph, const Fragment& fragment,
                               std::vector<ir::graph::Var> inputs, ir::Type out);
 /// `x` as `type`, be it q8_0.
 ir::graph::Var cast_to(ir::graph::GraphBuilder& graph, ir::graph::Var x, ir::Type type);
+
+/// The size of a named dimension, 1 where `sizes` has none.
+int64_t size_named(const Sizes& sizes, const std::string& name);
 
 /// Compulsory traffic, and `flops` for each row.
 Work work_of(const Signature& signature, const Sizes& sizes, double flops_per_row);

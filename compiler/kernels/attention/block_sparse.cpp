@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
 
@@ -67,9 +68,8 @@ Result<Miniature> block_sparse_miniature(const Problem& p, const Schedule& s,
                                          const Target& target) {
   const Attention attention(p);
   const attention::Blocking blocking(attention, s, target);
-  const int64_t kv_heads = std::min<int64_t>(attention.kv_heads, 2), block = attention.block;
-  LATHE_TRY(Problem small,
-            with_numbers(p, {{"heads", kv_heads * attention.group()}, {"kv_heads", kv_heads}}));
+  const int64_t block = attention.block;
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   Sizes sizes = {{"batch", 1},
                  {"tokens", 2 * block + blocking.score_tile.mr + 1},
                  {"context", 5 * block + target.lanes / 2 + 1},

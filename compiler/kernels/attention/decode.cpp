@@ -4,6 +4,7 @@
 
 #include "compiler/kernels/attention/attention.h"
 #include "compiler/kernels/attention/decoded_tokens.h"
+#include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
 #include "compiler/sizes.h"
@@ -124,9 +125,7 @@ Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const T
 Result<Miniature> decode_miniature(const Problem& p, const Schedule& s, const Target&) {
   const Attention attention(p);
   const attention::DecodeBlocking blocking(attention, s);
-  const int64_t kv_heads = std::min<int64_t>(attention.kv_heads, 2);
-  LATHE_TRY(Problem small,
-            with_numbers(p, {{"heads", kv_heads * attention.group()}, {"kv_heads", kv_heads}}));
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   const int64_t context = std::max(blocking.split, blocking.keys) + blocking.keys + 7;
   Sizes sizes = {{"batch", attention.lengths ? 3 : 1},
                  {"tokens", std::min<int64_t>(attention.tokens.high, 3)}};

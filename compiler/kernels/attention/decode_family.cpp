@@ -36,19 +36,45 @@ Status validate_decode_family(const Problem& problem) {
   return validate(problem);
 }
 
-SampledHeads::SampledHeads(const Attention& attention, const Sizes& sizes) {
-  constexpr int64_t kTokens = 8;
-  const int64_t all = sizes.find("tokens")->second;
-  for (int64_t t = std::max<int64_t>(all - kTokens, 0); t < all; ++t) tokens.push_back(t);
-  kv_heads.push_back(0);
-  if (attention.kv_heads > 1) kv_heads.push_back(attention.kv_heads - 1);
-  for (const int64_t head : kv_heads)
-    for (int64_t i = 0; i < attention.group(); ++i) heads.push_back(head * attention.group() + i);
+Result<ir::graph::Graph> finish_reference(ir::graph::GraphBuilder& graph,
+                                          const Attention& attention,
+                                          const std::vector<ir::graph::Var>& results) {
+  std::vector<ir::graph::Var> outputs = {cast_to(graph, results[0], attention.out)};
+  if (attention.lse) {
+    const ir::graph::Shape shape = attention.signature.back().shape;
+    outputs.push_back(graph.op("reshape", {results[1]}, {{"shape", shape}}));
+  }
+  return graph.finish(outputs);
 }
 
-Result<Problem> SampledHeads::problem(const Problem& whole) const {
-  return with_numbers(whole, {{"heads", static_cast<int64_t>(heads.size())},
-                              {"kv_heads", static_cast<int64_t>(kv_heads.size())}});
+Result<Sample> sample_of_decode(const Problem& problem, const Attention& attention,
+                                const Sizes& sizes, const OuterHeads& outer,
+                                const std::vector<HeadAxis>& others) {
+  constexpr int64_t kTokens = 8;
+  const int64_t all = sizes.find("tokens")->second;
+  std::vector<int64_t> tokens;
+  for (int64_t t = std::max<int64_t>(all - kTokens, 0); t < all; ++t) tokens.push_back(t);
+  Sample sample;
+  LATHE_TRY(sample.problem, outer.problem(problem));
+  for (size_t i = 0; i < attention.signature.size(); ++i) {
+    const Port& port = attention.signature[i];
+    const auto cut = [&](int axis, const std::vector<int64_t>& indices) {
+      sample.takes.push_back({static_cast<int>(i), axis, indices});
+    };
+    const auto other = std::find_if(others.begin(), others.end(),
+                                    [&](const HeadAxis& one) { return one.operand == port.name; });
+    if (other != others.end()) {
+      cut(other->axis, other->heads);
+    } else if (port.name == "q" || port.output) {
+      cut(1, tokens);
+      cut(2, outer.heads);
+    } else if (port.name == "sinks") {
+      cut(0, outer.heads);
+    } else if (port.shape.size() == 4) {
+      cut(2, outer.kv_heads);
+    }
+  }
+  return sample;
 }
 
 }  // namespace lathe::compiler::kernels::attention

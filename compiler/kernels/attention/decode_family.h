@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/heads.h"
+#include "ir/graph/builder.h"
 
 namespace lathe::compiler::kernels::attention {
 
@@ -17,14 +20,22 @@ Family family_of_decode(std::string name);
 /// The rules of all such families.
 Status validate_decode_family(const Problem& problem);
 
-/// What a check at true size looks at: the first and the last head of k, the heads of q that share
-/// them, and the last tokens.
-struct SampledHeads {
-  SampledHeads(const Attention& attention, const Sizes& sizes);
+/// The reference graph whose results are these of `attention`, of which the second is asked for as
+/// `lse` or not.
+Result<ir::graph::Graph> finish_reference(ir::graph::GraphBuilder& graph,
+                                          const Attention& attention,
+                                          const std::vector<ir::graph::Var>& results);
 
-  std::vector<int64_t> kv_heads, heads, tokens;
-  /// The problem with so many heads.
-  Result<Problem> problem(const Problem& whole) const;
+/// Where an operand has its heads, if not as q, k and v have theirs, and which of them are taken.
+struct HeadAxis {
+  std::string_view operand;
+  int axis;
+  const std::vector<int64_t>& heads;
 };
+
+/// What a check at true size looks at: `outer` heads, and the last tokens.
+Result<Sample> sample_of_decode(const Problem& problem, const Attention& attention,
+                                const Sizes& sizes, const OuterHeads& outer,
+                                const std::vector<HeadAxis>& others);
 
 }  // namespace lathe::compiler::kernels::attention

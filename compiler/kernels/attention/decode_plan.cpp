@@ -2,23 +2,20 @@
 // of the context; the parts of each head are merged in order, so that results do not depend on the
 // number of threads. Blocks of keys of a paged cache are those of its sequence: programs go over
 // the pages that they lie in.
-#include "compiler/kernels/attention/plan_writer.h"
-#include "compiler/kernels/attention/row_state.h"
+#include "compiler/kernels/attention/split_writer.h"
 
 namespace lathe::compiler::kernels::attention {
 namespace {
 
 using ir::plan::Plan;
 
-class DecodeWriter : PlanWriter {
+class DecodeWriter : SplitWriter {
  public:
   DecodeWriter(const Attention& attention, const DecodeBlocking& blocking, const ir::Target& target)
-      : PlanWriter("attention_decode", attention, target), s_(blocking) {}
+      : SplitWriter("attention_decode", attention, blocking, target) {}
 
   Plan write() {
-    rows_ = named(plan_.body, "rows", tokens_ * Expr(attention_.group()));
-    splits_ =
-        named(plan_.body, "splits", s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split)));
+    add_parts(s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split)));
     add_scratch();
     add_programs();
     over_parts(plan_.body);
@@ -27,17 +24,10 @@ class DecodeWriter : PlanWriter {
   }
 
  private:
-  // Sizes of scratch are of inputs alone.
   void add_scratch() {
-    const Expr rows = tokens_ * Expr(attention_.group());
-    const Expr splits = s_.split == 0 ? Expr(1) : ceil_div(context_, Expr(s_.split));
-    const Expr parts = batch_ * Expr(attention_.kv_heads) * splits * rows;
-    const int64_t bytes = s_.rows.value_bytes;
-    parts_ = add_row_state(plan_, "parts.", parts, bytes, /*per_worker=*/false);
-    whole_ = add_row_state(plan_, "whole.", rows, bytes, /*per_worker=*/true);
     queries_ =
         plan_.add_scratch({"queries.packed", tokens_ * Expr(attention_.heads * s_.query_bytes())});
-    scores_ = plan_.add_scratch({"scores", rows * Expr(s_.rows.score_bytes)});
+    scores_ = plan_.add_scratch({"scores", scratch_rows() * Expr(s_.rows.score_bytes)});
   }
 
   void add_programs() {
@@ -62,9 +52,6 @@ class DecodeWriter : PlanWriter {
     over_batches(body, "part_batch", std::move(parts));
   }
 
-  Expr first_row(const Expr& batch, const Expr& head, const Expr& part) const {
-    return ((batch * Expr(attention_.kv_heads) + head) * splits_ + part) * rows_;
-  }
   Place queries_at(const Expr& head) const {
     return queries_ + head * rows_ * Expr(s_.query_bytes());
   }
@@ -151,13 +138,7 @@ class DecodeWriter : PlanWriter {
   void start_heads(Body& body, const Expr& batch, const Expr& part) {
     const Expr head = loop_variable("start_head");
     Loop heads{plan_.find("start_head"), 0, Expr(attention_.kv_heads)};
-    over_members(heads.body, "pack", [&](Body& inner, const Expr& member) {
-      Bindings names;
-      names.at("x", row_of("q", batch, 0, query_head(head, member)));
-      names.set("x.stride0", stride("q", 1)).set("rows", tokens_);
-      names.at("packed", queries_at(head) + member * tokens_ * Expr(s_.query_bytes()));
-      append(inner, bind(plan_, pack_queries_, names));
-    });
+    pack_queries(heads.body, pack_queries_, batch, head, queries_at(head), s_.query_bytes());
     Bindings names;
     parts_.bind(names, first_row(batch, head, part));
     names.set("rows", rows_);
@@ -188,38 +169,9 @@ class DecodeWriter : PlanWriter {
     });
   }
 
-  // The parts of each head together.
-  void merge_parts(Body& body) {
-    const Expr batch = loop_variable("batch_index"), head = loop_variable("kv_head");
-    const auto rows_of = [&](const Expr& member) {
-      Bindings names;
-      whole_.bind(names, member * tokens_);
-      return names.set("rows", tokens_);
-    };
-    Body each;
-    over_members(each, "start", [&](Body& inner, const Expr& member) {
-      start_rows(inner, rows_of(member), start_, query_head(head, member));
-    });
-    const Expr part = loop_variable("merged_part");
-    Loop parts{plan_.find("merged_part"), 0, splits_};
-    Bindings names;
-    whole_.bind(names, 0);
-    parts_.bind(names, first_row(batch, head, part), "other_");
-    names.set("rows", rows_);
-    append(parts.body, bind(plan_, merge_, names));
-    append(each, std::move(parts));
-    over_members(each, "finish", [&](Body& inner, const Expr& member) {
-      finish_rows(inner, rows_of(member), finish_, batch, 0, query_head(head, member));
-    });
-    over_heads(body, "batch_index", "kv_head", std::move(each));
-  }
-
-  const DecodeBlocking& s_;
-  Expr rows_, splits_;
-  RowState parts_, whole_;
   Place queries_, scores_;
-  int pack_queries_ = -1, start_part_ = -1, start_ = -1, multiply_keys_ = -1, softmax_ = -1;
-  int multiply_values_ = -1, merge_ = -1, finish_ = -1;
+  int pack_queries_ = -1, start_part_ = -1, multiply_keys_ = -1, softmax_ = -1;
+  int multiply_values_ = -1;
 };
 
 }  // namespace

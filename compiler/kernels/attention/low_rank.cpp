@@ -59,24 +59,6 @@ using ir::graph::Var;
 
 constexpr int64_t kShortVectors = 4;
 
-// The operands of the reference graph by name.
-class NamedInputs {
- public:
-  NamedInputs(GraphBuilder& graph, const Signature& signature)
-      : graph_(graph), signature_(signature), inputs_(add_graph_inputs(graph, signature)) {}
-  Var operator[](std::string_view name) const {
-    for (size_t i = 0; i < inputs_.size(); ++i)
-      if (signature_[i].name == name) return inputs_[i];
-    return Var{};
-  }
-  Var wide(std::string_view name) const { return cast_to(graph_, (*this)[name], Type::f32); }
-
- private:
-  GraphBuilder& graph_;
-  const Signature& signature_;
-  std::vector<Var> inputs_;
-};
-
 // Rows [batch, context, kv_heads, rank] times matrices [up_heads, rank, width]: whole keys or
 // values [batch, context, up_heads, width].
 Var expand(GraphBuilder& graph, const LowRank& low_rank, Var rows, Var up, int64_t rank,
@@ -137,12 +119,7 @@ Result<ir::graph::Graph> reference_of_low_rank(const Problem& p) {
         attend(inputs.wide("k"), inputs.wide("v"), inputs["recent_lengths"], Var{}, causal);
     results = merge(graph, low_rank, results, recent);
   }
-  std::vector<Var> outputs = {cast_to(graph, results[0], a.out)};
-  if (a.lse) {
-    const ir::graph::Shape shape = a.signature.back().shape;
-    outputs.push_back(graph.op("reshape", {results[1]}, {{"shape", shape}}));
-  }
-  return graph.finish(outputs);
+  return attention::finish_reference(graph, a, results);
 }
 
 SearchSpace space_of_low_rank(const Problem& p, const Target& target) {
@@ -160,10 +137,7 @@ Result<ir::plan::Plan> build_low_rank(const Problem& p, const Schedule& s, const
 Work work_of_low_rank(const Problem& p, const Sizes& sizes) {
   const LowRank low_rank(p);
   const attention::Attention& a = low_rank.attention;
-  const auto size = [&](const char* name) {
-    const auto found = sizes.find(name);
-    return static_cast<double>(found == sizes.end() ? 1 : found->second);
-  };
+  const auto size = [&](const char* name) { return static_cast<double>(size_named(sizes, name)); };
   // Two products, and five steps of the softmax, for each pair of a token and a row that it may
   // see; q and the sums of the factors by their matrices.
   const auto of_pair = [](const attention::Attention& of) {
@@ -182,9 +156,7 @@ Work work_of_low_rank(const Problem& p, const Sizes& sizes) {
 Result<Miniature> miniature_of_low_rank(const Problem& p, const Schedule& s, const Target&) {
   const LowRank low_rank(p);
   const attention::DecodeBlocking blocking(low_rank.factors, s);
-  const int64_t kv_heads = std::min<int64_t>(low_rank.attention.kv_heads, 2);
-  LATHE_TRY(Problem small, with_numbers(p, {{"heads", kv_heads * low_rank.attention.group()},
-                                            {"kv_heads", kv_heads}}));
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   const int64_t context = std::max(blocking.split, blocking.keys) + blocking.keys + 7;
   return Miniature{std::move(small),
                    {{"batch", 1},
@@ -194,27 +166,10 @@ Result<Miniature> miniature_of_low_rank(const Problem& p, const Schedule& s, con
 
 Result<Sample> sample_of_low_rank(const Problem& p, const Sizes& sizes) {
   const LowRank low_rank(p);
-  const attention::SampledHeads chosen(low_rank.attention, sizes);
-  Sample sample;
-  LATHE_TRY(sample.problem, chosen.problem(p));
-  const Signature& signature = low_rank.attention.signature;
-  for (size_t i = 0; i < signature.size(); ++i) {
-    const Port& port = signature[i];
-    const auto cut = [&](int axis, const std::vector<int64_t>& indices) {
-      sample.takes.push_back({static_cast<int>(i), axis, indices});
-    };
-    if (port.name == "q" || port.output) {
-      cut(1, chosen.tokens);
-      cut(2, chosen.heads);
-    } else if (port.name == "u_k" || port.name == "u_v") {
-      cut(0, low_rank.per_head ? chosen.heads : chosen.kv_heads);
-    } else if (port.name == "sinks") {
-      cut(0, chosen.heads);
-    } else if (port.shape.size() == 4) {
-      cut(2, chosen.kv_heads);
-    }
-  }
-  return sample;
+  const attention::OuterHeads outer(p);
+  const auto& of_up = low_rank.per_head ? outer.heads : outer.kv_heads;
+  return attention::sample_of_decode(p, low_rank.attention, sizes, outer,
+                                     {{"u_k", 0, of_up}, {"u_v", 0, of_up}});
 }
 
 }  // namespace

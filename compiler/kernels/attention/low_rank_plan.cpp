@@ -145,14 +145,8 @@ class LowRankWriter : PlanWriter {
   void make_queries(Body& body) {
     const Expr batch = loop_variable("query_batch"), head = loop_variable("query_head");
     Body each;
-    over_members(each, "pack", [&](Body& inner, const Expr& member) {
-      Bindings names;
-      names.at("x", row_of("q", batch, 0, query_head(head, member)));
-      names.set("x.stride0", stride("q", 1)).set("rows", tokens_);
-      names.at("packed", queries_at(recent_, batch, head) +
-                             member * tokens_ * Expr(recent_blocking_.query_bytes()));
-      append(inner, bind(plan_, pack_queries_, names));
-    });
+    pack_queries(each, pack_queries_, batch, head, queries_at(recent_, batch, head),
+                 recent_blocking_.query_bytes());
     over_matrices(each, "absorb", head,
                   [&](Body& inner, const Expr& matrix, const Expr& row, const Expr& rows) {
                     Bindings names;

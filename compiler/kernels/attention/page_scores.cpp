@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/decode_family.h"
+#include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/attention/token_sparse.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
@@ -105,10 +106,7 @@ Result<ir::plan::Plan> build_page_scores(const Problem& p, const Schedule& s,
 
 Work work_of_page_scores(const Problem& p, const Sizes& sizes) {
   const PageScores s(p);
-  const auto size = [&](const char* name) {
-    const auto found = sizes.find(name);
-    return static_cast<double>(found == sizes.end() ? 1 : found->second);
-  };
+  const auto size = [&](const char* name) { return static_cast<double>(size_named(sizes, name)); };
   Work work = work_of(s.signature, sizes, 0);
   const double of_page = 2.0 * static_cast<double>(s.kv_heads * s.width());
   const double of_token = static_cast<double>(s.heads * s.dim) * (s.is_learned() ? 1.0 : 4.0);
@@ -122,9 +120,7 @@ Work work_of_page_scores(const Problem& p, const Sizes& sizes) {
 Result<Miniature> miniature_of_page_scores(const Problem& p, const Schedule& schedule,
                                            const Target&) {
   const PageScores s(p);
-  const int64_t kv_heads = std::min<int64_t>(s.kv_heads, 2);
-  LATHE_TRY(Problem small,
-            with_numbers(p, {{"heads", kv_heads * s.group()}, {"kv_heads", kv_heads}}));
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   return Miniature{std::move(small),
                    {{"batch", 1},
                     {"tokens", std::min<int64_t>(s.tokens.high, 3)},

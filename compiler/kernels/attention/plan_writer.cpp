@@ -143,6 +143,17 @@ void PlanWriter::over_batches(Body& body, const std::string& batch, Loop loop) {
   append(body, std::move(batches));
 }
 
+void PlanWriter::pack_queries(Body& body, int program, const Expr& batch, const Expr& head,
+                              const Place& packed, int64_t query_bytes) {
+  over_members(body, "pack", [&](Body& inner, const Expr& member) {
+    Bindings names;
+    names.at("x", row_of("q", batch, 0, query_head(head, member)));
+    names.set("x.stride0", stride("q", 1)).set("rows", tokens_);
+    names.at("packed", packed + member * tokens_ * Expr(query_bytes));
+    append(inner, bind(plan_, program, names));
+  });
+}
+
 void PlanWriter::start_rows(Body& body, Bindings names, int program, const Expr& head) {
   if (attention_.sinks) names.at("sink", plan_.operand("sinks") + head * 4);
   append(body, bind(plan_, program, names));

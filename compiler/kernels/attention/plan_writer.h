@@ -56,6 +56,9 @@ class PlanWriter {
   void over_heads(Body& body, const std::string& batch, const std::string& head, Body each);
   void over_batches(Body& body, const std::string& batch, Loop loop);
 
+  /// Appends what packs the rows of a head of k, all tokens of its query heads, head after head.
+  void pack_queries(Body& body, int program, const Expr& batch, const Expr& head,
+                    const Place& packed, int64_t query_bytes);
   /// Appends the calls that begin and end the rows of a query head whose state `names` have.
   void start_rows(Body& body, Bindings names, int program, const Expr& head);
   void finish_rows(Body& body, Bindings names, int program, const Expr& batch, const Expr& row,

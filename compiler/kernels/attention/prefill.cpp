@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
 
@@ -123,9 +124,7 @@ Result<ir::plan::Plan> build(const Problem& p, const Schedule& s, const Target& 
 Result<Miniature> miniature(const Problem& p, const Schedule& s, const Target& target) {
   const Attention attention(p);
   const attention::Blocking blocking(attention, s, target);
-  const int64_t kv_heads = std::min<int64_t>(attention.kv_heads, 2);
-  LATHE_TRY(Problem small,
-            with_numbers(p, {{"heads", kv_heads * attention.group()}, {"kv_heads", kv_heads}}));
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   const int64_t tokens = attention.tokens.high < blocking.queries
                              ? attention.tokens.high
                              : blocking.queries + 2 * blocking.score_tile.mr - 1;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/parameters.h"
 #include "ir/graph/builder.h"
 
@@ -47,18 +48,13 @@ ir::graph::Shape without_batch(const ir::graph::Shape& shape) {
 Result<ir::graph::Graph> reference(const Problem& p) {
   const Attention attention(p);
   ir::graph::GraphBuilder graph("attention");
-  const auto inputs = add_graph_inputs(graph, attention.signature);
-  const auto named = [&](std::string_view name) {
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (attention.signature[i].name == name) return inputs[i];
-    return Var{};
-  };
+  const NamedInputs inputs(graph, attention.signature);
   const auto reshaped = [&](Var x, const ir::graph::Shape& shape) {
     return graph.op("reshape", {x}, {{"shape", shape}});
   };
   // To the op packed items have no batch.
   const auto operand = [&](const char* name, bool is_packed) {
-    const Var x = named(name);
+    const Var x = inputs[name];
     const bool has_batch = x.id != ir::graph::kNoValue && is_packed;
     return has_batch ? reshaped(x, without_batch(graph.type(x).shape)) : x;
   };
@@ -66,7 +62,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
   const auto cached = [&](const char* name) {
     Var rows = operand(name, attention.packs_keys());
     if (attention.is_paged())
-      rows = graph.op("gather_pages", {rows, named("block_table"), named("lengths")});
+      rows = graph.op("gather_pages", {rows, inputs["block_table"], inputs["lengths"]});
     // Reading pages of blocks gives f32.
     if (graph.type(rows).element == Type::q8_0) return graph.op("dequantize", {rows});
     return cast_to(graph, rows, Type::f32);
@@ -75,13 +71,13 @@ Result<ir::graph::Graph> reference(const Problem& p) {
   const Var k = cached("k"), v = cached("v");
   const Var mask =
       attention.is_sparse()
-          ? graph.op("block_mask", {named("q"), named("k"), named("counts"), named("blocks")},
+          ? graph.op("block_mask", {inputs["q"], inputs["k"], inputs["counts"], inputs["blocks"]},
                      {{"block", attention.block}})
           : operand("mask", packs_tokens);
   std::vector<Var> outputs =
       graph.op_results("attention",
-                       {q, k, v, mask, named("cu_seqlens"), named("cu_seqlens_k"), named("lengths"),
-                        Var{}, named("sinks")},
+                       {q, k, v, mask, inputs["cu_seqlens"], inputs["cu_seqlens_k"],
+                        inputs["lengths"], Var{}, inputs["sinks"]},
                        attention.lse ? 2 : 1,
                        {{"causal", p.text("causal")},
                         {"window", attention.window},
@@ -100,10 +96,7 @@ Result<ir::graph::Graph> reference(const Problem& p) {
 
 Work work(const Problem& p, const Sizes& sizes) {
   const Attention attention(p);
-  const auto size = [&](const char* name) {
-    const auto found = sizes.find(name);
-    return found == sizes.end() ? int64_t{1} : found->second;
-  };
+  const auto size = [&](const char* name) { return size_named(sizes, name); };
   Sizes read = sizes;
   int64_t context = size("context");
   if (attention.is_paged()) {  // of the pool the pages that are named
@@ -128,7 +121,8 @@ Work work(const Problem& p, const Sizes& sizes) {
 Result<Sample> sample(const Problem& p, const Sizes& sizes) {
   const Attention attention(p);
   constexpr int64_t kTokens = 8;
-  std::vector<int64_t> tokens, kv_heads = {0}, heads;
+  const OuterHeads outer(p);
+  std::vector<int64_t> tokens;
   const int64_t all = sizes.find("tokens")->second;
   // Where blocks are listed, tokens of one block, the first or the last.
   const int64_t of_last = attention.is_sparse() ? (all - 1) % attention.block + 1 : all;
@@ -136,12 +130,8 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
                                  (attention.causal == Causal::none && attention.is_ragged());
   const int64_t first = counts_from_first ? 0 : all - std::min(of_last, kTokens);
   for (int64_t t = first; t < std::min(all, first + kTokens); ++t) tokens.push_back(t);
-  if (attention.kv_heads > 1) kv_heads.push_back(attention.kv_heads - 1);
-  for (const int64_t head : kv_heads)
-    for (int64_t i = 0; i < attention.group(); ++i) heads.push_back(head * attention.group() + i);
   Sample sample;
-  LATHE_TRY(sample.problem, with_numbers(p, {{"heads", static_cast<int64_t>(heads.size())},
-                                             {"kv_heads", static_cast<int64_t>(kv_heads.size())}}));
+  LATHE_TRY(sample.problem, outer.problem(p));
   for (size_t i = 0; i < attention.signature.size(); ++i) {
     const Port& port = attention.signature[i];
     const bool is_key = port.name == "k" || port.name == "v";
@@ -152,13 +142,13 @@ Result<Sample> sample(const Problem& p, const Sizes& sizes) {
     // Bounds of packed sequences are of all tokens.
     for (size_t axis = 0; axis < port.shape.size() && !attention.packs_tokens(); ++axis)
       if (port.shape[axis] == ir::graph::Dim("tokens")) cut(static_cast<int>(axis), tokens);
-    if (port.name == "sinks") cut(0, heads);
-    if (port.name == "mask") cut(1, heads);
+    if (port.name == "sinks") cut(0, outer.heads);
+    if (port.name == "mask") cut(1, outer.heads);
     if (is_list) {
-      cut(1, kv_heads);
+      cut(1, outer.kv_heads);
       cut(2, {tokens.empty() ? 0 : tokens.front() / attention.block});
     } else if (port.shape.size() == 4 && port.name != "mask") {
-      cut(2, is_key ? kv_heads : heads);
+      cut(2, is_key ? outer.kv_heads : outer.heads);
     }
   }
   return sample;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
 #include "ir/graph/builder.h"
@@ -113,10 +114,7 @@ Result<ir::plan::Plan> build_router(const Problem& p, const Schedule& s, const T
 
 Work router_work(const Problem& p, const Sizes& sizes) {
   const Router router(p);
-  const auto size = [&](const char* name) {
-    const auto found = sizes.find(name);
-    return found == sizes.end() ? 1.0 : static_cast<double>(found->second);
-  };
+  const auto size = [&](const char* name) { return static_cast<double>(size_named(sizes, name)); };
   const auto head = static_cast<double>(router.dim);
   const double queries = size("query_blocks") * static_cast<double>(router.heads) * head;
   const double keys = size("key_blocks") * static_cast<double>(router.kv_heads) * head;
@@ -134,9 +132,7 @@ Work router_work(const Problem& p, const Sizes& sizes) {
 // Two heads of k; three blocks of tokens and four of keys, the last of each short.
 Result<Miniature> router_miniature(const Problem& p, const Schedule& s, const Target&) {
   const Router router(p);
-  const int64_t kv_heads = std::min<int64_t>(router.kv_heads, 2);
-  LATHE_TRY(Problem small,
-            with_numbers(p, {{"heads", kv_heads * router.group()}, {"kv_heads", kv_heads}}));
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   Sizes sizes = {{"batch", 1},
                  {"tokens", 2 * router.block + 2 * s["rows"] - 1},
                  {"context", 3 * router.block + 5}};
@@ -147,18 +143,14 @@ Result<Miniature> router_miniature(const Problem& p, const Schedule& s, const Ta
 // The first and the last head of k.
 Result<Sample> router_sample(const Problem& p, const Sizes&) {
   const Router router(p);
-  std::vector<int64_t> kv_heads = {0}, heads;
-  if (router.kv_heads > 1) kv_heads.push_back(router.kv_heads - 1);
-  for (const int64_t head : kv_heads)
-    for (int64_t i = 0; i < router.group(); ++i) heads.push_back(head * router.group() + i);
+  const attention::OuterHeads outer(p);
   Sample sample;
-  LATHE_TRY(sample.problem, with_numbers(p, {{"heads", static_cast<int64_t>(heads.size())},
-                                             {"kv_heads", static_cast<int64_t>(kv_heads.size())}}));
+  LATHE_TRY(sample.problem, outer.problem(p));
   for (size_t i = 0; i < router.signature.size(); ++i) {
     const std::string& name = router.signature[i].name;
     const int axis = name == "scores" ? 1 : name.starts_with("w") ? 0 : 2;
     sample.takes.push_back(
-        {static_cast<int>(i), axis, name == "q" || name == "wq" ? heads : kv_heads});
+        {static_cast<int>(i), axis, name == "q" || name == "wq" ? outer.heads : outer.kv_heads});
   }
   return sample;
 }

@@ -52,27 +52,16 @@ Result<ir::graph::Graph> reference_of_token_sparse(const Problem& p) {
   const TokenSparse sparse(p);
   const attention::Attention& a = sparse.attention;
   ir::graph::GraphBuilder graph("attention_token_sparse");
-  const auto inputs = add_graph_inputs(graph, a.signature);
-  const auto named = [&](std::string_view name) {
-    for (size_t i = 0; i < inputs.size(); ++i)
-      if (a.signature[i].name == name) return inputs[i];
-    return Var{};
-  };
-  const auto wide = [&](const char* name) { return cast_to(graph, named(name), Type::f32); };
+  const NamedInputs inputs(graph, a.signature);
   const ir::graph::Shape keys = {"context"};
-  const Var mask = graph.op("page_mask", {named("pages")},
+  const Var mask = graph.op("page_mask", {inputs["pages"]},
                             {{"page", sparse.page}, {"heads", a.heads}, {"keys", keys}});
   const auto results =
       graph.op_results("attention",
-                       {wide("q"), wide("k"), wide("v"), mask, Var{}, Var{}, named("lengths"),
-                        Var{}, named("sinks")},
+                       {inputs.wide("q"), inputs.wide("k"), inputs.wide("v"), mask, Var{}, Var{},
+                        inputs["lengths"], Var{}, inputs["sinks"]},
                        a.lse ? 2 : 1, {{"causal", p.text("causal")}, {"scale", p.number("scale")}});
-  std::vector<Var> outputs = {cast_to(graph, results[0], a.out)};
-  if (a.lse) {
-    const ir::graph::Shape shape = a.signature.back().shape;
-    outputs.push_back(graph.op("reshape", {results[1]}, {{"shape", shape}}));
-  }
-  return graph.finish(outputs);
+  return attention::finish_reference(graph, a, results);
 }
 
 SearchSpace space_of_token_sparse(const Problem& p, const Target& target) {
@@ -90,10 +79,7 @@ Result<ir::plan::Plan> build_token_sparse(const Problem& p, const Schedule& s,
 Work work_of_token_sparse(const Problem& p, const Sizes& sizes) {
   const TokenSparse sparse(p);
   const attention::Attention& a = sparse.attention;
-  const auto size = [&](const char* name) {
-    const auto found = sizes.find(name);
-    return static_cast<double>(found == sizes.end() ? 1 : found->second);
-  };
+  const auto size = [&](const char* name) { return static_cast<double>(size_named(sizes, name)); };
   Signature listed = a.signature;
   for (Port& port : listed)
     if (port.name == "k" || port.name == "v") port.shape[1] = sparse.page * ir::graph::Dim("kept");
@@ -109,9 +95,7 @@ Work work_of_token_sparse(const Problem& p, const Sizes& sizes) {
 Result<Miniature> miniature_of_token_sparse(const Problem& p, const Schedule& s, const Target&) {
   const TokenSparse sparse(p);
   const attention::DecodeBlocking blocking = sparse.blocking(s);
-  const int64_t kv_heads = std::min<int64_t>(sparse.attention.kv_heads, 2);
-  LATHE_TRY(Problem small, with_numbers(p, {{"heads", kv_heads * sparse.attention.group()},
-                                            {"kv_heads", kv_heads}}));
+  LATHE_TRY(Problem small, attention::with_few_heads(p));
   const int64_t kept = (std::max(blocking.split, blocking.keys) + blocking.keys) / sparse.page + 1;
   return Miniature{std::move(small),
                    {{"batch", 1},
@@ -122,27 +106,9 @@ Result<Miniature> miniature_of_token_sparse(const Problem& p, const Schedule& s,
 
 Result<Sample> sample_of_token_sparse(const Problem& p, const Sizes& sizes) {
   const TokenSparse sparse(p);
-  const attention::SampledHeads chosen(sparse.attention, sizes);
-  Sample sample;
-  LATHE_TRY(sample.problem, chosen.problem(p));
-  const Signature& signature = sparse.attention.signature;
-  for (size_t i = 0; i < signature.size(); ++i) {
-    const Port& port = signature[i];
-    const auto cut = [&](int axis, const std::vector<int64_t>& indices) {
-      sample.takes.push_back({static_cast<int>(i), axis, indices});
-    };
-    if (port.name == "q" || port.output) {
-      cut(1, chosen.tokens);
-      cut(2, chosen.heads);
-    } else if (port.name == "pages") {
-      cut(1, chosen.kv_heads);
-    } else if (port.name == "sinks") {
-      cut(0, chosen.heads);
-    } else if (port.shape.size() == 4) {
-      cut(2, chosen.kv_heads);
-    }
-  }
-  return sample;
+  const attention::OuterHeads outer(p);
+  return attention::sample_of_decode(p, sparse.attention, sizes, outer,
+                                     {{"pages", 1, outer.kv_heads}});
 }
 
 }  // namespace

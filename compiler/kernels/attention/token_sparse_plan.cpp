@@ -5,8 +5,7 @@
 #include <limits>
 
 #include "compiler/kernels/attention/listed_pages.h"
-#include "compiler/kernels/attention/plan_writer.h"
-#include "compiler/kernels/attention/row_state.h"
+#include "compiler/kernels/attention/split_writer.h"
 #include "compiler/kernels/attention/token_sparse.h"
 
 namespace lathe::compiler::kernels::attention {
@@ -19,24 +18,18 @@ using ir::program::Pointer;
 using ir::program::Scalar;
 using ir::program::Span;
 
-class TokenSparseWriter : PlanWriter {
+class TokenSparseWriter : SplitWriter {
  public:
   TokenSparseWriter(const TokenSparse& sparse, const DecodeBlocking& blocking,
                     const ir::Target& target)
-      : PlanWriter("attention_token_sparse", sparse.attention, target),
-        s_(blocking),
+      : SplitWriter("attention_token_sparse", sparse.attention, blocking, target),
         kept_(Expr::variable(plan_.input("kept"))) {
     plan_.operands[static_cast<size_t>(plan_.operand("pages").index)].elements =
         ir::plan::ElementRule{.below = ceil_div(context_, Expr(s_.listed_page)), .ascending = true};
   }
 
   Plan write() {
-    rows_ = named(plan_.body, "rows", scratch_rows());
-    splits_ = named(plan_.body, "splits", splits());
-    const Expr parts = batch_ * Expr(attention_.kv_heads) * splits() * scratch_rows();
-    parts_ = add_row_state(plan_, "parts.", parts, s_.rows.value_bytes, /*per_worker=*/false);
-    whole_ =
-        add_row_state(plan_, "whole.", scratch_rows(), s_.rows.value_bytes, /*per_worker=*/true);
+    add_parts(s_.split == 0 ? Expr(1) : ceil_div(kept_, Expr(s_.split / s_.listed_page)));
     queries_ = plan_.add_scratch({"queries.packed", scratch_rows() * Expr(s_.query_bytes())});
     scores_ = plan_.add_scratch({"scores", scratch_rows() * Expr(s_.rows.score_bytes)});
     add_programs();
@@ -46,12 +39,6 @@ class TokenSparseWriter : PlanWriter {
   }
 
  private:
-  // Sizes of scratch are of inputs alone.
-  Expr scratch_rows() const { return tokens_ * Expr(attention_.group()); }
-  Expr splits() const {
-    return s_.split == 0 ? Expr(1) : ceil_div(kept_, Expr(s_.split / s_.listed_page));
-  }
-
   void add_programs() {
     // A part's rows begin without sinks; and what a row does not see is hidden already.
     Attention part = attention_;
@@ -66,10 +53,6 @@ class TokenSparseWriter : PlanWriter {
     multiply_values_ = plan_.add_program(decode_values_program(attention_, s_, target_));
     merge_ = plan_.add_program(merge_program(attention_, s_.rows, target_));
     finish_ = plan_.add_program(finish_program(attention_, s_.rows, target_));
-  }
-
-  Expr first_row(const Expr& batch, const Expr& head, const Expr& part) const {
-    return ((batch * Expr(attention_.kv_heads) + head) * splits_ + part) * rows_;
   }
 
   void over_parts(Body& body) {
@@ -91,13 +74,7 @@ class TokenSparseWriter : PlanWriter {
       end = named(body, "end", min(begin + Expr(s_.split / s_.listed_page), kept_));
     }
     const Expr row = named(body, "first_row", first_row(batch, head, part));
-    over_members(body, "pack", [&](Body& inner, const Expr& member) {
-      Bindings names;
-      names.at("x", row_of("q", batch, 0, query_head(head, member)));
-      names.set("x.stride0", stride("q", 1)).set("rows", tokens_);
-      names.at("packed", queries_ + member * tokens_ * Expr(s_.query_bytes()));
-      append(inner, bind(plan_, pack_queries_, names));
-    });
+    pack_queries(body, pack_queries_, batch, head, queries_, s_.query_bytes());
     Bindings names;
     parts_.bind(names, row);
     names.set("rows", rows_).set("length", length);
@@ -134,37 +111,10 @@ class TokenSparseWriter : PlanWriter {
     });
   }
 
-  void merge_parts(Body& body) {
-    const Expr batch = loop_variable("batch_index"), head = loop_variable("kv_head");
-    const auto rows_of = [&](const Expr& member) {
-      Bindings names;
-      whole_.bind(names, member * tokens_);
-      return names.set("rows", tokens_);
-    };
-    Body each;
-    over_members(each, "start", [&](Body& inner, const Expr& member) {
-      start_rows(inner, rows_of(member), start_, query_head(head, member));
-    });
-    const Expr part = loop_variable("merged_part");
-    Loop parts{plan_.find("merged_part"), 0, splits_};
-    Bindings names;
-    whole_.bind(names, 0);
-    parts_.bind(names, first_row(batch, head, part), "other_");
-    names.set("rows", rows_);
-    append(parts.body, bind(plan_, merge_, names));
-    append(each, std::move(parts));
-    over_members(each, "finish", [&](Body& inner, const Expr& member) {
-      finish_rows(inner, rows_of(member), finish_, batch, 0, query_head(head, member));
-    });
-    over_heads(body, "batch_index", "kv_head", std::move(each));
-  }
-
-  const DecodeBlocking& s_;
-  Expr kept_, rows_, splits_;
-  RowState parts_, whole_;
+  Expr kept_;
   Place queries_, scores_;
-  int pack_queries_ = -1, start_part_ = -1, start_ = -1, multiply_keys_ = -1, hide_ = -1;
-  int softmax_ = -1, multiply_values_ = -1, merge_ = -1, finish_ = -1;
+  int pack_queries_ = -1, start_part_ = -1, multiply_keys_ = -1, hide_ = -1;
+  int softmax_ = -1, multiply_values_ = -1;
 };
 
 }  // namespace
