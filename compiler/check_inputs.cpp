@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -238,34 +237,56 @@ void fill_blocks(const CheckInput& input, InputPattern pattern, Random& random, 
   }
 }
 
+// Numbers of a range in an order that is drawn anew, each once: the first steps of a shuffle.
+class Shuffle {
+ public:
+  Shuffle(const ElementRange& range, Random& random)
+      : range_(range), random_(random), count_(std::max<int64_t>(range.below - range.least, 1)) {}
+
+  int64_t count() const { return count_; }
+  /// Of the first count() calls.
+  int64_t next() {
+    const int64_t turn = turn_++;
+    const int64_t other =
+        turn + static_cast<int64_t>(random_.below(static_cast<uint64_t>(count_ - turn)));
+    const int64_t drawn = at(other);
+    moved_[other] = at(turn);
+    return range_.least + drawn;
+  }
+  void start_again() {
+    turn_ = 0;
+    moved_.clear();
+  }
+
+ private:
+  int64_t at(int64_t place) const {
+    const auto found = moved_.find(place);
+    return found == moved_.end() ? place : found->second;
+  }
+
+  const ElementRange& range_;
+  Random& random_;
+  int64_t count_, turn_ = 0;
+  std::unordered_map<int64_t, int64_t> moved_;  // what is no longer at its place
+};
+
 // All numbers of the range in some order, as often as there are elements.
 void fill_distinct(const ElementRange& range, Random& random, Tensor& tensor) {
-  const int64_t count = std::max<int64_t>(range.below - range.least, 1);
-  const int64_t wanted = std::min(count, tensor.elements());
-  // The first steps of a shuffle: what has moved, by its place.
-  std::unordered_map<int64_t, int64_t> moved;
-  const auto at = [&](int64_t place) {
-    const auto found = moved.find(place);
-    return found == moved.end() ? place : found->second;
-  };
+  Shuffle shuffle(range, random);
   for (int64_t i = 0; i < tensor.elements(); ++i) {
-    const int64_t turn = i % wanted;
-    if (turn == 0) moved.clear();
-    const int64_t other =
-        turn + static_cast<int64_t>(random.below(static_cast<uint64_t>(count - turn)));
-    tensor.set(i, static_cast<double>(range.least + at(other)));
-    moved[other] = at(turn);
+    if (i % shuffle.count() == 0) shuffle.start_again();
+    tensor.set(i, static_cast<double>(shuffle.next()));
   }
 }
 
-// The first `count` of the elements in an order that is drawn anew, ascending.
+// As many of the range as there are places, or all, ascending.
 void draw_ascending(const ElementRange& range, Random& random, std::vector<int64_t>& row) {
-  std::vector<int64_t> all(static_cast<size_t>(std::max<int64_t>(range.below - range.least, 1)));
-  std::iota(all.begin(), all.end(), range.least);
-  const size_t count = std::min(all.size(), row.size());
-  for (size_t i = 0; i < count; ++i) std::swap(all[i], all[i + random.below(all.size() - i)]);
-  std::sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count));
-  for (size_t i = 0; i < row.size(); ++i) row[i] = all[std::min(i, count - 1)];
+  Shuffle shuffle(range, random);
+  const size_t count = std::min(static_cast<size_t>(shuffle.count()), row.size());
+  const auto end = row.begin() + static_cast<std::ptrdiff_t>(count);
+  std::generate(row.begin(), end, [&] { return shuffle.next(); });
+  std::sort(row.begin(), end);
+  std::fill(end, row.end(), row[count - 1]);
 }
 
 // Bounds of parts: of any sizes, as `row` has them, or alike, as what is timed.

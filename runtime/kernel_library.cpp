@@ -98,8 +98,6 @@ void KernelLibrary::say_that_defaults_serve(const Error& error) {
 
 KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) {
   const DefaultFloatEnvironment environment;  // constants are computed here
-  // What is forced is no matter of the store's.
-  LATHE_CHECK(search_space(problem, selected_.target));
   ScheduleChoice choice;
   {
     const std::lock_guard lock(store_mutex_);
@@ -108,10 +106,10 @@ KernelLibrary::Fetched KernelLibrary::compile(const compiler::Problem& problem) 
     auto chosen = store_ ? choose_schedule(problem, selected_.target, context, *store_)
                          : default_choice(problem, selected_.target, "no store is open");
     if (!chosen) {
-      say_that_defaults_serve(chosen.error());
-      const std::string reason = std::move(chosen).error().message;
-      chosen = default_choice(problem, selected_.target, reason);
-      LATHE_CHECK(chosen);
+      const Error error = std::move(chosen).error();
+      chosen = default_choice(problem, selected_.target, error.message);
+      LATHE_CHECK(chosen);  // what LATHE_FORCE asks for is no matter of the store's
+      say_that_defaults_serve(error);
     }
     choice = std::move(*chosen);
   }

@@ -9,8 +9,7 @@ namespace lathe::bench {
 RecordedPasses recorded_passes(const std::vector<compiler::models::ModelKernel>& kernels,
                                const Records& records) {
   std::set<std::string> families;
-  for (const auto& [name, kernel] : records)
-    families.insert(kernel.problem.substr(0, kernel.problem.find(' ')));
+  for (const auto& [name, kernel] : records) families.emplace(kernel.family());
   RecordedPasses passes;
   for (const compiler::models::ModelKernel& kernel : kernels) {
     const std::string& family = kernel.problem.family().name;

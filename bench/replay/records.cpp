@@ -130,8 +130,7 @@ Result<Records> load(const std::filesystem::path& path) {
     kernel.cache = parts[2];
     kernel.target = parts[3];
     RecordedKernel& known = records.emplace(kernel.name(), kernel).first->second;
-    const std::string_view family = parts[0].substr(0, parts[0].find(' '));
-    const std::string schedule = store::with_current_names(family, parts[6]);
+    const std::string schedule = store::with_current_names(kernel.family(), parts[6]);
     if (parts[7].find("default") != std::string_view::npos) known.default_schedule = schedule;
     if (parts[7].find("winner") != std::string_view::npos) known.winner = schedule;
     known.schedules.emplace(schedule, std::move(recorded));

@@ -23,9 +23,11 @@ struct RecordedKernel {
   std::string winner;  ///< of the full search, after its finals
   std::map<std::string, tuner::TriedSchedule> schedules;
 
+  /// The first word of the problem.
+  std::string_view family() const { return std::string_view(problem).substr(0, problem.find(' ')); }
   std::string name() const { return record_name(problem, at, cache); }
   /// What was found of a schedule, nullptr for nothing. Knobs that the search did not know yet
-  /// change nothing: "tile=4 pack=on" is its "tile=4".
+  /// change nothing: "mr=4 pack=on" is its "mr=4".
   const tuner::TriedSchedule* find(std::string_view schedule) const;
 };
 
