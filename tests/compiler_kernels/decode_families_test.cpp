@@ -1,29 +1,11 @@
 // Families of decode against caches of other forms, through the interpreter: every variant at
 // awkward lengths, every knob.
-#include <gtest/gtest.h>
-
-#include "tests/support/attention_cases.h"
-#include "tests/support/kernel_cases.h"
+#include "tests/compiler_kernels/interpreted_attention.h"
 
 namespace lathe::tests {
 namespace {
 
-class DecodeFamilies : public testing::TestWithParam<std::string> {
- protected:
-  void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
-    const ir::Target target = *ir::parse_target(GetParam());
-    const auto kernel_case = make_case(each.line, each.sizes);
-    ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
-    const auto space = kernel_case->problem.family().space(kernel_case->problem, target);
-    std::vector<compiler::Schedule> schedules = {space.default_schedule()};
-    if (every_knob) schedules = every_knob_value(space);
-    for (const compiler::Schedule& schedule : schedules) {
-      const Status status = run_case(*kernel_case, schedule, target, interpreted(), options);
-      EXPECT_TRUE(status) << each.line << " with " << space.print(schedule) << ": "
-                          << status.error().message;
-    }
-  }
-};
+class DecodeFamilies : public InterpretedAttention {};
 
 TEST_P(DecodeFamilies, LowRank) {
   for (const AttentionCase& each : attention_low_rank_cases()) check(each, /*every_knob=*/false);

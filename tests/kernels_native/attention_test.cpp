@@ -1,51 +1,19 @@
 // Attention as machine code: every variant at awkward lengths, in memory that ends at protected
 // pages; every knob.
-#include <gtest/gtest.h>
-
-#include "tests/kernels_native/native_executor.h"
-#include "tests/support/attention_cases.h"
+#include "tests/kernels_native/native_attention.h"
 
 namespace lathe::tests {
 namespace {
 
-class NativeAttention : public testing::TestWithParam<const char*> {
- protected:
-  void SetUp() override {
-    for (runtime::SelectedTarget& selected : runtime::runnable_targets(backends()))
-      if (selected.target.name == GetParam()) executor_.emplace(std::move(selected));
-    if (!executor_)
-      GTEST_SKIP() << "this CPU (" << support::host().name << ") or this build has no target "
-                   << GetParam();
-  }
-
-  void check(const AttentionCase& each, bool every_knob, const CaseOptions& options = {}) {
-    const auto kernel_case = make_case(each.line, each.sizes, each.pattern, each.given);
-    ASSERT_TRUE(kernel_case) << each.line << ": " << kernel_case.error().message;
-    const auto space =
-        kernel_case->problem.family().space(kernel_case->problem, executor_->target());
-    std::vector<compiler::Schedule> schedules = {space.default_schedule()};
-    if (every_knob) schedules = every_knob_value(space);
-    for (const compiler::Schedule& schedule : schedules) {
-      const Status status =
-          run_case(*kernel_case, schedule, executor_->target(), executor_->executor(), options);
-      EXPECT_TRUE(status) << each.line << ", " << space.print(schedule) << ": "
-                          << status.error().message;
-    }
-  }
-
-  std::optional<NativeExecutor> executor_;
-};
+class NativeAttention : public NativeAttentionCases {};
 
 TEST_P(NativeAttention, EveryVariantAtAwkwardLengths) {
-  // What is emitted slowly gets a sample.
-  const std::string target = GetParam();
-  const size_t stride = target == "avx2" || target == "avx512" ? 1 : target == "sse" ? 5 : 20;
   std::vector<AttentionCase> cases = attention_prefill_cases();
   for (const auto& more :
        {attention_packed_cases(), attention_decode_cases(), attention_paged_cases(),
         attention_block_cases(), attention_block_sparse_cases(), attention_router_cases()})
     cases.insert(cases.end(), more.begin(), more.end());
-  for (size_t i = 0; i < cases.size(); i += stride) check(cases[i], /*every_knob=*/false);
+  check_all(cases);
 }
 
 TEST_P(NativeAttention, EveryKnobAtTheSizeOfAModel) {

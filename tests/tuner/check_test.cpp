@@ -22,6 +22,15 @@ const codegen::Backend& backend() {
 
 const compiler::Sizes kAt = {{"rows", 40}};
 
+// What a session checks of a kernel: the interpreter first, then what it says of the machine code.
+Result<std::string> check_both(const runtime::CompiledKernel& kernel, const compiler::Sizes& at) {
+  SharedInputs inputs;
+  Checker checker(kernel.problem, at, inputs);
+  LATHE_CHECK(checker.check_interpreted(kernel, backend()));
+  LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(2));
+  return checker.check_native(kernel, backend(), pool);
+}
+
 TEST(Compare, OneWrongElementIsFoundAndNamed) {
   ir::Tensor found(ir::Type::f32, {2, 3});
   ir::graph::DoubleTensor expected{ir::Type::f32, {2, 3}, {1, 2, 3, 4, 5, 6}};
@@ -57,13 +66,7 @@ TEST(Compare, EachRowHasItsOwnScale) {
 
 TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
   const auto kernel = compile("rms_norm rows=40 width=72");
-  SharedInputs inputs;
-  Checker checker(kernel->problem, kAt, inputs);
-  const Status interpreted = checker.check_interpreted(*kernel, backend());
-  EXPECT_TRUE(interpreted) << interpreted.error().message;
-  auto pool = runtime::ThreadPool::create(2);
-  ASSERT_TRUE(pool);
-  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  const auto checked = check_both(*kernel, kAt);
   ASSERT_TRUE(checked) << checked.error().message;
   EXPECT_NE(checked->find("oracle"), std::string::npos);
   EXPECT_NE(checked->find("rows=40"), std::string::npos);
@@ -73,13 +76,7 @@ TEST(Checker, PassesARightKernelAndSaysWhatItChecked) {
 // columns at true size.
 TEST(Checker, ChecksALargeProductByItsMiniatureAndASample) {
   const auto kernel = compile("linear rows=32 n=1027 k=1500 epilogue=add(y,vec(b))");
-  SharedInputs inputs;
-  Checker checker(kernel->problem, {{"rows", 40}}, inputs);
-  const Status interpreted = checker.check_interpreted(*kernel, backend());
-  EXPECT_TRUE(interpreted) << interpreted.error().message;
-  auto pool = runtime::ThreadPool::create(2);
-  ASSERT_TRUE(pool);
-  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  const auto checked = check_both(*kernel, {{"rows", 40}});
   ASSERT_TRUE(checked) << checked.error().message;
   EXPECT_NE(checked->find("linear rows=32..127 n="), std::string::npos) << *checked;
   // Columns of the first, a middle and the last panel, of eight rows.
@@ -87,17 +84,11 @@ TEST(Checker, ChecksALargeProductByItsMiniatureAndASample) {
 }
 
 TEST(Checker, ChecksKernelsThatReadAndWriteBlocks) {
-  auto pool = runtime::ThreadPool::create(2);
-  ASSERT_TRUE(pool);
   for (const char* line :
        {"linear rows=32 n=1024 k=1536 type=q8_0 out=q8_0 weight=q4_0 epilogue=add(y,vec(b))",
         "rms_norm rows=40 width=96 out=q8_0 prologue=add(x,r) keep=true"}) {
     const auto kernel = compile(line);
-    SharedInputs inputs;
-    Checker checker(kernel->problem, {{"rows", 40}}, inputs);
-    const Status interpreted = checker.check_interpreted(*kernel, backend());
-    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
-    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    const auto checked = check_both(*kernel, {{"rows", 40}});
     EXPECT_TRUE(checked) << line << ": " << checked.error().message;
   }
 }
@@ -106,13 +97,7 @@ TEST(Checker, ChecksABatchedProductOnSomeBatchesAndColumns) {
   const auto kernel = compile(
       "batched_matmul batch=4 rows=40 n=700 k=300 group=2 transpose_a=true transpose_b=true "
       "epilogue=add(mul(y,col(s)),vec(c))");
-  SharedInputs inputs;
-  Checker checker(kernel->problem, {{"batch", 5}, {"rows", 40}}, inputs);
-  const Status interpreted = checker.check_interpreted(*kernel, backend());
-  EXPECT_TRUE(interpreted) << interpreted.error().message;
-  auto pool = runtime::ThreadPool::create(2);
-  ASSERT_TRUE(pool);
-  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  const auto checked = check_both(*kernel, {{"batch", 5}, {"rows", 40}});
   ASSERT_TRUE(checked) << checked.error().message;
   // Both members of the first and second group, 48 columns.
   EXPECT_NE(checked->find("on 1536 outputs of 8 rows"), std::string::npos) << *checked;
@@ -126,21 +111,13 @@ TEST(Checker, ChecksAttentionOverPagesOfBlocks) {
   const auto sizes = compiler::complete_sizes(kernel->problem, {{"context", 300}, {"batch", 2}});
   ASSERT_TRUE(sizes) << sizes.error().message;
   EXPECT_EQ(compiler::print(*sizes), "batch=2,most=19,pages=38,tokens=1");
-  SharedInputs inputs;
-  Checker checker(kernel->problem, *sizes, inputs);
-  const Status interpreted = checker.check_interpreted(*kernel, backend());
-  EXPECT_TRUE(interpreted) << interpreted.error().message;
-  auto pool = runtime::ThreadPool::create(2);
-  ASSERT_TRUE(pool);
-  const auto checked = checker.check_native(*kernel, backend(), *pool);
+  const auto checked = check_both(*kernel, *sizes);
   ASSERT_TRUE(checked) << checked.error().message;
   // Two heads of k, two of q for each.
   EXPECT_NE(checked->find("on 256 outputs"), std::string::npos) << *checked;
 }
 
 TEST(Checker, ChecksPackedSequencesWithBoundsOfItsOwn) {
-  auto pool = runtime::ThreadPool::create(2);
-  ASSERT_TRUE(pool);
   const std::string heads = " heads=4 kv_heads=2 dim=12 causal=end";
   for (const auto& [line, sizes] : std::initializer_list<std::pair<const char*, compiler::Sizes>>{
            {"attention_prefill tokens=200 packed=shared", {{"tokens", 200}, {"bounds", 6}}},
@@ -157,16 +134,11 @@ TEST(Checker, ChecksPackedSequencesWithBoundsOfItsOwn) {
     if (usual->contains("bounds") && usual->contains("batch")) {
       EXPECT_EQ(usual->at("bounds"), usual->at("batch") + 1);
     }
-    SharedInputs inputs;
-    Checker checker(kernel->problem, sizes, inputs);
-    const Status interpreted = checker.check_interpreted(*kernel, backend());
-    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
-    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    const auto checked = check_both(*kernel, sizes);
     EXPECT_TRUE(checked) << line << ": " << checked.error().message;
   }
 }
 
-// The oracle sees the entries that are named alone; the result is the same.
 // Lists of blocks are of the sizes that tokens and keys make, and of the tokens that are sampled.
 TEST(Checker, ChecksListedBlocksAndTheirScores) {
   for (const char* line :
@@ -179,17 +151,12 @@ TEST(Checker, ChecksListedBlocksAndTheirScores) {
     if (kernel->problem.has("kept")) given["kept"] = 6;
     const auto sizes = compiler::complete_sizes(kernel->problem, given);
     ASSERT_TRUE(sizes) << sizes.error().message;
-    SharedInputs inputs;
-    Checker checker(kernel->problem, *sizes, inputs);
-    const Status interpreted = checker.check_interpreted(*kernel, backend());
-    EXPECT_TRUE(interpreted) << line << ": " << interpreted.error().message;
-    auto pool = runtime::ThreadPool::create(2);
-    ASSERT_TRUE(pool);
-    const auto checked = checker.check_native(*kernel, backend(), *pool);
+    const auto checked = check_both(*kernel, *sizes);
     EXPECT_TRUE(checked) << line << ": " << checked.error().message;
   }
 }
 
+// The oracle sees the entries that are named alone; the result is the same.
 TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
   const auto kernel = compile("embedding rows=40 width=8");
   auto inputs = make_inputs(*kernel, {{"rows", 40}, {"vocabulary", 100000}}, {}, 3);
