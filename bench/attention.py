@@ -154,8 +154,9 @@ def main():
     roofs = Roofs(pathlib.Path(arguments.library))
     print(machine(arguments.isa))
     figures = []
+    all_threads = torch.get_num_threads()
     for wanted in map(int, arguments.threads.split(",")):
-        threads = wanted or torch.get_num_threads()
+        threads = wanted or all_threads
         torch.set_num_threads(threads)
         library = lathe_c.Library(pathlib.Path(arguments.library), threads, target, arguments.store)
         print(f"\n{threads} thread{'s' if threads > 1 else ''}\n{'':<28}{'cache':<6}{'Lathe':>12}{'roof':>8}"
