@@ -19,6 +19,15 @@ TOP_LAYERS = ["tools", "python", "bench", "tests"]
 SIBLINGS = {
     "ir": {"graph": [], "program": [], "plan": ["program"]},
     "codegen": {"x86": [], "llvm": [], "ptx": []},
+    "runtime": {
+        "cpu": [],
+        "attention": [],
+        "launch": ["cpu"],
+        "weights": ["cpu"],
+        "library": ["launch", "cpu"],
+        "graph": ["library", "launch", "weights", "cpu"],
+        "api": ["graph", "library", "launch", "weights", "attention", "cpu"],
+    },
 }
 
 # The backends are chosen by the executables: the layers between know only the interface in codegen/.

@@ -6,8 +6,8 @@
 
 #include "compiler/estimate.h"
 #include "compiler/family.h"
-#include "runtime/choose_schedule.h"
-#include "runtime/forced_knobs.h"
+#include "runtime/library/choose_schedule.h"
+#include "runtime/library/forced_knobs.h"
 #include "support/hardware.h"
 
 namespace lathe::tuner {

@@ -6,7 +6,7 @@
 
 #include "compiler/problem.h"
 #include "compiler/schedule.h"
-#include "runtime/target_selection.h"
+#include "runtime/library/target_selection.h"
 #include "tuner/session.h"
 #include "tuner/strategies/strategy.h"
 

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "compiler/family.h"
-#include "runtime/launch.h"
+#include "runtime/launch/launch.h"
 
 namespace lathe::tuner {
 namespace {

@@ -11,8 +11,8 @@
 #include "compiler/limits.h"
 #include "ir/graph/reference.h"
 #include "ir/tensor.h"
-#include "runtime/compiled_kernel.h"
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/launch/compiled_kernel.h"
 #include "tuner/inputs.h"
 
 namespace lathe::tuner {

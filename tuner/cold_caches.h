@@ -18,7 +18,7 @@
 #include <span>
 #include <vector>
 
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
 #include "support/error.h"
 #include "support/large_memory.h"
 

@@ -12,7 +12,7 @@
 #include "compiler/check_inputs.h"
 #include "compiler/problem.h"
 #include "ir/tensor.h"
-#include "runtime/compiled_kernel.h"
+#include "runtime/launch/compiled_kernel.h"
 
 namespace lathe::tuner {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/compiled_kernel.h"
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/launch/compiled_kernel.h"
 #include "tuner/race_buffers.h"
 
 namespace lathe::tuner {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "ir/tensor.h"
-#include "runtime/compiled_kernel.h"
-#include "runtime/launch.h"
+#include "runtime/launch/compiled_kernel.h"
+#include "runtime/launch/launch.h"
 #include "tuner/cold_caches.h"
 #include "tuner/inputs.h"
 

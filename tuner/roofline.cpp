@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-#include "runtime/compiled_kernel.h"
+#include "runtime/launch/compiled_kernel.h"
 #include "support/hardware.h"
 #include "support/large_memory.h"
 #include "tuner/roofline_programs.h"

@@ -6,8 +6,8 @@
 #include <memory>
 #include <span>
 
-#include "runtime/target_selection.h"
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/library/target_selection.h"
 #include "tuner/cold_caches.h"
 
 namespace lathe::tuner {

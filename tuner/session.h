@@ -9,9 +9,9 @@
 
 #include "compiler/choose_layout.h"
 #include "compiler/problem.h"
-#include "runtime/layout_record.h"
-#include "runtime/record_key.h"
-#include "runtime/target_selection.h"
+#include "runtime/library/layout_record.h"
+#include "runtime/library/record_key.h"
+#include "runtime/library/target_selection.h"
 #include "store/store.h"
 #include "tuner/prior.h"
 #include "tuner/race.h"

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "compiler/choose_layout.h"
-#include "runtime/layout_record.h"
+#include "runtime/library/layout_record.h"
 #include "store/store.h"
 #include "tuner/session.h"
 #include "tuner/task_search.h"

@@ -19,8 +19,8 @@
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
-#include "runtime/choose_schedule.h"
-#include "runtime/target_selection.h"
+#include "runtime/library/choose_schedule.h"
+#include "runtime/library/target_selection.h"
 #include "support/hardware.h"
 #include "tuner/race_buffers.h"
 #include "tuner/statistics.h"

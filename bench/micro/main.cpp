@@ -11,7 +11,7 @@
 #include "codegen/backend.h"
 #include "compiler/family.h"
 #include "compiler/sizes.h"
-#include "runtime/choose_schedule.h"
+#include "runtime/library/choose_schedule.h"
 #include "support/hardware.h"
 
 namespace {

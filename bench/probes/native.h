@@ -3,7 +3,7 @@
 
 #include "codegen/kernel_image.h"
 #include "ir/program/program.h"
-#include "runtime/executable_memory.h"
+#include "runtime/cpu/executable_memory.h"
 
 namespace lathe::bench {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "bench/replay/records.h"
-#include "runtime/target_selection.h"
+#include "runtime/library/target_selection.h"
 #include "tuner/strategies/strategy.h"
 
 namespace lathe::bench {

@@ -8,8 +8,8 @@
 
 #include <lathe/backends.h>
 
-#include "runtime/target_selection.h"
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/library/target_selection.h"
 #include "tuner/cold_caches.h"
 #include "tuner/roofline.h"
 

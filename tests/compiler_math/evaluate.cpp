@@ -7,7 +7,7 @@
 #include "codegen/x86/x86_backend.h"
 #include "ir/program/interpreter.h"
 #include "ir/program/verifier.h"
-#include "runtime/executable_memory.h"
+#include "runtime/cpu/executable_memory.h"
 #include "support/hardware.h"
 
 namespace lathe::tests {

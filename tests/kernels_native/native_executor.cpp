@@ -4,7 +4,7 @@
 #include <lathe/backends.h>
 
 #include "ir/program/printer.h"
-#include "runtime/compiled_kernel.h"
+#include "runtime/launch/compiled_kernel.h"
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/plan_calls.h"
 

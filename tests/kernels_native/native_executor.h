@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "runtime/target_selection.h"
+#include "runtime/library/target_selection.h"
 #include "tests/support/kernel_cases.h"
 
 namespace lathe::tests {

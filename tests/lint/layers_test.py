@@ -27,10 +27,10 @@ class Includes(unittest.TestCase):
 
     def test_only_folders_to_the_left(self):
         self.assert_allowed("compiler/passes/fuse.cpp", '"ir/graph/graph.h"')
-        self.assert_allowed("runtime/library.cpp", '"store/store.h"')
+        self.assert_allowed("runtime/api/library.cpp", '"store/store.h"')
         self.assert_refused("support/hash.cpp", '"ir/types.h"', "the order is support < ir")
         self.assert_refused("ir/graph/graph.cpp", '"compiler/problem.h"', "the order is")
-        self.assert_refused("store/store.cpp", '"runtime/library.h"', "the order is")
+        self.assert_refused("store/store.cpp", '"runtime/library/kernel_library.h"', "the order is")
 
     def test_top_folders_are_seen_by_tests_only(self):
         self.assert_allowed("tests/tools/arguments_test.cpp", '"tools/arguments.h"')
@@ -51,9 +51,15 @@ class Includes(unittest.TestCase):
         self.assert_refused("codegen/llvm/lower.cpp", '"codegen/x86/emitter.h"', "of its siblings only []")
         self.assert_refused("codegen/backend.cpp", '"codegen/x86/emitter.h"', "none of its sub-folders")
 
+    def test_rooms_of_the_runtime(self):
+        self.assert_allowed("runtime/api/c_api.cpp", '"runtime/graph/executor.h"')
+        self.assert_allowed("runtime/library/kernel_library.h", '"runtime/launch/compiled_kernel.h"')
+        self.assert_refused("runtime/cpu/thread_pool.cpp", '"runtime/launch/launch.h"', "of its siblings only []")
+        self.assert_refused("runtime/launch/launch.cpp", '"runtime/library/record_key.h"', "only ['cpu']")
+
     def test_only_executables_name_backends(self):
         self.assert_allowed("tools/lathe.cpp", '"codegen/x86/backend.h"')
-        self.assert_refused("runtime/library.cpp", '"codegen/x86/backend.h"', "only an executable")
+        self.assert_refused("runtime/api/library.cpp", '"codegen/x86/backend.h"', "only an executable")
         self.assert_refused("tuner/tuner.cpp", '"codegen/llvm/backend.h"', "only an executable")
 
     def test_only_tests_describe_another_machine(self):
@@ -87,7 +93,7 @@ class Includes(unittest.TestCase):
         self.assert_allowed("include/lathe/library.h", "<lathe/error.h>")
         self.assert_allowed("include/lathe/error.h", "<tl/expected.hpp>")
         self.assert_allowed("include/lathe/error.h", "<string>")
-        self.assert_refused("include/lathe/library.h", '"runtime/library.h"', "includes nothing internal")
+        self.assert_refused("include/lathe/library.h", '"runtime/api/library.h"', "includes nothing internal")
         self.assert_refused("include/lathe/library.h", "<fmt/format.h>", "of other libraries")
 
     def test_includes_start_at_the_root(self):

@@ -11,7 +11,7 @@
 #include <lathe/backends.h>
 
 #include "compiler/sizes.h"
-#include "runtime/choose_schedule.h"
+#include "runtime/library/choose_schedule.h"
 #include "support/hardware.h"
 #include "tests/temporary_folder.h"
 

@@ -1,5 +1,5 @@
 // A kernel without a record always compiles: on every target, and where the default does not fit.
-#include "runtime/choose_schedule.h"
+#include "runtime/library/choose_schedule.h"
 
 #include <algorithm>
 

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/executor.h"
+#include "runtime/graph/executor.h"
 #include "tests/ir_graph/graph_testing.h"
 
 namespace lathe::runtime {

@@ -20,7 +20,7 @@
 
 #include <lathe/lathe.h>
 
-#include "runtime/executable_memory.h"
+#include "runtime/cpu/executable_memory.h"
 
 namespace lathe::runtime {
 namespace {

@@ -1,5 +1,5 @@
 // Code runs, and no page is ever writable and executable at once.
-#include "runtime/executable_memory.h"
+#include "runtime/cpu/executable_memory.h"
 
 #include <csignal>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Whole graphs: native and interpreted against the reference interpreter, for several sizes.
-#include "runtime/executor.h"
+#include "runtime/graph/executor.h"
 
 #include <algorithm>
 #include <cmath>

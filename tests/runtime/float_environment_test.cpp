@@ -1,6 +1,6 @@
 // Kernels compute the same bits whatever rounding and flushing their caller, or the thread that
 // made the library, had set; and they leave it as it was.
-#include "runtime/float_environment.h"
+#include "runtime/cpu/float_environment.h"
 
 #include <cfenv>
 #include <cmath>

@@ -1,5 +1,5 @@
 // The symbol file is ELF that a debugger accepts, and the list of them stays well-formed.
-#include "runtime/gdb_jit.h"
+#include "runtime/cpu/gdb_jit.h"
 
 #include <cstring>
 #include <optional>

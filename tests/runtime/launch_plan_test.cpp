@@ -9,7 +9,7 @@
 #include <lathe/lathe.h>
 
 #include "compiler/problem.h"
-#include "runtime/launch.h"
+#include "runtime/launch/launch.h"
 #include "tests/ir_plan/sample_plan.h"
 
 namespace lathe::runtime {

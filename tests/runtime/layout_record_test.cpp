@@ -1,5 +1,5 @@
 // Recorded layouts: what packing, fetching and graphs make of them.
-#include "runtime/layout_record.h"
+#include "runtime/library/layout_record.h"
 
 #include <algorithm>
 #include <vector>
@@ -10,7 +10,7 @@
 #include <lathe/lathe.h>
 
 #include "ir/graph/builder.h"
-#include "runtime/executor.h"
+#include "runtime/graph/executor.h"
 #include "support/hardware.h"
 #include "tests/temporary_folder.h"
 

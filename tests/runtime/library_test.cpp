@@ -11,7 +11,7 @@
 #include <lathe/lathe.h>
 
 #include "compiler/sizes.h"
-#include "runtime/kernel_library.h"
+#include "runtime/library/kernel_library.h"
 #include "support/files.h"
 #include "support/hardware.h"
 #include "tests/temporary_folder.h"

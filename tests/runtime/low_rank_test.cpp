@@ -10,7 +10,7 @@
 #include <lathe/low_rank.h>
 
 #include "compiler/check_inputs.h"
-#include "runtime/symmetric_eigen.h"
+#include "runtime/attention/symmetric_eigen.h"
 
 namespace lathe::runtime {
 namespace {

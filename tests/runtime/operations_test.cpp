@@ -10,7 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/family.h"
-#include "runtime/fetch_key.h"
+#include "runtime/library/fetch_key.h"
 
 namespace lathe::runtime {
 namespace {
@@ -58,7 +58,7 @@ template <typename Op>
 void check() {
   SCOPED_TRACE(family_name(Op{}));
   EXPECT_EQ(described_count<Op>(), member_count<Op>())
-      << "fields() in runtime/operations.h has to name every member once";
+      << "fields() in runtime/library/operations.h has to name every member once";
   Op op;
   std::set<std::string> names;
   std::vector<FetchKey> keys = {fetch_key(op)};
@@ -96,7 +96,7 @@ void check_all(const std::tuple<Ops...>*) {
   for (const compiler::Family* family : compiler::catalogue()) {
     EXPECT_TRUE(families.contains(family->name))
         << "no operation of " << family->name
-        << ": add a struct to <lathe/ops.h>, and its description to runtime/operations.h";
+        << ": add a struct to <lathe/ops.h>, and its description to runtime/library/operations.h";
   }
 }
 

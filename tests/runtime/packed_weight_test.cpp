@@ -1,5 +1,5 @@
 // Packed weights: every type and shape against the graph that unpacks them, and what is refused.
-#include "runtime/packed_weight.h"
+#include "runtime/weights/packed_weight.h"
 
 #include <array>
 #include <cmath>
@@ -15,7 +15,7 @@
 #include "compiler/choose_layout.h"
 #include "ir/graph/reference.h"
 #include "ir/tensor.h"
-#include "runtime/fetch_key.h"
+#include "runtime/library/fetch_key.h"
 
 namespace lathe {
 namespace {

@@ -1,5 +1,5 @@
 // The perf map's lines, and its refusal to be led astray.
-#include "runtime/perf_map.h"
+#include "runtime/cpu/perf_map.h"
 
 #include <cstdlib>
 #include <thread>

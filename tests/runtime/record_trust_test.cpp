@@ -1,5 +1,5 @@
 // Which records are used: for each reason not to, one that gives no other.
-#include "runtime/record_trust.h"
+#include "runtime/library/record_trust.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include "compiler/problem.h"
 #include "compiler/sizes.h"
 #include "ir/target.h"
-#include "runtime/choose_schedule.h"
+#include "runtime/library/choose_schedule.h"
 #include "support/hardware.h"
 #include "tests/temporary_folder.h"
 

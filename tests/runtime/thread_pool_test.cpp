@@ -1,5 +1,5 @@
 // Every item once, worker numbers in use once, several callers, nested loops.
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
 
 #include <array>
 #include <atomic>

@@ -8,7 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/sizes.h"
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/thread_pool.h"
 #include "support/described_host.h"
 #include "tests/temporary_folder.h"
 #include "tests/tuner/kernels.h"

@@ -6,8 +6,8 @@
 #include <lathe/backends.h>
 
 #include "compiler/family.h"
-#include "runtime/compiled_kernel.h"
-#include "runtime/target_selection.h"
+#include "runtime/launch/compiled_kernel.h"
+#include "runtime/library/target_selection.h"
 
 namespace lathe::tuner {
 

@@ -6,7 +6,7 @@
 
 #include <lathe/lathe.h>
 
-#include "runtime/choose_schedule.h"
+#include "runtime/library/choose_schedule.h"
 #include "support/interrupt.h"
 #include "tests/temporary_folder.h"
 #include "tests/tuner/kernels.h"

@@ -9,7 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "runtime/choose_schedule.h"
+#include "runtime/library/choose_schedule.h"
 #include "tests/tuner/kernels.h"
 #include "tuner/candidates.h"
 #include "tuner/roofline.h"

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "runtime/layout_record.h"
+#include "runtime/library/layout_record.h"
 
 namespace lathe::tools {
 

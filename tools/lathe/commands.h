@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "ir/graph/graph.h"
-#include "runtime/target_selection.h"
+#include "runtime/library/target_selection.h"
 #include "support/error.h"
 
 namespace lathe::tools {

@@ -11,7 +11,7 @@
 #include "ir/graph/text.h"
 #include "ir/graph/verify.h"
 #include "ir/npy.h"
-#include "runtime/executor.h"
+#include "runtime/graph/executor.h"
 #include "tools/common/output.h"
 #include "tools/lathe/commands.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/target_selection.h"
+#include "runtime/library/target_selection.h"
 #include "store/store.h"
 #include "support/error.h"
 

@@ -5,9 +5,9 @@
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
-#include "runtime/choose_schedule.h"
-#include "runtime/executable_memory.h"
-#include "runtime/thread_pool.h"
+#include "runtime/cpu/executable_memory.h"
+#include "runtime/cpu/thread_pool.h"
+#include "runtime/library/choose_schedule.h"
 #include "store/store.h"
 #include "support/files.h"
 #include "support/hardware.h"

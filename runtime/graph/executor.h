@@ -1,0 +1,70 @@
+// Runs whole graphs: lowers once for each set of sizes, then launches kernel after kernel in one
+// arena.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "compiler/lowering/lowered_graph.h"
+#include "compiler/lowering/memory_plan.h"
+#include "ir/graph/graph.h"
+#include "ir/tensor.h"
+#include "runtime/library/kernel_library.h"
+
+namespace lathe::runtime {
+
+/// A node for which there is no kernel: the reference interpreter evaluates it, on one thread, in
+/// double precision.
+struct InterpretedNode {
+  std::string results;  ///< "%y", or "%codes, %scale"
+  std::string op;
+  int line = 0;  ///< of the graph's text; 0: it was built without one
+  std::string reason;
+};
+InterpretedNode interpreted_node(const ir::graph::Graph& graph, const ir::graph::Node& node,
+                                 std::string reason);
+
+/// What one run of a graph consists of; for --json and tests.
+struct ExecutionStep {
+  std::string what;      ///< the problem line, "view", "pack …", or "host <op>: <reason>"
+  std::string schedule;  ///< of a kernel
+  Match match = Match::default_;
+  std::optional<InterpretedNode> interpreted{};  ///< of a step without kernel
+};
+
+/// A graph made ready for any sizes of its named dimensions. Thread-safe; runs of the same sizes
+/// share their lowering, each run has its own arena.
+class Executor {
+ public:
+  /// verify_error for a graph that breaks a rule. `interpreted`: whatever the library does.
+  static Result<std::unique_ptr<Executor>> create(ir::graph::Graph graph,
+                                                  std::shared_ptr<KernelLibrary> library,
+                                                  Execution execution = Execution::native);
+
+  /// One tensor for each graph input, in order. invalid_argument naming the input that does not
+  /// fit.
+  Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs);
+
+  /// The steps for inputs of these shapes, and the planned memory.
+  Result<std::vector<ExecutionStep>> steps(std::span<const ir::Tensor> inputs);
+
+  const ir::graph::Graph& graph() const { return graph_; }
+
+ private:
+  struct Prepared;
+  Executor(ir::graph::Graph graph, std::shared_ptr<KernelLibrary> library, Execution execution);
+  Result<std::shared_ptr<const Prepared>> prepare(std::span<const ir::Tensor> inputs);
+
+  ir::graph::Graph graph_;
+  std::shared_ptr<KernelLibrary> library_;
+  Execution execution_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const Prepared>> prepared_;  ///< by sizes
+};
+
+}  // namespace lathe::runtime
