@@ -26,6 +26,7 @@ struct KernelImage {
                           ///< of the function in an object
   size_t entry = 0;
   int vector_registers_used = 0, general_registers_used = 0;
+  bool operator==(const KernelImage&) const = default;
 };
 
 /// A kernel ready to be called; owns its mapping. Immutable, so callable from any thread.

@@ -12,6 +12,7 @@
 #include "compiler/problem.h"
 #include "compiler/schedule.h"
 #include "compiler/search_space.h"
+#include "compiler/signature.h"
 #include "ir/graph/graph.h"
 #include "ir/plan/plan.h"
 #include "ir/target.h"
@@ -69,10 +70,10 @@ struct FragmentCall {
 
 /// One kernel family: a row of the catalogue. All functions are pure and thread-safe.
 ///
-/// The signature of a problem (its operands with types, shapes and order) is that of its reference
-/// graph: inputs first, then outputs. A plan's operands are these, in this order, under these
-/// names; plan inputs are the graph's named dimensions (`rows`), `<operand>.stride<k>` in bytes for
-/// every dimension but the last (which is contiguous), and `threads`.
+/// A problem's reference graph declares the operands of its signature, in this order. So does a
+/// plan, under the signature's names; plan inputs are the named dimensions (`rows`),
+/// `<operand>.stride<k>` in bytes for every dimension but the last (which is contiguous), and
+/// `threads`.
 struct Family {
   std::string name;
   std::string summary;  ///< one line: the formula
@@ -97,6 +98,8 @@ struct Family {
 
   /// Rules between parameters, beyond each one's own.
   Status (*validate)(const Problem&) = nullptr;
+  /// Its operands: inputs first, then outputs.
+  Signature (*signature)(const Problem&) = nullptr;
   /// What it computes, as the oracle computes it.
   Result<ir::graph::Graph> (*reference)(const Problem&) = nullptr;
   SearchSpace (*space)(const Problem&, const ir::Target&) = nullptr;

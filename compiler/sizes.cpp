@@ -16,12 +16,11 @@ Status check_size(std::string_view name, int64_t size, const Bucket& bucket) {
 }
 
 Result<Sizes> complete_sizes(const Problem& problem, const Sizes& given) {
-  LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
   Sizes wanted = given;
   if (problem.family().derive_sizes != nullptr)
     LATHE_CHECK(problem.family().derive_sizes(problem, wanted));
   Sizes sizes;
-  for (const std::string& name : graph.dim_names()) {
+  for (const std::string& name : dimension_names(problem.family().signature(problem))) {
     const auto asked = wanted.find(name);
     if (!problem.has(name)) {
       const int64_t usual = name == "batch" ? 1 : kDefaultTableRows;

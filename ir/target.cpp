@@ -1,7 +1,25 @@
 // The table of instruction paths.
 #include "ir/target.h"
 
+#include <algorithm>
+#include <array>
+
 namespace lathe::ir {
+namespace {
+
+constexpr std::array<std::string_view, 5> kIsaNames = {"scalar", "sse", "avx2", "avx512",
+                                                       "generic"};
+
+}  // namespace
+
+std::string_view name(Isa isa) { return kIsaNames[static_cast<size_t>(isa)]; }
+
+Result<Isa> parse_isa(std::string_view text) {
+  const auto found = std::find(kIsaNames.begin(), kIsaNames.end(), text);
+  if (found != kIsaNames.end()) return static_cast<Isa>(found - kIsaNames.begin());
+  return fail(ErrorCode::not_found, "unknown instruction path '{}'; expected {}", text,
+              fmt::join(kIsaNames, ", "));
+}
 
 Result<Target> parse_target(std::string_view name) {
   Target target;

@@ -13,6 +13,11 @@ namespace lathe::ir {
 /// The instruction paths. `generic` is whatever machine LLVM is told to emit for.
 enum class Isa : uint8_t { scalar, sse, avx2, avx512, generic };
 
+/// "scalar", "sse", "avx2", "avx512" or "generic".
+std::string_view name(Isa isa);
+/// not_found naming the known paths.
+Result<Isa> parse_isa(std::string_view text);
+
 /// A program is built for exactly one target, and its meaning depends on `lanes` and `fused` alone;
 /// everything else decides whether and how it can be emitted.
 struct Target {
@@ -28,6 +33,7 @@ struct Target {
   std::string cpu;     ///< a machine LLVM or the emitter is asked for, empty: this host
 
   int vector_bytes() const { return lanes * 4; }
+  bool operator==(const Target&) const = default;
 };
 
 /// The named paths scalar, sse, avx2, avx512 (avx512 is F+BW+DQ+VL), with their full register

@@ -22,11 +22,12 @@ SIBLINGS = {
     "runtime": {
         "cpu": [],
         "attention": [],
-        "launch": ["cpu"],
+        "artifact": [],
+        "launch": ["artifact", "cpu"],
         "weights": ["cpu"],
-        "library": ["launch", "cpu"],
-        "graph": ["library", "launch", "weights", "cpu"],
-        "api": ["graph", "library", "launch", "weights", "attention", "cpu"],
+        "library": ["launch", "artifact", "cpu"],
+        "graph": ["library", "launch", "artifact", "weights", "cpu"],
+        "api": ["graph", "library", "launch", "artifact", "weights", "attention", "cpu"],
     },
 }
 

@@ -63,20 +63,16 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
 }  // namespace
 
 Status check_memory(const compiler::Problem& problem, const compiler::Sizes& sizes) {
-  LATHE_TRY(const ir::graph::Graph graph, problem.family().reference(problem));
   double bytes = 0;  // sizes from a command line may overflow an integer
-  for (const auto* list : {&graph.inputs, &graph.outputs}) {
-    for (const ir::graph::ValueId id : *list) {
-      const ir::graph::TensorType& type = graph.type(id);
-      const ir::TypeInfo& info = ir::info(type.element);
-      double count = static_cast<double>(info.block_bytes) / info.block_elements;
-      for (const ir::graph::Dim& dim : type.shape) {
-        const auto size = sizes.find(dim.symbol);
-        count *= static_cast<double>(dim.factor);
-        if (size != sizes.end()) count *= static_cast<double>(size->second);
-      }
-      bytes += count;
+  for (const compiler::Port& port : problem.family().signature(problem)) {
+    const ir::TypeInfo& info = ir::info(port.type);
+    double count = static_cast<double>(info.block_bytes) / info.block_elements;
+    for (const ir::graph::Dim& dim : port.shape) {
+      const auto size = sizes.find(dim.symbol);
+      count *= static_cast<double>(dim.factor);
+      if (size != sizes.end()) count *= static_cast<double>(size->second);
     }
+    bytes += count;
   }
   const int64_t available = support::available_memory() / 4;
   if (bytes <= static_cast<double>(available)) return {};

@@ -33,7 +33,7 @@ struct LoadedLoop {
 Result<LoadedLoop> load(const runtime::SelectedTarget& target,
                         const ir::program::Program& program) {
   LATHE_TRY(const codegen::KernelImage image, target.backend->compile(program));
-  LATHE_TRY(auto kernel, runtime::load_image(image, *target.backend));
+  LATHE_TRY(auto kernel, runtime::load_image(image, target.backend.get()));
   const KernelFunction function = kernel->function();
   return LoadedLoop{std::move(kernel), function};
 }

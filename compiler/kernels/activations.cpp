@@ -31,6 +31,7 @@ Family activation(std::string name, std::string summary, Limit f32, FragmentCall
   family.smallest = family.name + " rows=1 width=8";
   family.variants = {""};
   family.validate = [](const Problem& p) { return validate_chain(p, chain_of(p)); };
+  family.signature = [](const Problem& p) { return chain_signature(p, chain_of(p)); };
   family.reference = [](const Problem& p) { return chain_reference(p, chain_of(p)); };
   family.space = [](const Problem& p, const ir::Target& target) {
     return chain_space(p, chain_of(p), target);

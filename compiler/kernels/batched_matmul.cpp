@@ -208,6 +208,7 @@ const Family& batched_matmul() {
     matmul.graph_ops = {"matmul"};
     matmul.smallest = "batched_matmul batch=1 rows=1 n=8 k=3 epilogue=mul(y,0.125)";
     matmul.validate = validate;
+    matmul.signature = [](const Problem& p) { return BatchedMatmul(p).batches.signature; };
     matmul.reference = reference;
     matmul.space = space;
     matmul.build = build;

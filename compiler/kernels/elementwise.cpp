@@ -11,14 +11,6 @@
 namespace lathe::compiler::kernels {
 namespace {
 
-Signature signature_of(const Problem& p, const Fragment& fragment) {
-  const Type weights = p.type(p.has("weight_type") ? "weight_type" : "type");
-  Signature signature;
-  add_inputs(signature, fragment, p.type("type"), weights, p.integer("width"));
-  signature.push_back(output(matrix("y", p.type("out"), p.integer("width"))));
-  return signature;
-}
-
 bool divides(const Fragment& fragment) {
   using Op = Fragment::Op;
   return std::any_of(
@@ -33,6 +25,14 @@ Fragment expression(const Problem& p) { return *Fragment::parse(p.text("expr"));
 
 }  // namespace
 
+Signature chain_signature(const Problem& p, const Fragment& fragment) {
+  const Type weights = p.type(p.has("weight_type") ? "weight_type" : "type");
+  Signature signature;
+  add_inputs(signature, fragment, p.type("type"), weights, p.integer("width"));
+  signature.push_back(output(matrix("y", p.type("out"), p.integer("width"))));
+  return signature;
+}
+
 Status validate_chain(const Problem& p, const Fragment& fragment) {
   LATHE_CHECK(check_inputs({}, fragment, p.integer("width"), "expr", {"y"}));
   const bool full =
@@ -45,7 +45,7 @@ Status validate_chain(const Problem& p, const Fragment& fragment) {
 
 Result<ir::graph::Graph> chain_reference(const Problem& p, const Fragment& fragment) {
   ir::graph::GraphBuilder graph(p.family().name);
-  auto inputs = add_graph_inputs(graph, signature_of(p, fragment));
+  auto inputs = add_graph_inputs(graph, chain_signature(p, fragment));
   return graph.finish({fragment_graph(graph, fragment, std::move(inputs), p.type("out"))});
 }
 
@@ -62,14 +62,14 @@ SearchSpace chain_space(const Problem& p, const Fragment& fragment, const Target
   const bool is_long = full == 1 && (is_gelu || (divides(fragment) && target.lanes < 8));
   add_unroll(space, p.integer("width"), target, is_long ? 4 : 2);
   if (divides(fragment)) add_division(space);
-  add_row_knobs(space, signature_of(p, fragment), p.bucket("rows"), target);
+  add_row_knobs(space, chain_signature(p, fragment), p.bucket("rows"), target);
   return space;
 }
 
 Result<Plan> build_chain(const Problem& p, const Fragment& fragment, const Schedule& s,
                          const Target& target) {
   LATHE_CHECK(chain_space(p, fragment, target).check(s));
-  RowKernel kernel(p.family().name, signature_of(p, fragment), target);
+  RowKernel kernel(p.family().name, chain_signature(p, fragment), target);
   Builder& b = kernel.builder();
   kernel.for_rows(streamed_output(s, kernel.signature()), [&] {
     FragmentCode code(fragment, b, options_of(s));
@@ -83,7 +83,7 @@ Result<Plan> build_chain(const Problem& p, const Fragment& fragment, const Sched
 }
 
 Work chain_work(const Problem& p, const Fragment& fragment, const Sizes& sizes) {
-  return work_of(signature_of(p, fragment), sizes,
+  return work_of(chain_signature(p, fragment), sizes,
                  fragment.flops() * static_cast<double>(p.integer("width")));
 }
 
@@ -108,6 +108,7 @@ const Family& elementwise() {
                    "expr=where(lt(x,0),mul(x,0.01),min(x,6))",
                    "expr=div(sub(tanh(x),abs(r)),add(sqrt(abs(x)),1))"},
       .validate = [](const Problem& p) { return validate_chain(p, expression(p)); },
+      .signature = [](const Problem& p) { return chain_signature(p, expression(p)); },
       .reference = [](const Problem& p) { return chain_reference(p, expression(p)); },
       .space = [](const Problem& p,
                   const Target& target) { return chain_space(p, expression(p), target); },

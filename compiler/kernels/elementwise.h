@@ -9,6 +9,7 @@ namespace lathe::compiler::kernels {
 /// The problem has rows, width, type, out and weight_type; the fragment's inputs are the operands,
 /// the output is `y`.
 Status validate_chain(const Problem& problem, const Fragment& fragment);
+Signature chain_signature(const Problem& problem, const Fragment& fragment);
 Result<ir::graph::Graph> chain_reference(const Problem& problem, const Fragment& fragment);
 SearchSpace chain_space(const Problem& problem, const Fragment& fragment, const ir::Target& target);
 Result<ir::plan::Plan> build_chain(const Problem& problem, const Fragment& fragment,

@@ -57,6 +57,7 @@ const Family& embedding() {
       .smallest = "embedding rows=1 width=11",
       .variants = {""},
       .validate = nullptr,
+      .signature = signature_of,
       .reference = reference,
       .space = space,
       .build = build,

@@ -218,6 +218,7 @@ const Family& layer_norm() {
     layer_norm.variants = {"", "bias=false", "weight=false", "weight=false bias=false",
                            "prologue=add(x,r) keep=true epilogue=relu(y)"};
     layer_norm.validate = validate_norm;
+    layer_norm.signature = norm_signature;
     layer_norm.reference = reference;
     layer_norm.space = space;
     layer_norm.build = build;

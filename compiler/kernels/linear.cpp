@@ -223,6 +223,7 @@ const Family& linear() {
     linear.graph_ops = {"linear", "matmul"};
     linear.smallest = "linear rows=2 n=8 k=5 panel=8 epilogue=add(y,vec(b))";
     linear.validate = validate;
+    linear.signature = [](const Problem& p) { return product_of(p).signature; };
     linear.reference = reference;
     linear.space = space;
     linear.build = build;

@@ -77,6 +77,7 @@ const Family& log_softmax() {
     log_softmax.smallest = "log_softmax rows=1 width=8";
     log_softmax.variants = {"", "prologue=mul(x,0.25) epilogue=max(y,vec(floor))"};
     log_softmax.validate = validate_norm;
+    log_softmax.signature = norm_signature;
     log_softmax.reference = reference;
     log_softmax.space = space;
     log_softmax.build = build;

@@ -92,6 +92,8 @@ Status validate_norm(const Problem& p) {
   return p.has("eps") ? check_eps(p) : Status{};
 }
 
+Signature norm_signature(const Problem& p) { return Norm(p).signature; }
+
 Result<ir::graph::Graph> norm_reference(const Problem& p, const Formula& formula) {
   const Norm norm(p);
   ir::graph::GraphBuilder graph(norm.name);

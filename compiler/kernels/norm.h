@@ -38,6 +38,7 @@ struct Norm {
 /// prologue, keep, epilogue, weight (and bias), besides rows, width, type, out, weight_type.
 std::vector<ParameterSpec> norm_parameters(bool with_weight, bool with_bias);
 Status validate_norm(const Problem& problem);
+Signature norm_signature(const Problem& problem);
 
 /// Puts prologue and epilogue around `formula`, which maps h and the values of weight and bias
 /// (where there are any) to y in f32.

@@ -61,6 +61,7 @@ const Family& normalize() {
     normalize.smallest = "normalize rows=1 width=11";
     normalize.variants = {"", "prologue=mul(x,col(s)) keep=true"};
     normalize.validate = validate_norm;
+    normalize.signature = norm_signature;
     normalize.reference = reference;
     normalize.space = space;
     normalize.build = build;

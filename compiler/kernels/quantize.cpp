@@ -72,6 +72,7 @@ const Family& quantize() {
       .smallest = "quantize rows=1 width=32",
       .variants = {""},
       .validate = validate,
+      .signature = signature_of,
       .reference = reference,
       .space = space,
       .build = build,

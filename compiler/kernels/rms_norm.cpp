@@ -67,6 +67,7 @@ const Family& rms_norm() {
     rms_norm.variants = {"", "weight=false eps=0.01", "prologue=add(x,r) keep=true",
                          "prologue=mul(silu(x),u) epilogue=fma(y,vec(scale),g)"};
     rms_norm.validate = validate_norm;
+    rms_norm.signature = norm_signature;
     rms_norm.reference = reference;
     rms_norm.space = space;
     rms_norm.build = build;

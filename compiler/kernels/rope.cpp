@@ -346,6 +346,7 @@ const Family& rope() {
     rope.graph_ops = {"rope", "mrope", "vision_rope"};
     rope.smallest = "rope rows=1 heads=2 dim=16";
     rope.validate = validate_rope;
+    rope.signature = [](const Problem& p) { return Rope(p).signature; };
     rope.reference = rope_reference;
     rope.space = space;
     rope.build = build;

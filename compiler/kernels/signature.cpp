@@ -8,11 +8,6 @@ namespace {
 
 using ir::graph::Dim;
 
-int64_t size_of(const Dim& dim, const Sizes& sizes) {
-  if (dim.is_number()) return dim.number();
-  return dim.factor * size_named(sizes, dim.symbol);
-}
-
 Port port_of(const FragmentInput& input, ir::Type type, ir::Type weight_type, int64_t width) {
   switch (input.kind) {
     case LeafKind::vector: return row_vector(input.name, weight_type, width);
@@ -28,19 +23,6 @@ const Port* find(const Signature& signature, std::string_view name) {
 }
 
 }  // namespace
-
-int Port::row_dimension() const {
-  const auto found = std::find(shape.begin(), shape.end(), Dim("rows"));
-  return found == shape.end() ? -1 : static_cast<int>(found - shape.begin());
-}
-
-int64_t Port::row_bytes(const Sizes& sizes) const {
-  int64_t elements = 1;
-  for (const Dim& dim : shape) {
-    if (dim != Dim("rows")) elements *= size_of(dim, sizes);
-  }
-  return ir::bytes_of(type, elements);
-}
 
 Port matrix(std::string name, ir::Type type, int64_t width) {
   return {std::move(name), type, {"rows", width}};

@@ -1,4 +1,4 @@
-// A kernel's operands, declared once: for its reference graph, its plan and its programs.
+// Making signatures: operands of row kernels, fragments' inputs, graph inputs, traffic.
 #pragma once
 
 #include <string>
@@ -7,31 +7,11 @@
 
 #include "compiler/family.h"
 #include "compiler/fragment.h"
+#include "compiler/signature.h"
 #include "ir/graph/builder.h"
 #include "ir/types.h"
 
 namespace lathe::compiler::kernels {
-
-/// One operand. The dimension `rows`, wherever it stands in the shape, is the one that kernels loop
-/// over; an operand without it is the same for every row.
-struct Port {
-  std::string name;
-  ir::Type type = ir::Type::f32;
-  ir::graph::Shape shape;
-  bool output = false;
-  bool reread = false;        ///< an output that the kernel reads back
-  bool gathered = false;      ///< a table of which each row of the problem reads one row
-  std::string index_limit{};  ///< the dimension below which every element must lie
-
-  /// Where `rows` stands in the shape; -1 where it does not.
-  int row_dimension() const;
-  /// Bytes of the elements that belong to one row, or of the whole operand without rows. Named
-  /// dimensions take their size from `sizes`, 1 where it has none.
-  int64_t row_bytes(const Sizes& sizes = {}) const;
-};
-
-/// Inputs first, then outputs.
-using Signature = std::vector<Port>;
 
 Port matrix(std::string name, ir::Type type, int64_t width);      ///< input [rows, width]
 Port row_vector(std::string name, ir::Type type, int64_t width);  ///< input [width]

@@ -71,6 +71,7 @@ const Family& scale() {
       .smallest = "scale rows=1 width=11",
       .variants = {"by=0.5"},
       .validate = nullptr,
+      .signature = signature_of,
       .reference = reference,
       .space = space,
       .build = build,

@@ -131,6 +131,7 @@ const Family& softmax() {
     softmax.smallest = "softmax rows=1 width=8";
     softmax.variants = {"", "prologue=fma(x,0.125,vec(mask)) epilogue=mul(y,col(s))"};
     softmax.validate = validate_norm;
+    softmax.signature = norm_signature;
     softmax.reference = reference;
     softmax.space = space;
     softmax.build = build;

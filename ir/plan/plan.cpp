@@ -17,6 +17,8 @@ Loop::Loop(int variable, Expr begin, Expr end, Expr block, bool parallel, Body b
       parallel(parallel),
       body(std::move(body)) {}
 
+bool Loop::operator==(const Loop&) const = default;
+
 void append(Body& body, Loop loop) { body.push_back({std::move(loop)}); }
 void append(Body& body, Let let) { body.push_back({std::move(let)}); }
 void append(Body& body, Call call) { body.push_back({std::move(call)}); }

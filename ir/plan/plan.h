@@ -20,6 +20,7 @@ struct RowCount {
   /// Dense, before the rows in the table; it has a rule of its own, for all elements.
   int operand = 0;
   int64_t each = 1;
+  bool operator==(const RowCount&) const = default;
 };
 
 /// What the elements of an integer operand must be, which the launcher checks before anything runs:
@@ -32,6 +33,7 @@ struct ElementRule {
   bool covers = false;
   std::optional<Expr> count{};          ///< how many there are, where no shape says it
   std::optional<RowCount> row_count{};  ///< where the rule is for a part of each row only
+  bool operator==(const ElementRule&) const = default;
 };
 
 /// An input or output tensor of the kernel, in the order of the problem's signature. Its run-time
@@ -44,6 +46,7 @@ struct Operand {
   std::optional<ElementRule> elements{};  ///< of an integer operand whose elements are used
   /// Of an f32 operand: the launcher refuses NaN and infinity in it, before anything runs.
   bool finite = false;
+  bool operator==(const Operand&) const = default;
 };
 
 /// Working memory: `bytes` for each worker, or once for all. 64-byte aligned, undefined at the
@@ -52,6 +55,7 @@ struct Scratch {
   std::string name;
   Expr bytes;
   bool per_worker = true;
+  bool operator==(const Scratch&) const = default;
 };
 
 struct Step;
@@ -70,6 +74,7 @@ struct Loop {
   Expr begin, end, block;
   bool parallel;
   Body body;
+  bool operator==(const Loop&) const;
 };
 
 /// Names a value: the variable is bound for the steps that follow in the same body, and inside
@@ -77,6 +82,7 @@ struct Loop {
 struct Let {
   int variable = 0;
   Expr value;
+  bool operator==(const Let&) const = default;
 };
 
 /// Where a buffer of a program lies: in an operand or in scratch, at a byte offset from its start.
@@ -84,6 +90,7 @@ struct Place {
   enum class Kind : uint8_t { operand, scratch } kind = Kind::operand;
   int index = 0;
   Expr offset{};
+  bool operator==(const Place&) const = default;
 };
 inline Place operator+(Place place, const Expr& bytes) {
   place.offset = place.offset + bytes;
@@ -96,18 +103,22 @@ struct Call {
   struct Buffer {
     std::string name;
     Place place;
+    bool operator==(const Buffer&) const = default;
   };
   struct Parameter {
     std::string name;
     Expr value;
+    bool operator==(const Parameter&) const = default;
   };
   int program = 0;
   std::vector<Buffer> buffers{};
   std::vector<Parameter> parameters{};
+  bool operator==(const Call&) const = default;
 };
 
 struct Step {
   std::variant<Loop, Let, Call> value;
+  bool operator==(const Step&) const = default;
 };
 
 void append(Body& body, Loop loop);
@@ -172,6 +183,17 @@ Call bind(const Plan& plan, int program, const Bindings& bindings);
 /// Stable text: programs are named, not printed.
 std::string print(const Plan& plan);
 std::string print(const Expr& expr, const Plan& plan);
+/// The same with all that parse_plan() needs: the order of variables, programs' names, buffers and
+/// parameters, and parentheses wherever an expression nests to the right.
+std::string print_complete(const Plan& plan);
+
+/// Reads print_complete()'s text back, of programs the signatures: they have no bodies. The plan
+/// is verified. parse_error with line, column, what was found and what was expected; verify_error
+/// as verify() says.
+Result<Plan> parse_plan(std::string_view text);
+
+/// Whether two plans differ in nothing but their programs' bodies and registers.
+bool equal_but_for_code(const Plan& a, const Plan& b);
 
 /// Indices in range, variables bound before use, every program verifies and gets what it asks for
 /// by name, elements are read of integer operands with rules that nothing writes, parallel loops

@@ -17,9 +17,15 @@ std::string wrapped(const Printed& part, int least) {
   return part.precedence >= least ? part.text : "(" + part.text + ")";
 }
 
-Printed infix(const Printed& a, std::string_view op, const Printed& b, int precedence) {
-  // The right side of a - or / would need its parentheses at equal precedence too.
-  const int right = op == "-" ? precedence + 1 : precedence;
+// How much is printed: what a reader wants to know, or all that parse_plan() needs.
+enum class Detail : uint8_t { summary, complete };
+
+Printed infix(const Printed& a, std::string_view op, const Printed& b, int precedence,
+              Detail detail) {
+  // The right side of a - needs its parentheses at equal precedence, that of + and * for the tree
+  // that it is.
+  const bool needs = op == "-" || detail == Detail::complete;
+  const int right = needs ? precedence + 1 : precedence;
   return {fmt::format("{} {} {}", wrapped(a, precedence), op, wrapped(b, right)), precedence};
 }
 
@@ -27,11 +33,11 @@ Printed call(std::string_view name, const Printed& a, const Printed& b) {
   return {fmt::format("{}({}, {})", name, a.text, b.text), 3};
 }
 
-Printed operation(Kind kind, const Printed& a, const Printed& b) {
+Printed operation(Kind kind, const Printed& a, const Printed& b, Detail detail) {
   switch (kind) {
-    case Kind::add: return infix(a, "+", b, 1);
-    case Kind::sub: return infix(a, "-", b, 1);
-    case Kind::mul: return infix(a, "*", b, 2);
+    case Kind::add: return infix(a, "+", b, 1, detail);
+    case Kind::sub: return infix(a, "-", b, 1, detail);
+    case Kind::mul: return infix(a, "*", b, 2, detail);
     case Kind::min: return call("min", a, b);
     case Kind::max: return call("max", a, b);
     case Kind::ceil_div: return call("ceil_div", a, b);
@@ -62,14 +68,35 @@ std::string_view access_name(program::BufferAccess access) {
   return "?";
 }
 
+std::string expression(const Expr& expr, const Plan& plan, Detail detail) {
+  std::vector<Printed> stack;
+  for (const Expr::Token& token : expr.tokens()) {
+    if (token.kind == Kind::constant) {
+      stack.push_back({fmt::format("{}", token.value), 3});
+    } else if (token.kind == Kind::variable) {
+      stack.push_back({variable_name(plan, token.value), 3});
+    } else if (token.is_element()) {
+      const std::string operand = place_name(plan, Place::Kind::operand, token.value);
+      stack.back() = {fmt::format("{}[{}]", operand, stack.back().text), 3};
+    } else {
+      const Printed right = std::move(stack.back());
+      stack.pop_back();
+      stack.back() = operation(token.kind, stack.back(), right, detail);
+    }
+  }
+  return stack.back().text;
+}
+
 class Printer {
  public:
-  explicit Printer(const Plan& plan) : plan_(plan) {}
+  Printer(const Plan& plan, Detail detail) : plan_(plan), detail_(detail) {}
 
   std::string run() {
     out_ = fmt::format("plan {}\n", plan_.name);
+    if (is_complete() && plan_.in_place) out_ += "in_place\n";
     for (int i = 0; i < plan_.inputs; ++i)
       out_ += fmt::format("input {}\n", variable_name(plan_, i));
+    if (is_complete()) variables();
     for (const Operand& operand : plan_.operands) {
       out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
                           access_name(operand.access), operand.optional ? " optional" : "");
@@ -78,22 +105,47 @@ class Printer {
       out_ += "\n";
     }
     for (const Scratch& scratch : plan_.scratch)
-      out_ += fmt::format("scratch {} {} bytes{}\n", scratch.name, print(scratch.bytes, plan_),
+      out_ += fmt::format("scratch {} {} bytes{}\n", scratch.name, print(scratch.bytes),
                           scratch.per_worker ? " per worker" : "");
     if (plan_.most_scratch > 0)
       out_ += fmt::format("scratch of all workers at most {} bytes\n", plan_.most_scratch);
+    if (is_complete()) programs();
     body(plan_.body, 2);
     return std::move(out_);
   }
 
  private:
+  bool is_complete() const { return detail_ == Detail::complete; }
+  std::string print(const Expr& expr) const { return expression(expr, plan_, detail_); }
+
+  // Those of loops and lets in the order of the plan's table, which its steps do not tell.
+  void variables() {
+    for (size_t i = static_cast<size_t>(plan_.inputs); i < plan_.variables.size(); ++i)
+      out_ += fmt::format("variable {}\n", plan_.variables[i]);
+  }
+
+  void programs() {
+    for (const program::Program& program : plan_.programs) {
+      out_ += fmt::format("program {}\n", program.name);
+      for (const program::Buffer& buffer : program.buffers) {
+        out_ += fmt::format("  buffer {} {} {}", buffer.name, ir::name(buffer.type),
+                            access_name(buffer.access));
+        if (buffer.range)
+          out_ += fmt::format(" in {} .. {}", buffer.range->first, buffer.range->second);
+        out_ += "\n";
+      }
+      for (const program::Parameter& parameter : program.parameters)
+        out_ += fmt::format("  parameter {}\n", parameter.name);
+    }
+  }
+
   void body(const Body& steps, int indent) {
     for (const Step& step : steps) {
       if (const auto* loop = std::get_if<Loop>(&step.value)) {
         this->loop(*loop, indent);
       } else if (const auto* let = std::get_if<Let>(&step.value)) {
         out_ += fmt::format("{:{}}let {} = {}\n", "", indent, variable_name(plan_, let->variable),
-                            print(let->value, plan_));
+                            print(let->value));
       } else {
         call_line(std::get<Call>(step.value), indent);
       }
@@ -103,7 +155,7 @@ class Printer {
   void loop(const Loop& loop, int indent) {
     out_ += fmt::format("{:{}}{}for {} = {} .. {} step {} {{\n", "", indent,
                         loop.parallel ? "parallel " : "", variable_name(plan_, loop.variable),
-                        print(loop.begin, plan_), print(loop.end, plan_), print(loop.block, plan_));
+                        print(loop.begin), print(loop.end), print(loop.block));
     body(loop.body, indent + 2);
     out_ += fmt::format("{:{}}}}\n", "", indent);
   }
@@ -120,7 +172,7 @@ class Printer {
     }
     separator = call.buffers.empty() ? "" : "; ";
     for (const Call::Parameter& parameter : call.parameters) {
-      out_ += separator + print(parameter.value, plan_);
+      out_ += separator + print(parameter.value);
       separator = ", ";
     }
     out_ += ")\n";
@@ -128,13 +180,13 @@ class Printer {
 
   std::string rule_text(const ElementRule& rule) const {
     std::string text;
-    if (rule.count) text += fmt::format(" ({} of them)", print(*rule.count, plan_));
+    if (rule.count) text += fmt::format(" ({} of them)", print(*rule.count));
     if (rule.ascending) text += " ascending";
     if (rule.distinct) text += " distinct";
     if (rule.covers) text += " from end to end";
     text += rule.least == Expr(0)
-                ? fmt::format(" below {}", print(rule.below, plan_))
-                : fmt::format(" in {} .. {}", print(rule.least, plan_), print(rule.below, plan_));
+                ? fmt::format(" below {}", print(rule.below))
+                : fmt::format(" in {} .. {}", print(rule.least), print(rule.below));
     return rule.row_count ? text + row_count_text(*rule.row_count) : text;
   }
 
@@ -147,34 +199,22 @@ class Printer {
   std::string place_text(const Place& place) const {
     std::string name = place_name(plan_, place.kind, place.index);
     if (place.offset == Expr(0)) return name;
-    return fmt::format("{} + {}", name, print(place.offset, plan_));
+    return fmt::format("{} + {}", name, print(place.offset));
   }
 
   const Plan& plan_;
+  Detail detail_;
   std::string out_;
 };
 
 }  // namespace
 
 std::string print(const Expr& expr, const Plan& plan) {
-  std::vector<Printed> stack;
-  for (const Expr::Token& token : expr.tokens()) {
-    if (token.kind == Kind::constant) {
-      stack.push_back({fmt::format("{}", token.value), 3});
-    } else if (token.kind == Kind::variable) {
-      stack.push_back({variable_name(plan, token.value), 3});
-    } else if (token.is_element()) {
-      const std::string operand = place_name(plan, Place::Kind::operand, token.value);
-      stack.back() = {fmt::format("{}[{}]", operand, stack.back().text), 3};
-    } else {
-      const Printed right = std::move(stack.back());
-      stack.pop_back();
-      stack.back() = operation(token.kind, stack.back(), right);
-    }
-  }
-  return stack.back().text;
+  return expression(expr, plan, Detail::summary);
 }
 
-std::string print(const Plan& plan) { return Printer(plan).run(); }
+std::string print(const Plan& plan) { return Printer(plan, Detail::summary).run(); }
+
+std::string print_complete(const Plan& plan) { return Printer(plan, Detail::complete).run(); }
 
 }  // namespace lathe::ir::plan

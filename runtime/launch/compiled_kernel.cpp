@@ -1,10 +1,10 @@
-// From problem and schedule to mapped code.
+// From an artifact to mapped code.
 #include "runtime/launch/compiled_kernel.h"
 
-#include "ir/plan/plan.h"
 #include "runtime/cpu/executable_memory.h"
 #include "runtime/cpu/gdb_jit.h"
 #include "runtime/cpu/perf_map.h"
+#include "runtime/launch/launch.h"
 #include "support/hardware.h"
 
 namespace lathe::runtime {
@@ -24,23 +24,42 @@ class FlatKernel : public codegen::LoadedKernel {
   GdbRegistration registration_;
 };
 
-}  // namespace
-
-int OperandRule::table_variable() const {
-  if (!elements || elements->ascending || elements->least != ir::plan::Expr(0)) return -1;
-  const auto& below = elements->below.tokens();
-  const bool is_count = below.size() == 1 && below[0].kind == ir::plan::Expr::Kind::variable;
-  return is_count ? static_cast<int>(below[0].value) : -1;
+// A launch binds calls in arrays of fixed sizes.
+Status check_room(const Artifact& artifact) {
+  const auto refuse = [&](size_t found, std::string_view what, int most) {
+    return fail(ErrorCode::verify_error, "{}: found {} {}, expected at most {}",
+                artifact.problem.line(), found, what, most);
+  };
+  const ir::plan::Plan& plan = artifact.plan;
+  if (plan.operands.size() > BoundCall::kMaxOperands)
+    return refuse(plan.operands.size(), "operands", BoundCall::kMaxOperands);
+  if (plan.variables.size() > BoundCall::kMaxVariables)
+    return refuse(plan.variables.size(), "variables", BoundCall::kMaxVariables);
+  for (const ir::program::Program& program : plan.programs) {
+    const size_t slots = program.buffers.size() + program.parameters.size();
+    if (slots > BoundCall::kMaxSlots)
+      return refuse(slots, "arguments of program '" + program.name + "'", BoundCall::kMaxSlots);
+  }
+  return {};
 }
 
+}  // namespace
+
 Result<std::unique_ptr<codegen::LoadedKernel>> load_image(const codegen::KernelImage& image,
-                                                          const codegen::Backend& backend) {
+                                                          const codegen::Backend* object_loader) {
   const support::IsaMask missing = image.required_isa.without(support::executable_isa());
   if (!missing.empty()) {
     return fail(ErrorCode::unsupported, "kernel '{}' uses {}, which this CPU ({}) does not have",
                 image.name, support::to_string(missing), support::host().name);
   }
-  if (image.format == codegen::KernelImage::Format::object) return backend.load(image);
+  if (image.format == codegen::KernelImage::Format::object) {
+    if (object_loader != nullptr && object_loader->name() == image.backend)
+      return object_loader->load(image);
+    return fail(ErrorCode::unsupported,
+                "kernel '{}' is an object file of the backend '{}', found {}; link that backend",
+                image.name, image.backend,
+                object_loader == nullptr ? "none" : fmt::format("'{}'", object_loader->name()));
+  }
   LATHE_TRY(ExecutableMemory memory, ExecutableMemory::map(image.code));
   auto kernel = std::make_unique<FlatKernel>(std::move(memory), image.entry);
   LATHE_CHECK(add_to_perf_map(image.name, kernel->code()));
@@ -48,36 +67,28 @@ Result<std::unique_ptr<codegen::LoadedKernel>> load_image(const codegen::KernelI
   return kernel;
 }
 
-Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
-                                               const ir::plan::Plan& plan) {
-  LATHE_TRY(ir::graph::Graph graph, problem.family().reference(problem));
-  std::vector<OperandRule> rules;
-  if (graph.inputs.size() + graph.outputs.size() != plan.operands.size()) {
-    return fail(ErrorCode::internal, "{}: the reference graph has {} operands, the plan {}",
-                problem.line(), graph.inputs.size() + graph.outputs.size(), plan.operands.size());
+Result<std::shared_ptr<const CompiledKernel>> load_artifact(Artifact artifact,
+                                                            const codegen::Backend* object_loader,
+                                                            Execution execution) {
+  LATHE_CHECK(check_room(artifact));
+  if (execution == Execution::interpreted && !artifact.has_programs) {
+    return fail(
+        ErrorCode::unsupported,
+        "{}: an artifact that was read back has machine code, but not the programs that the "
+        "interpreter needs; build it from its problem and schedule",
+        artifact.problem.line());
   }
-  const auto add = [&](ir::graph::ValueId id, bool output) {
-    const ir::graph::Value& value = graph.value(id);
-    OperandRule rule;
-    rule.name = plan.operands[rules.size()].name;  // the graph's results have no names of their own
-    rule.elements = plan.operands[rules.size()].elements;
-    rule.finite = plan.operands[rules.size()].finite;
-    rule.type = value.type.element;
-    rule.output = output;
-    for (const ir::graph::Dim& dim : value.type.shape) {
-      OperandRule::Dimension dimension;
-      dimension.factor = dim.factor;
-      dimension.symbol = dim.symbol;
-      if (!dim.is_number()) dimension.variable = plan.find(dim.symbol);
-      rule.shape.push_back(std::move(dimension));
-    }
-    for (size_t k = 0; k + 1 < value.type.shape.size(); ++k)
-      rule.stride_variables.push_back(plan.find(fmt::format("{}.stride{}", rule.name, k)));
-    rules.push_back(std::move(rule));
-  };
-  for (ir::graph::ValueId id : graph.inputs) add(id, false);
-  for (ir::graph::ValueId id : graph.outputs) add(id, true);
-  return rules;
+  auto kernel = std::make_shared<CompiledKernel>();
+  static_cast<Artifact&>(*kernel) = std::move(artifact);
+  kernel->execution = execution;
+  kernel->threads_variable = kernel->plan.find("threads");
+  if (execution == Execution::interpreted) return kernel;
+  for (const codegen::KernelImage& image : kernel->images) {
+    LATHE_TRY(std::unique_ptr<codegen::LoadedKernel> loaded, load_image(image, object_loader));
+    kernel->functions.push_back(loaded->function());
+    kernel->programs.push_back(std::move(loaded));
+  }
+  return kernel;
 }
 
 Result<std::shared_ptr<const CompiledKernel>> compile_kernel(const compiler::Problem& problem,
@@ -85,24 +96,8 @@ Result<std::shared_ptr<const CompiledKernel>> compile_kernel(const compiler::Pro
                                                              const ir::Target& target,
                                                              const codegen::Backend& backend,
                                                              Execution execution) {
-  auto kernel = std::make_shared<CompiledKernel>();
-  kernel->problem = problem;
-  kernel->schedule = schedule;
-  kernel->target = target;
-  kernel->execution = execution;
-  LATHE_TRY(kernel->plan, problem.family().build(problem, schedule, target));
-  LATHE_CHECK(ir::plan::verify(kernel->plan));
-  LATHE_TRY(kernel->operands, operand_rules(problem, kernel->plan));
-  for (const OperandRule& rule : kernel->operands) kernel->inputs += rule.output ? 0 : 1;
-  kernel->threads_variable = kernel->plan.find("threads");
-  for (const ir::program::Program& program : kernel->plan.programs) {
-    LATHE_TRY(codegen::KernelImage image, backend.compile(program));
-    if (execution == Execution::interpreted) continue;
-    LATHE_TRY(std::unique_ptr<codegen::LoadedKernel> loaded, load_image(image, backend));
-    kernel->functions.push_back(loaded->function());
-    kernel->programs.push_back(std::move(loaded));
-  }
-  return kernel;
+  LATHE_TRY(Artifact artifact, build_artifact(problem, schedule, target, backend));
+  return load_artifact(std::move(artifact), &backend, execution);
 }
 
 }  // namespace lathe::runtime

@@ -1,52 +1,20 @@
-// A kernel in memory: its plan, its mapped programs, and the signature that calls are checked
-// against.
+// A kernel in memory: its artifact, and the artifact's images where they are mapped.
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "codegen/backend.h"
-#include "compiler/family.h"
-#include "ir/plan/plan.h"
+#include "runtime/artifact/artifact.h"
 
 namespace lathe::runtime {
-
-/// One operand as callers must pass it.
-struct OperandRule {
-  std::string name;
-  ir::Type type = ir::Type::f32;
-  bool output = false;
-  std::optional<ir::plan::ElementRule> elements{};  ///< over the plan's inputs
-  bool finite = false;                              ///< no NaN and no infinity, of f32
-  /// For each dimension: `factor` times variable `variable`, or the number `factor` if variable <
-  /// 0.
-  struct Dimension {
-    int64_t factor = 0;
-    int variable = -1;
-    std::string symbol;
-  };
-  std::vector<Dimension> shape;
-  std::vector<int>
-      stride_variables;  ///< of every dimension but the last; -1 where the plan has none
-
-  /// Of indices into tables: the plan's variable that counts the entries. -1 of other operands.
-  int table_variable() const;
-};
 
 /// How kernels run: as machine code, or by the plan interpreter, which checks every access and
 /// needs no executable memory.
 enum class Execution { native, interpreted };
 
-/// Immutable once made; safe to run from any thread.
-struct CompiledKernel {
-  compiler::Problem problem;
-  compiler::Schedule schedule;
-  ir::Target target;
-  ir::plan::Plan plan;
-  std::vector<OperandRule> operands;  ///< inputs, then outputs
-  int inputs = 0;                     ///< how many of them are inputs
+/// An artifact that can be launched. Immutable once made; safe to run from any thread.
+struct CompiledKernel : Artifact {
   int threads_variable = -1;
   Execution execution = Execution::native;
   // Of native ones:
@@ -54,20 +22,24 @@ struct CompiledKernel {
   std::vector<ir::program::KernelFunction> functions;            ///< their entries
 };
 
-/// Builds the family's plan, emits and maps its programs; where they are to be interpreted, they
-/// are not mapped. Errors: rejected (constraints, registers), unsupported (the host lacks an
-/// instruction that was emitted: nothing is mapped then; or lets no memory become executable).
+/// Maps an artifact's images; where they are to be interpreted, they are not mapped.
+/// `object_loader` maps images of Format::object, which only the backend that made them can: null
+/// where there is none. Errors: unsupported (the host lacks an instruction that an image needs:
+/// nothing is mapped then; or lets no memory become executable; no loader for an image; nothing to
+/// interpret in an artifact that was read back), verify_error for more operands, variables or
+/// arguments of a program than a launch has room for.
+Result<std::shared_ptr<const CompiledKernel>> load_artifact(
+    Artifact artifact, const codegen::Backend* object_loader,
+    Execution execution = Execution::native);
+
+/// build_artifact(), then load_artifact().
 Result<std::shared_ptr<const CompiledKernel>> compile_kernel(
     const compiler::Problem& problem, const compiler::Schedule& schedule, const ir::Target& target,
     const codegen::Backend& backend, Execution execution = Execution::native);
 
-/// The signature of a plan: from the problem's reference graph and the plan's variables.
-Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
-                                               const ir::plan::Plan& plan);
-
 /// Maps a flat image, or lets its backend load it; refuses an image that needs extensions the host
 /// lacks. Registers its name with perf and gdb where asked.
 Result<std::unique_ptr<codegen::LoadedKernel>> load_image(const codegen::KernelImage& image,
-                                                          const codegen::Backend& backend);
+                                                          const codegen::Backend* object_loader);
 
 }  // namespace lathe::runtime

@@ -15,9 +15,6 @@ namespace {
 
 namespace plan = ir::plan;
 
-// Of a program: each operand and its strides, scratch, and what blocks of rows, columns and k need.
-constexpr int kMaxSlots = 4 * BoundCall::kMaxOperands;
-
 // Working memory of one thread, kept between launches.
 class Arena {
  public:
@@ -118,7 +115,7 @@ class Runner {
   }
 
   void invoke(const plan::Call& call, const plan::Environment& here, int worker) {
-    std::array<uint64_t, kMaxSlots> slots;
+    std::array<uint64_t, BoundCall::kMaxSlots> slots;
     size_t slot = 0;
     for (const auto& [name, place] : call.buffers) {
       std::byte* base = place.kind == plan::Place::Kind::operand

@@ -17,6 +17,9 @@ namespace lathe::runtime {
 struct BoundCall {
   static constexpr int kMaxOperands = 24;  ///< 16 inputs of a fragment, and those of its family
   static constexpr int kMaxVariables = 96;
+  /// Of a program: each operand and its strides, scratch, and what blocks of rows, columns and k
+  /// need.
+  static constexpr int kMaxSlots = 4 * kMaxOperands;
   std::array<std::byte*, kMaxOperands> pointers;
   std::array<int64_t, kMaxVariables> variables;
   bool empty = false;  ///< a dimension of an output is 0: nothing to do

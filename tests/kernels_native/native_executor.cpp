@@ -24,7 +24,7 @@ Result<ir::program::KernelFunction> NativeExecutor::function(const ir::program::
   auto& kernel = loaded_[ir::program::print(program)];
   if (!kernel) {
     LATHE_TRY(const codegen::KernelImage image, selected_.backend->compile(program));
-    LATHE_TRY(kernel, runtime::load_image(image, *selected_.backend));
+    LATHE_TRY(kernel, runtime::load_image(image, selected_.backend.get()));
   }
   return kernel->function();
 }

@@ -199,6 +199,7 @@ const Family& attention_low_rank() {
     weight_type.default_of = "type";
     low_rank.parameters.push_back(std::move(weight_type));
     low_rank.smallest = "attention_low_rank context=1 heads=1 dim=8 rank=8";
+    low_rank.signature = [](const Problem& p) { return LowRank(p).attention.signature; };
     low_rank.reference = reference_of_low_rank;
     low_rank.space = space_of_low_rank;
     low_rank.build = build_low_rank;

@@ -176,6 +176,7 @@ const Family& attention_page_bounds() {
         type_parameter(), out_parameter()};
     bounds.limits = float_limits({0, 0});
     bounds.smallest = "attention_page_bounds pages=1 dim=8 page=2";
+    bounds.signature = [](const Problem& p) { return PageBounds(p).signature; };
     bounds.reference = reference_of_page_bounds;
     bounds.space = space_of_page_bounds;
     bounds.build = build_page_bounds;

@@ -157,6 +157,7 @@ const Family& attention_page_scores() {
     scores.limits = {{Type::f32, {1e-5, 1e-5}}};
     scores.smallest = "attention_page_scores pages=1 heads=1 dim=8";
     scores.validate = validate_page_scores;
+    scores.signature = [](const Problem& p) { return PageScores(p).signature; };
     scores.reference = reference_of_page_scores;
     scores.space = space_of_page_scores;
     scores.build = build_page_scores;

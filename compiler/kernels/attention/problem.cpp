@@ -261,6 +261,7 @@ Family family_of_attention(std::string name) {
   family.form = CallForm::attention;
   family.graph_ops = {"attention"};
   family.validate = validate;
+  family.signature = [](const Problem& p) { return Attention(p).signature; };
   family.reference = reference;
   family.work = work;
   family.sample = sample;

@@ -187,6 +187,7 @@ const Family& attention_router() {
     router.limits = {{ir::Type::f32, {1e-5, 1e-5}}};
     router.smallest = "attention_router tokens=1 heads=1 dim=8 block=16";
     router.validate = validate_router;
+    router.signature = [](const Problem& p) { return Router(p).signature; };
     router.reference = router_reference;
     router.space = router_space;
     router.build = build_router;
