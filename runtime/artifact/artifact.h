@@ -57,10 +57,12 @@ std::string print(const Artifact& artifact);
 
 /// Reads what write_artifact() wrote, whoever wrote it: every size is bounded, every field checked,
 /// the plan verified, operands compared with the plan's and the family's, every checksum compared.
+/// Schedule and target say how the code was made; nothing that runs rests on them.
 /// Checksums find damage, not malice: code from a stranger wants a signature over the bytes.
-/// parse_error naming the field, what was found and what was expected; unsupported for a format,
-/// an image format or an instruction-set extension that this Lathe does not know; not_found or
-/// invalid_argument for a problem that its families do not have. Thread-safe.
+/// parse_error naming the field, what was found and what was expected; corrupt where bytes are
+/// missing or a checksum does not fit; verify_error as the plan's rules say; unsupported for a
+/// format, an image format or an instruction-set extension that this Lathe does not know; not_found
+/// or invalid_argument for a problem that its families do not have. Thread-safe.
 Result<Artifact> read_artifact(std::string_view bytes);
 
 }  // namespace lathe::runtime

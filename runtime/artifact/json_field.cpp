@@ -5,8 +5,8 @@
 
 namespace lathe::runtime {
 
-tl::unexpected<Error> JsonField::wrong(std::string_view message) const {
-  return fail(ErrorCode::parse_error, "{}: {}", where(), message);
+tl::unexpected<Error> JsonField::wrong(std::string_view message, ErrorCode code) const {
+  return fail(code, "{}: {}", where(), message);
 }
 
 tl::unexpected<Error> JsonField::expected(std::string_view what) const {

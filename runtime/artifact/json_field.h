@@ -12,8 +12,8 @@
 
 namespace lathe::runtime {
 
-/// A value within a document, which must outlive it. All errors are parse_error and name the path,
-/// what was found and what was expected.
+/// A value within a document, which must outlive it. Errors are parse_error and name the path, what
+/// was found and what was expected.
 class JsonField {
  public:
   explicit JsonField(const nlohmann::ordered_json& value, std::string path = "header")
@@ -29,8 +29,9 @@ class JsonField {
   Result<bool> flag() const;
   bool is_text() const { return value_->is_string(); }
 
-  /// parse_error at this place.
-  tl::unexpected<Error> wrong(std::string_view message) const;
+  /// An error at this place.
+  tl::unexpected<Error> wrong(std::string_view message,
+                              ErrorCode code = ErrorCode::parse_error) const;
   /// `error` with this place before its message.
   tl::unexpected<Error> within(Error error) const { return fail_with_context(where(), error); }
 

@@ -30,6 +30,11 @@ tl::unexpected<Error> bad_artifact(fmt::format_string<Args...> format, Args&&...
               fmt::format(format, std::forward<Args>(args)...));
 }
 
+// Bytes that are not those that were written.
+tl::unexpected<Error> corrupt_artifact(std::string_view message) {
+  return fail(ErrorCode::corrupt, "artifact: {}", message);
+}
+
 std::string checksum_of(std::string_view bytes) {
   return fmt::format("{:016x}", support::hash64(bytes));
 }
@@ -72,13 +77,14 @@ Result<FirstLine> read_first_line(std::string_view bytes) {
     return bad_artifact("first line: found a header of {} bytes, expected at most {}", size,
                         kMostHeaderBytes);
   if (static_cast<size_t>(size) > rest.size())
-    return bad_artifact(
+    return corrupt_artifact(fmt::format(
         "found {} bytes behind the first line, expected a header of {}: it is cut short",
-        rest.size(), size);
+        rest.size(), size));
   const std::string_view header = rest.substr(0, static_cast<size_t>(size));
   if (const std::string checksum = checksum_of(header); line != checksum)
-    return bad_artifact("header: its checksum is {}, the first line says '{}': it is damaged",
-                        checksum, support::printable(line));
+    return corrupt_artifact(
+        fmt::format("header: its checksum is {}, the first line says '{}': it is damaged", checksum,
+                    support::printable(line)));
   return FirstLine{header, rest.substr(header.size())};
 }
 
@@ -275,15 +281,18 @@ Result<codegen::KernelImage> read_image(const JsonField& field, std::string_view
   LATHE_CHECK(
       read_number(field, "general_registers", 0, kMostRegisters, image.general_registers_used));
   if (static_cast<size_t>(size) > bytes.size())
-    return field.wrong(fmt::format(
-        "found {} bytes left, expected the {} of its code: it is cut short", bytes.size(), size));
+    return field.wrong(
+        fmt::format("found {} bytes left, expected the {} of its code: it is cut short",
+                    bytes.size(), size),
+        ErrorCode::corrupt);
   const std::string_view code = bytes.substr(0, static_cast<size_t>(size));
   bytes.remove_prefix(code.size());
   LATHE_TRY(const JsonField checksum_field, field["xxh3"]);
   LATHE_TRY(const std::string checksum, checksum_field.text(kMostName));
   if (const std::string found = checksum_of(code); found != checksum)
     return checksum_field.wrong(fmt::format("found '{}', the code's checksum is {}: it is damaged",
-                                            support::printable(checksum), found));
+                                            support::printable(checksum), found),
+                                ErrorCode::corrupt);
   const auto* begin = reinterpret_cast<const std::byte*>(code.data());
   image.code.assign(begin, begin + code.size());
   return image;

@@ -140,9 +140,7 @@ std::optional<ScheduleChoice> from_other_hosts(const std::vector<store::KeyedWin
 
 // Whether all of a schedule's programs can be emitted for the target.
 Status emits(const Problem& problem, const Schedule& schedule, const SelectedTarget& selected) {
-  LATHE_TRY(const ir::plan::Plan plan, problem.family().build(problem, schedule, selected.target));
-  for (const ir::program::Program& program : plan.programs)
-    LATHE_CHECK(selected.backend->compile(program));
+  LATHE_CHECK(build_artifact(problem, schedule, selected.target, *selected.backend));
   return {};
 }
 

@@ -36,6 +36,13 @@ Result<SelectedTarget> find_target(const Backends& backends, std::string_view na
 
 }  // namespace
 
+const codegen::Backend* object_loader(const Artifact& artifact, const Backends& backends) {
+  for (const codegen::KernelImage& image : artifact.images)
+    for (const auto& backend : backends)
+      if (image.backend == backend->name()) return backend.get();
+  return nullptr;
+}
+
 IsaMask required_isa(const ir::Target& target) {
   switch (target.isa) {
     case ir::Isa::scalar:

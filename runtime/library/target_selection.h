@@ -22,6 +22,10 @@ struct SelectedTarget {
   Execution execution = Execution::native;
 };
 
+/// Which of `backends` maps the artifact's object files; null where none that is linked does, or
+/// there are none.
+const codegen::Backend* object_loader(const Artifact& artifact, const Backends& backends);
+
 /// Extensions that code for the x86 target may use; empty for `generic`.
 support::IsaMask required_isa(const ir::Target& target);
 

@@ -42,6 +42,8 @@ class Includes(unittest.TestCase):
         self.assert_allowed("ir/graph/graph.h", '"ir/types.h"')
         self.assert_allowed("ir/plan/plan.h", '"ir/program/program.h"')
         self.assert_refused("ir/program/program.h", '"ir/plan/plan.h"', "of its siblings only []")
+        self.assert_allowed("runtime/launch/compiled_kernel.h", '"runtime/artifact/artifact.h"')
+        self.assert_refused("runtime/artifact/artifact.cpp", '"runtime/launch/launch.h"', "of its siblings only []")
         self.assert_refused("ir/plan/plan.h", '"ir/graph/graph.h"', "of its siblings only ['program']")
         self.assert_refused("ir/types.h", '"ir/graph/graph.h"', "includes none of its sub-folders")
 
@@ -55,7 +57,7 @@ class Includes(unittest.TestCase):
         self.assert_allowed("runtime/api/c_api.cpp", '"runtime/graph/executor.h"')
         self.assert_allowed("runtime/library/kernel_library.h", '"runtime/launch/compiled_kernel.h"')
         self.assert_refused("runtime/cpu/thread_pool.cpp", '"runtime/launch/launch.h"', "of its siblings only []")
-        self.assert_refused("runtime/launch/launch.cpp", '"runtime/library/record_key.h"', "only ['cpu']")
+        self.assert_refused("runtime/launch/launch.cpp", '"runtime/library/record_key.h"', "only ['artifact', 'cpu']")
 
     def test_only_executables_name_backends(self):
         self.assert_allowed("tools/lathe.cpp", '"codegen/x86/backend.h"')

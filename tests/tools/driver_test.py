@@ -146,6 +146,31 @@ class Driver(ProgramTest):
         with open(out, "rb") as file:
             self.assertEqual(file.read(4), b"\x7fELF")
 
+    def test_an_artifact_is_written_read_and_timed(self):
+        header = json.loads(self.run_json("emit", "--problem", PROBLEM, "--as", "artifact", "--target", "sse")["text"])
+        self.assertEqual(header["target"]["name"], "sse")
+        self.assertEqual(header["images"][0]["format"], "flat/1")
+        files = [self.path("one.artifact"), self.path("two.artifact")]
+        for file in files:
+            self.run_json("emit", "--problem", PROBLEM, "--as", "artifact", "--target", "sse", "--out", file)
+        contents = []
+        for file in files:
+            with open(file, "rb") as artifact:
+                contents.append(artifact.read())
+        self.assertEqual(contents[0], contents[1])
+        timed = ("bench", "--at", "rows=8", "--cache", "warm", "--threads", "1", "--seconds", "0.2", "--db", "none")
+        document = self.run_json(*timed, "--artifact", files[0])
+        for field in BENCH_FIELDS:
+            self.assertIn(field, document)
+        self.assertEqual((document["match"], document["target"], document["problem"]),
+                         ("artifact", "sse", header["problem"]))
+        with open(files[1], "wb") as artifact:
+            artifact.write(contents[1][:-1])
+        self.assert_error(*timed, "--artifact", files[1], says=("two.artifact", "cut short"))
+        self.assert_error(*timed, "--artifact", files[0], "--problem", PROBLEM, says=("--problem", "--artifact"))
+        self.assert_error(*timed, "--artifact", files[0], "--schedule", "unroll=1", says=("--schedule",))
+        self.assert_error(*timed, says=("--problem", "--artifact"))
+
     def test_bench_gives_every_field(self):
         document = self.run_json("bench", "--problem", PROBLEM, "--at", "rows=8", "--cache", "warm", "--threads",
                                  "1", "--seconds", "0.2", "--db", "none")

@@ -29,10 +29,11 @@ struct RunOptions {
 struct EmitOptions {
   std::string problem;
   std::string as = "asm";
-  std::string out;  ///< a file for objects; empty: standard output
+  std::string out;  ///< a file for objects and artifacts; empty: standard output
 };
 struct BenchOptions {
   std::string problem;
+  std::string artifact;  ///< a file of `emit --as artifact`, in place of a problem
   std::string at;
   std::string cache = "cold";
   double seconds = 0.5;

@@ -1,11 +1,13 @@
 // emit, bench and catalog: commands on problems.
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "compiler/family.h"
 #include "compiler/sizes.h"
 #include "ir/plan/plan.h"
 #include "ir/program/printer.h"
+#include "runtime/artifact/artifact.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/launch/compiled_kernel.h"
 #include "runtime/library/choose_schedule.h"
@@ -102,63 +104,141 @@ Result<runtime::SelectedTarget> driver_target(const DriverOptions& driver,
   return tl::unexpected(std::move(refusal));
 }
 
+namespace {
+
+// What the code generator is told.
+Result<std::string> emitted_source(const std::string& form, const ir::plan::Plan& plan) {
+  if (form == "plan") return ir::plan::print(plan);
+  std::string text;
+  for (const ir::program::Program& program : plan.programs) {
+    if (form == "program") {
+      text += ir::program::print(program);
+      continue;
+    }
+#if LATHE_HAS_CODEGEN_LLVM
+    LATHE_TRY(const std::string ir_text, codegen::llvm::emit_llvm_ir(program));
+    text += ir_text;
+#else
+    return fail(ErrorCode::unsupported, "--as llvm: this build has no LLVM");
+#endif
+  }
+  return text;
+}
+
+// LLVM disassembles for every backend.
+Result<std::string> listing(const codegen::KernelImage& image, const codegen::Backend& own,
+                            const runtime::Backends& backends) {
+  Result<std::string> text = own.disassemble(image);
+  for (const auto& backend : backends)
+    if (!text) text = backend->disassemble(image);
+  return text;
+}
+
+// What `--as` asks for.
+Result<std::string> emitted(const EmitOptions& options, const compiler::Problem& problem,
+                            const runtime::SelectedTarget& selected,
+                            const compiler::Schedule& schedule, const runtime::Backends& backends) {
+  if (options.as == "plan" || options.as == "program" || options.as == "llvm") {
+    LATHE_TRY(const ir::plan::Plan plan,
+              problem.family().build(problem, schedule, selected.target));
+    LATHE_CHECK(ir::plan::verify(plan));
+    return emitted_source(options.as, plan);
+  }
+  auto built = runtime::build_artifact(problem, schedule, selected.target, *selected.backend);
+  if (!built)
+    return tl::unexpected(
+        runtime::with_remedy(problem, selected, schedule, std::move(built).error()));
+  const runtime::Artifact artifact = std::move(*built);
+  if (options.as == "artifact") {
+    if (options.out.empty()) return runtime::print(artifact);
+    return runtime::write_artifact(artifact);
+  }
+  std::string text;
+  for (const codegen::KernelImage& image : artifact.images) {
+    if (options.as == "asm") {
+      LATHE_TRY(const std::string each, listing(image, *selected.backend, backends));
+      text += each;
+    } else if (image.format == codegen::KernelImage::Format::object) {
+      text.append(reinterpret_cast<const char*>(image.code.data()), image.code.size());
+    } else {
+      return fail(ErrorCode::unsupported,
+                  "--as object: target {} gives flat code; use --target llvm, with --cpu for "
+                  "another machine",
+                  selected.target.name);
+    }
+  }
+  return text;
+}
+
+// The kernel that is timed, its schedule, and how that was found.
+struct Timed {
+  std::shared_ptr<const runtime::CompiledKernel> kernel;
+  std::string schedule, match;
+};
+
+Result<Timed> timed_artifact(const std::string& path, const runtime::Backends& backends) {
+  LATHE_TRY(const std::string bytes, support::read_file(path, runtime::kMostArtifactBytes));
+  auto artifact = runtime::read_artifact(bytes);
+  if (!artifact) return fail_with_context(path, std::move(artifact).error());
+  const codegen::Backend* loader = runtime::object_loader(*artifact, backends);
+  auto kernel = runtime::load_artifact(std::move(*artifact), loader);
+  if (!kernel) return fail_with_context(path, std::move(kernel).error());
+  // As numbers: this Lathe's space may have other names for them.
+  std::string schedule;
+  for (const auto& [knob, value] : (*kernel)->schedule.knobs())
+    schedule += fmt::format("{}{}={}", schedule.empty() ? "" : " ", knob, value);
+  return Timed{std::move(*kernel), std::move(schedule), "artifact"};
+}
+
+Result<Timed> timed_problem(const DriverOptions& driver, const compiler::Problem& problem,
+                            const runtime::SelectedTarget& selected) {
+  LATHE_TRY(runtime::ScheduleChoice choice, choose(driver, problem, selected, true));
+  std::shared_ptr<const runtime::CompiledKernel> kernel;
+  if (driver.schedule.empty()) {
+    LATHE_TRY(kernel, runtime::compile_chosen(problem, selected, choice));
+  } else {
+    auto compiled =
+        runtime::compile_kernel(problem, choice.schedule, selected.target, *selected.backend);
+    if (!compiled)
+      return tl::unexpected(
+          runtime::with_remedy(problem, selected, choice.schedule, std::move(compiled).error()));
+    kernel = std::move(*compiled);
+  }
+  return Timed{std::move(kernel),
+               problem.family().space(problem, selected.target).print(choice.schedule),
+               std::string(to_string(choice.match))};
+}
+
+Result<Timed> timed_kernel(const DriverOptions& driver, const BenchOptions& options,
+                           const runtime::SelectedTarget& selected,
+                           const runtime::Backends& backends) {
+  if (options.artifact.empty() && options.problem.empty())
+    return fail(ErrorCode::invalid_argument, "found no --problem and no --artifact; give one");
+  if (options.artifact.empty()) {
+    LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
+    return timed_problem(driver, problem, selected);
+  }
+  if (!driver.schedule.empty())
+    return fail(ErrorCode::invalid_argument, "--schedule: an artifact has its own");
+  return timed_artifact(options.artifact, backends);
+}
+
+}  // namespace
+
 Result<int> emit_command(const DriverOptions& driver, const EmitOptions& options,
                          const runtime::Backends& backends) {
-  static const std::vector<std::string> forms = {"program", "plan", "asm", "llvm", "object"};
+  static const std::vector<std::string> forms = {"program", "plan",   "asm",
+                                                 "llvm",    "object", "artifact"};
   if (std::find(forms.begin(), forms.end(), options.as) == forms.end()) {
-    return fail(ErrorCode::invalid_argument,
-                "--as: found '{}', expected program, plan, asm, llvm or object", options.as);
+    return fail(ErrorCode::invalid_argument, "--as: found '{}', expected {}", options.as,
+                fmt::join(forms, ", "));
   }
   LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
   LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, false));
   LATHE_TRY(const runtime::ScheduleChoice choice, choose(driver, problem, selected, false));
-  LATHE_TRY(const ir::plan::Plan plan,
-            problem.family().build(problem, choice.schedule, selected.target));
-  LATHE_CHECK(ir::plan::verify(plan));
+  LATHE_TRY(const std::string text, emitted(options, problem, selected, choice.schedule, backends));
   const std::string schedule =
       problem.family().space(problem, selected.target).print(choice.schedule);
-  std::string text;
-  if (options.as == "plan") {
-    text = ir::plan::print(plan);
-  } else {
-    for (const ir::program::Program& program : plan.programs) {
-      if (options.as == "program") {
-        text += ir::program::print(program);
-        continue;
-      }
-      if (options.as == "llvm") {
-#if LATHE_HAS_CODEGEN_LLVM
-        LATHE_TRY(const std::string ir_text, codegen::llvm::emit_llvm_ir(program));
-        text += ir_text;
-        continue;
-#else
-        return fail(ErrorCode::unsupported, "--as llvm: this build has no LLVM");
-#endif
-      }
-      auto emitted = selected.backend->compile(program);
-      if (!emitted) {
-        return tl::unexpected(
-            runtime::with_remedy(problem, selected, choice.schedule, std::move(emitted).error()));
-      }
-      const codegen::KernelImage image = std::move(*emitted);
-      if (options.as == "asm") {
-        // LLVM disassembles for every backend.
-        Result<std::string> listing = selected.backend->disassemble(image);
-        for (const auto& backend : backends)
-          if (!listing) listing = backend->disassemble(image);
-        if (!listing) return tl::unexpected(std::move(listing).error());
-        text += *listing;
-        continue;
-      }
-      if (image.format != codegen::KernelImage::Format::object) {
-        return fail(ErrorCode::unsupported,
-                    "--as object: target {} gives flat code; use --target llvm, with --cpu for "
-                    "another machine",
-                    selected.target.name);
-      }
-      text.append(reinterpret_cast<const char*>(image.code.data()), image.code.size());
-    }
-  }
   if (options.as == "object" || !options.out.empty()) {
     if (options.out.empty())
       return fail(ErrorCode::invalid_argument, "--as object: give --out FILE.o");
@@ -185,29 +265,19 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   if (!(options.seconds > 0) || options.seconds > 3600)
     return fail(ErrorCode::invalid_argument, "--seconds: found {}, expected up to 3600",
                 options.seconds);
-  LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(options.problem));
+  LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, true));
+  LATHE_TRY(const Timed timed, timed_kernel(driver, options, selected, backends));
+  const compiler::Problem& problem = timed.kernel->problem;
   LATHE_TRY(compiler::Sizes given, compiler::parse_sizes(options.at));
   given.merge(compiler::sizes_named_in(options.problem));  // what --at says comes first
   LATHE_TRY(const compiler::Sizes at, compiler::complete_sizes(problem, given));
-  LATHE_TRY(const runtime::SelectedTarget selected, driver_target(driver, backends, true));
-  LATHE_TRY(runtime::ScheduleChoice choice, choose(driver, problem, selected, true));
   int threads = driver.threads;
   if (threads == 0) {
     LATHE_TRY(threads, runtime::default_threads());
   }
   LATHE_TRY(runtime::ThreadPool pool, runtime::ThreadPool::create(threads));
   std::vector<tuner::Racer> racers(1);
-  if (driver.schedule.empty()) {
-    LATHE_TRY(racers[0].kernel, runtime::compile_chosen(problem, selected, choice));
-  } else {
-    auto kernel =
-        runtime::compile_kernel(problem, choice.schedule, selected.target, *selected.backend);
-    if (!kernel) {
-      return tl::unexpected(
-          runtime::with_remedy(problem, selected, choice.schedule, std::move(kernel).error()));
-    }
-    racers[0].kernel = std::move(*kernel);
-  }
+  racers[0].kernel = timed.kernel;
   tuner::SharedInputs inputs;
   LATHE_TRY(const tuner::RaceBuffers buffers,
             tuner::RaceBuffers::create(*racers[0].kernel, at, options.cache == "cold", inputs));
@@ -233,17 +303,15 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
   const double fraction = std::max(roofs.gflops > 0 ? gflops / roofs.gflops : 0,
                                    roofs.gbytes_per_s > 0 ? rate / roofs.gbytes_per_s : 0);
   nlohmann::json json = problem_json(problem, at);
-  const std::string schedule =
-      problem.family().space(problem, selected.target).print(choice.schedule);
   const support::Hardware& host = support::host();
   json.update(
       {{"at", compiler::print(at)},
        {"cpu", host.name},
        {"cpu_caches", {{"l1d", host.l1d_bytes}, {"l2", host.l2_bytes}, {"l3", host.l3_bytes}}},
        {"cache", options.cache},
-       {"target", runtime::target_identity(selected.target)},
-       {"schedule", schedule},
-       {"match", to_string(choice.match)},
+       {"target", runtime::target_identity(timed.kernel->target)},
+       {"schedule", timed.schedule},
+       {"match", timed.match},
        {"threads", threads},
        {"median_ns", median_ns},
        {"min_ns", *std::min_element(batches.begin(), batches.end())},
@@ -262,8 +330,8 @@ Result<int> bench_command(const DriverOptions& driver, const BenchOptions& optio
         "caches, "
         "schedule {} ({})\n",
         problem.line(), host.name, host.l1d_bytes >> 10, host.l2_bytes >> 10, host.l3_bytes >> 10,
-        compiler::print(at), runtime::target_identity(selected.target), threads,
-        threads == 1 ? "" : "s", options.cache, schedule, to_string(choice.match));
+        compiler::print(at), runtime::target_identity(timed.kernel->target), threads,
+        threads == 1 ? "" : "s", options.cache, timed.schedule, timed.match);
     fmt::print(
         "  {} median, {} best of {} batches; {:.1f} GB/s of {:.1f}, {:.1f} GFLOP/s of {:.1f}: "
         "{:.0f} % of the roof\n",

@@ -79,13 +79,20 @@ int run(int argc, char** argv) {
   CLI::App* emit = app.add_subcommand("emit", "what a problem's kernel becomes");
   emit->add_option("--problem", emit_options.problem, "a problem line; lathe catalog has examples")
       ->required();
-  emit->add_option("--as", emit_options.as, "program, plan, asm, llvm or object")
+  emit->add_option("--as", emit_options.as, "program, plan, asm, llvm, object or artifact")
       ->capture_default_str();
-  emit->add_option("--out", emit_options.out, "the file to write it to; an object needs one");
+  emit->add_option(
+      "--out", emit_options.out,
+      "the file to write it to; an object needs one, an artifact has its header printed "
+      "without");
   add_driver_options(emit);
   CLI::App* bench =
       app.add_subcommand("bench", "times a problem's kernel against this machine's roofs");
-  bench->add_option("--problem", bench_options.problem, "a problem line")->required();
+  CLI::Option* problem = bench->add_option("--problem", bench_options.problem, "a problem line");
+  bench
+      ->add_option("--artifact", bench_options.artifact,
+                   "a file of lathe emit --as artifact, to be timed in place of a problem's kernel")
+      ->excludes(problem);
   bench->add_option("--at", bench_options.at, "sizes, such as rows=512");
   bench->add_option("--cache", bench_options.cache, "cold or warm")->capture_default_str();
   bench->add_option("--seconds", bench_options.seconds, "time to spend")->capture_default_str();
