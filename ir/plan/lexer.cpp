@@ -54,7 +54,7 @@ PlanToken PlanLexer::next() {
     token.kind = PlanToken::Kind::punctuation;
     end = at_ + 2;
   } else {
-    const bool is_known = std::string_view("()[]{}+-*=,;").find(first) != std::string_view::npos;
+    const bool is_known = std::string_view("()[]{}+-*=,;#").find(first) != std::string_view::npos;
     token.kind = is_known ? PlanToken::Kind::punctuation : PlanToken::Kind::unknown;
   }
   token.text = text_.substr(at_, end - at_);

@@ -11,7 +11,7 @@ struct PlanToken {
   enum class Kind : uint8_t {
     word,         ///< plan, rows, x.stride0
     number,       ///< digits; a minus before them is punctuation
-    punctuation,  ///< one of ( ) [ ] { } + - * = , ; and ..
+    punctuation,  ///< one of ( ) [ ] { } + - * = , ; # and ..
     unknown,      ///< a character of no token
     end,
   };

@@ -230,10 +230,11 @@ class Parser {
   }
 
   Status program() {
-    const PlanToken where = token_;
     program::Program program;
+    if (plan_.programs.size() >= kMostNames)
+      return error_at(token_, fmt::format("found more than {} programs", kMostNames));
     LATHE_TRY(program.name, name("a program's name"));
-    LATHE_CHECK(add(programs_, plan_.programs.size(), program.name, where));
+    programs_.emplace(program.name, static_cast<int>(plan_.programs.size()));
     // The names of its buffers and parameters.
     while (token_.is("buffer") || token_.is("parameter")) {
       if (program.buffers.size() + program.parameters.size() >= kMostNames)
@@ -308,6 +309,9 @@ class Parser {
   Result<Call> call() {
     Call call;
     LATHE_TRY(call.program, known(programs_, "for, parallel, let, or a program's name"));
+    if (token_.is("#")) {
+      LATHE_TRY(call.program, namesake(call.program));
+    }
     const program::Program& callee = plan_.programs[static_cast<size_t>(call.program)];
     LATHE_CHECK(expect("("));
     for (size_t i = 0; i < callee.buffers.size(); ++i) {
@@ -323,6 +327,19 @@ class Parser {
     }
     LATHE_CHECK(expect(")"));
     return call;
+  }
+
+  // Of several programs of one name, that which `#` and its number in the table say.
+  Result<int> namesake(int first) {
+    LATHE_CHECK(expect("#"));
+    const PlanToken where = token_;
+    LATHE_TRY(const int64_t index, integer("a program's number"));
+    const std::string& name = plan_.programs[static_cast<size_t>(first)].name;
+    const bool is_one = index >= 0 && index < static_cast<int64_t>(plan_.programs.size()) &&
+                        plan_.programs[static_cast<size_t>(index)].name == name;
+    if (is_one) return static_cast<int>(index);
+    return error_at(where,
+                    fmt::format("found {}, expected the number of a program '{}'", index, name));
   }
 
   Result<Place> place() {

@@ -1,4 +1,6 @@
 // Plans as text: operands and scratch, then the loops, with expressions in infix.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "ir/plan/plan.h"
@@ -160,11 +162,19 @@ class Printer {
     out_ += fmt::format("{:{}}}}\n", "", indent);
   }
 
+  // Several programs may have one name; to tell them apart takes their numbers.
+  std::string program_name(int index) const {
+    const auto i = static_cast<size_t>(index);
+    if (index < 0 || i >= plan_.programs.size()) return fmt::format("?{}", index);
+    const std::string& name = plan_.programs[i].name;
+    const auto first = std::find_if(plan_.programs.begin(), plan_.programs.end(),
+                                    [&](const auto& program) { return program.name == name; });
+    const bool is_first = first - plan_.programs.begin() == index;
+    return is_first || !is_complete() ? name : fmt::format("{}#{}", name, index);
+  }
+
   void call_line(const Call& call, int indent) {
-    const bool known = call.program >= 0 && call.program < static_cast<int>(plan_.programs.size());
-    out_ += fmt::format("{:{}}{}(", "", indent,
-                        known ? plan_.programs[static_cast<size_t>(call.program)].name
-                              : fmt::format("?{}", call.program));
+    out_ += fmt::format("{:{}}{}(", "", indent, program_name(call.program));
     const char* separator = "";
     for (const Call::Buffer& buffer : call.buffers) {
       out_ += separator + place_text(buffer.place);

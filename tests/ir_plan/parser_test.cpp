@@ -44,6 +44,24 @@ TEST(PlanParser, KeepsEveryField) {
   expect_round_trip(plan);
 }
 
+TEST(PlanParser, TellsProgramsOfOneNameApart) {
+  Plan plan = sample_plan();
+  Call second = call_of(plan);
+  second.program = plan.add_program(double_rows());
+  append(loop_of(plan).body, std::move(second));
+  const std::string text = print_complete(plan);
+  EXPECT_THAT(text, HasSubstr("    double_rows(x"));
+  EXPECT_THAT(text, HasSubstr("    double_rows#1(x"));
+  expect_round_trip(plan);
+  plan.programs[1].name = "other_rows";
+  std::string wrong = print_complete(plan);
+  wrong.replace(wrong.find("    other_rows("), 15, "    other_rows#0(");
+  const auto parsed = parse_plan(wrong);
+  ASSERT_FALSE(parsed);
+  EXPECT_THAT(parsed.error().message,
+              HasSubstr("found 0, expected the number of a program 'other_rows'"));
+}
+
 TEST(PlanParser, KeepsTheTreeOfAnExpression) {
   Plan plan = sample_plan();
   const Expr rows = Expr::variable(0), stride = Expr::variable(1);
@@ -156,7 +174,7 @@ TEST(PlanParser, NoTextIsTooMuch) {
       std::string changed = text;
       changed[at] = c;
       const auto plan = parse_plan(changed);
-      if (plan) EXPECT_TRUE(verify(*plan)) << changed;
+      EXPECT_TRUE(!plan || verify(*plan)) << changed;
     }
   }
 }
