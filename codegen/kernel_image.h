@@ -20,7 +20,7 @@ struct KernelImage {
   std::string name;  ///< a valid C identifier; what debuggers and profilers show
   Format format = Format::flat;
   std::string backend;            ///< the Backend::name() that made it and may load it
-  support::IsaMask required_isa;  ///< of the instructions emitted, not of the host's flags
+  support::IsaMask required_isa;  ///< of the instructions emitted; of LLVM's all its machine has
   std::vector<std::byte> code;
   size_t code_bytes = 0;  ///< of instructions: from `entry` on in flat code, before the constants;
                           ///< of the function in an object
