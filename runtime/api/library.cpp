@@ -25,7 +25,8 @@ Result<compiler::Problem> problem_of(const Linear& op, const compiler::LayoutRul
   usual.panel = 16;  // which suits every operation
   LATHE_TRY(const compiler::Problem problem, runtime::make_problem(usual));
   const compiler::WeightLayout weight = compiler::layout_of(problem);
-  return compiler::with_panel(problem, layouts(weight.type, weight.n, weight.k, weight.pair).panel);
+  const int64_t panel = layouts(weight.type, weight.n, weight.k, weight.pair).panel;
+  return compiler::with_layout(problem, std::to_string(panel));
 }
 
 }  // namespace
