@@ -224,7 +224,9 @@ class Session {
 
   // What part of a pass over its tokens a task takes.
   double share(const TaskSearch& search) const {
-    const auto pass = passes_.find(search.task().pass);
+    const Task& task = search.task();
+    auto pass = passes_.find(task.part_of.empty() ? task.pass : task.part_of);
+    if (pass == passes_.end()) pass = passes_.find(task.pass);
     const double ns = pass == passes_.end() ? 1 : std::max(pass->second, 1.0);
     return std::max(search.task().weight * search.call_ns() / ns, 1e-9);
   }
@@ -288,13 +290,20 @@ class Session {
     }
   }
 
-  // An operand whose layouts are meeting, or are to meet for the first time.
+  // An operand whose layouts are meeting; of those that are to meet for the first time the one
+  // whose kernels take most of their passes, for each second of the meeting.
   LayoutSearch* due() {
-    for (LayoutSearch& layouts : layouts_)
+    LayoutSearch* best = nullptr;
+    double most = 0;
+    for (LayoutSearch& layouts : layouts_) {
       if (layouts.is_meeting()) return &layouts;
-    for (LayoutSearch& layouts : layouts_)
-      if (layouts.is_due(waits()) && left() > reserved_s_ + meeting_s(layouts)) return &layouts;
-    return nullptr;
+      const double seconds = meeting_s(layouts);
+      if (!layouts.is_due(waits()) || left() <= reserved_s_ + seconds) continue;
+      double shares = 0;
+      for (size_t i = 0; i < layouts.tasks().size(); ++i) shares += share(layouts.chosen(i));
+      if (best == nullptr || shares / seconds > most) best = &layouts, most = shares / seconds;
+    }
+    return best;
   }
 
   // Whether layouts wait for their kernels' own races: not in the second half of a budget, for the

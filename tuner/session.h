@@ -32,6 +32,9 @@ struct Task {
   std::string where;           ///< for the table: what the model uses it for
   double weight = 1;           ///< launches in a forward pass: decides where time is spent first
   std::string pass{};          ///< that pass: each is worth the same, however long it takes
+  /// The pass in which it would take the place of another task, over another context: what it takes
+  /// is a share of that one. Empty: of `pass`.
+  std::string part_of{};
   std::vector<std::pair<std::string, int64_t>> launches_in{};  ///< of every pass; for reports
 };
 

@@ -31,7 +31,7 @@ std::vector<SharedTasks> shared_tasks(const std::vector<Task>& tasks, const ir::
     auto same = std::find_if(all.begin(), all.end(), [&](const SharedTasks& other) {
       return other.candidates.name() == name;
     });
-    if (same == all.end()) same = all.insert(all.end(), {std::move(*candidates)});
+    if (same == all.end()) same = all.insert(all.end(), SharedTasks{std::move(*candidates)});
     same->tasks.push_back(task);
   }
   for (SharedTasks& one : all) one.at = sizes_of(one, tasks);

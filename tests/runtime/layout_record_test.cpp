@@ -196,6 +196,78 @@ TEST_F(LayoutRecord, TheNewestOfThisHostCounts) {
   EXPECT_EQ(packed_panel(), other_) << "newer, over other rows";
 }
 
+// A cache's record, and what programs are told of it.
+class CacheRecord : public LayoutRecord {
+ protected:
+  static constexpr const char* kProblem =
+      "attention_decode context=4096 heads=8 kv_heads=2 dim=16 kv_type=bf16";
+
+  void record_cache(const std::string& schedule) {
+    const auto cache = shared_by(*compiler::parse_problem(kProblem), target_);
+    RecordContext context;
+    context.threads = kThreads;
+    record(layout_key(*cache, "tokens=1 context=4096", target_, context), schedule);
+  }
+  static Attention op() {
+    return {.heads = 8, .kv_heads = 2, .dim = 16, .kv_type = DataType::bf16};
+  }
+};
+
+TEST_F(CacheRecord, ItIsRecommendedWhateverReadsTheCache) {
+  using Layout = Attention::KvLayout;
+  EXPECT_EQ(*Library::open(options())->kv_layout(op()), Layout::nhd) << "nothing is recorded";
+  record_cache("kv_layout=hnd");
+  const auto library = Library::open(options());
+  ASSERT_TRUE(library);
+  EXPECT_EQ(*library->kv_layout(op()), Layout::hnd);
+  EXPECT_EQ(*library->kv_layout(kProblem), Layout::hnd);
+  Attention other = op();
+  other.heads = 2;  // of q: the cache is the same
+  other.mask = Attention::Mask::additive;
+  EXPECT_EQ(*library->kv_layout(other), Layout::hnd);
+  for (auto change :
+       {+[](Attention& a) { a.kv_type = DataType::f32; }, +[](Attention& a) { a.value_dim = 8; },
+        +[](Attention& a) { a.kv_heads = 4; }, +[](Attention& a) { a.kv_heads = 1; },
+        +[](Attention& a) { a.cache = Attention::Cache::paged, a.page = 16; }}) {
+    Attention changed = op();
+    change(changed);
+    const auto layout = library->kv_layout(changed);
+    ASSERT_TRUE(layout) << layout.error().message;
+    EXPECT_EQ(*layout, Layout::nhd);
+  }
+  record_cache("kv_layout=nhd");
+  EXPECT_EQ(*library->kv_layout(op()), Layout::hnd) << "a library stays with what it said";
+  EXPECT_EQ(*Library::open(options())->kv_layout(op()), Layout::nhd);
+}
+
+TEST_F(CacheRecord, WhatIsNoCacheIsSaid) {
+  const auto library = Library::open(options());
+  ASSERT_TRUE(library);
+  const auto message = [](const auto& found) { return found ? "" : found.error().message; };
+  EXPECT_NE(message(library->kv_layout("relu rows=1 width=8")).find("kv_layout"),
+            std::string::npos);
+  EXPECT_NE(message(library->kv_layout("relu")).find("rows"), std::string::npos);
+  Attention empty = op();
+  empty.dim = 0;
+  EXPECT_NE(message(library->kv_layout(empty)).find("dim"), std::string::npos);
+}
+
+TEST_F(CacheRecord, TheCInterfaceSaysIt) {
+  record_cache("kv_layout=hnd");
+  lathe_library* library = nullptr;
+  ASSERT_EQ(lathe_library_open("", kThreads, path_.c_str(), &library), LATHE_OK);
+  lathe_kv_layout layout = LATHE_KV_NHD;
+  EXPECT_EQ(lathe_library_kv_layout(library, kProblem, &layout), LATHE_OK) << lathe_last_error();
+  EXPECT_EQ(layout, LATHE_KV_HND);
+  EXPECT_EQ(lathe_library_kv_layout(library, "relu rows=1 width=8", &layout),
+            LATHE_INVALID_ARGUMENT);
+  EXPECT_EQ(layout, LATHE_KV_NHD);
+  EXPECT_EQ(lathe_library_kv_layout(library, kProblem, nullptr), LATHE_INVALID_ARGUMENT);
+  EXPECT_EQ(lathe_library_kv_layout(library, nullptr, &layout), LATHE_INVALID_ARGUMENT);
+  EXPECT_EQ(lathe_library_kv_layout(nullptr, kProblem, &layout), LATHE_INVALID_ARGUMENT);
+  lathe_library_close(library);
+}
+
 TEST_F(LayoutRecord, OneThatIsNoCandidateIsLeftAlone) {
   for (const char* schedule : {"panel=56", "panel=", "panel=16x", "unroll=4", ""}) {
     record(key(), schedule);

@@ -256,5 +256,142 @@ TEST_F(Layouts, ALibraryFollowsTheSession) {
   }
 }
 
+// Caches, whose layout prefill and decode of every length share.
+class CacheLayouts : public Layouts {
+ protected:
+  void SetUp() override {
+    Layouts::SetUp();
+    tasks_.clear();
+    add_attention("attention_decode", 1, 600);
+    add_attention("attention_decode", 1, 3000);
+    add_attention("attention_prefill", 40, 40);
+  }
+
+  void add_attention(const std::string& family, int64_t tokens, int64_t context,
+                     const std::string& rest = "heads=4 kv_heads=2 dim=16 causal=end") {
+    Task task;
+    const auto problem = compiler::parse_problem(
+        fmt::format("{} tokens={} context={} {}", family, tokens, context, rest));
+    ASSERT_TRUE(problem) << problem.error().message;
+    task.problem = *problem;
+    task.at = {{"batch", 1}, {"tokens", tokens}, {"context", context}};
+    task.pass = fmt::format("{} over {}", tokens, context);
+    tasks_.push_back(std::move(task));
+  }
+
+  std::string layout_in_store() {
+    runtime::RecordContext context;
+    context.threads = options_.threads;
+    const auto cache = shared_by(tasks_.front().problem, options_.target.target);
+    return *runtime::choose_layout(*cache, options_.target.target, context, *store_);
+  }
+
+  // The session's choice, which must be that of the store and of every kernel's record.
+  std::string choice_of(const SessionResult& result) {
+    EXPECT_EQ(result.layouts.size(), 1U);
+    const LayoutResult& cache = result.layouts.front();
+    EXPECT_EQ(cache.candidates.name(), "cache kv_heads=2 dim=16 kv_type=f32");
+    EXPECT_EQ(cache.layout, layout_in_store());
+    for (const TaskResult& task : result.tasks) {
+      EXPECT_EQ(task.task.problem.text("kv_layout"), cache.layout);
+      const auto lookup = store_->find(task.key);
+      EXPECT_TRUE(lookup && lookup->winner) << task.key.problem;
+    }
+    return cache.layout;
+  }
+};
+
+TEST_F(CacheLayouts, PrefillAndDecodeShareTheOneOfTheLeastSum) {
+  const SessionResult result = run({"hnd=80", "hnd@tokens=40=120"});
+  EXPECT_EQ(choice_of(result), "hnd");
+  const LayoutResult& cache = result.layouts.front();
+  EXPECT_TRUE(cache.decided);
+  EXPECT_NE(cache.why.find("tokens=1,40 context=40,600,3000"), std::string::npos) << cache.why;
+  EXPECT_NE(cache.why.find("kv_layout=nhd takes 1.071 of kv_layout=hnd's time"), std::string::npos)
+      << cache.why;
+  ASSERT_EQ(cache.standings.size(), 2U);
+  EXPECT_NEAR(cache.standings[1].relative, (0.8 + 0.8 + 1.2) / 3, 1e-9);
+  EXPECT_TRUE(cache.standings[0].dropped);
+}
+
+TEST_F(CacheLayouts, ASlowPrefillOutweighsAFasterDecode) {
+  EXPECT_EQ(choice_of(run({"hnd=80", "hnd@tokens=40=150"})), "nhd");
+}
+
+// Over a shorter context decode counts by its share of the whole pass over a token.
+TEST_F(CacheLayouts, APartOfAPassCountsByItsShareOfIt) {
+  Task rest;
+  rest.problem = *compiler::parse_problem("relu rows=1 width=64");
+  rest.at = {{"rows", 1}};
+  rest.pass = tasks_[1].pass;
+  rest.weight = 9;
+  tasks_.push_back(rest);
+  const std::vector<std::string> times = {"hnd=80", "hnd@tokens=40=115"};
+  SessionResult result = run(times);
+  EXPECT_EQ(result.layouts.front().layout, "hnd") << "600 keys count as much as a prefill";
+  tasks_[0].part_of = rest.pass;
+  store_.reset();
+  store_.emplace(std::move(*store::Store::open(folder_ / "another.db")));
+  result = run(times);
+  EXPECT_EQ(result.layouts.front().layout, "nhd");
+}
+
+TEST_F(CacheLayouts, ATieKeepsTokensFirst) { EXPECT_EQ(choice_of(run({})), "nhd"); }
+
+TEST_F(CacheLayouts, WhatIsNoCacheIsLeftAlone) {
+  for (const char* rest : {"heads=4 kv_heads=2 dim=16", "heads=4 kv_heads=2 dim=16 causal=start",
+                           "heads=4 kv_heads=1 dim=16 causal=end"})
+    add_attention("attention_prefill", 40, 40, rest);
+  const SessionResult result = run({"hnd=80"});
+  ASSERT_EQ(result.layouts.size(), 1U);
+  for (size_t i = 0; i < tasks_.size(); ++i)
+    EXPECT_EQ(result.tasks[i].task.problem.text("kv_layout"), i < 3 ? "hnd" : "nhd") << i;
+}
+
+TEST_F(CacheLayouts, OtherCachesChooseForThemselves) {
+  add_attention("attention_decode", 1, 600, "heads=4 kv_heads=4 dim=16 kv_type=bf16");
+  const SessionResult result = run({"hnd=80"});
+  ASSERT_EQ(result.layouts.size(), 2U);
+  EXPECT_EQ(result.layouts[1].candidates.name(), "cache kv_heads=4 dim=16 kv_type=bf16");
+  for (const LayoutResult& cache : result.layouts) EXPECT_EQ(cache.layout, "hnd");
+}
+
+TEST_F(CacheLayouts, WithoutComparingTheDefaultServes) {
+  options_.compare_layouts = false;
+  const SessionResult result = run({"hnd=50"});
+  EXPECT_TRUE(result.layouts.empty());
+  EXPECT_EQ(layout_in_store(), "nhd");
+}
+
+// From a session to a cache and its kernels.
+TEST_F(CacheLayouts, ALibraryRecommendsIt) {
+  options_.target = test_target();
+  EXPECT_EQ(choice_of(run({"hnd=80"})), "hnd");
+  LibraryOptions options;
+  options.target = options_.target.target.name;
+  options.threads = options_.threads;
+  options.store = (folder_ / "store.db").string();
+  const auto library = Library::open(options);
+  ASSERT_TRUE(library) << library.error().message;
+  Attention op = {.heads = 4,
+                  .kv_heads = 2,
+                  .dim = 16,
+                  .causal = Attention::Causal::end,
+                  .tokens = 1,
+                  .context = 3000};
+  const auto layout = library->kv_layout(op);
+  ASSERT_TRUE(layout) << layout.error().message;
+  EXPECT_EQ(*layout, Attention::KvLayout::hnd);
+  const auto before = library->fetch(op);
+  ASSERT_TRUE(before) << before.error().message;
+  op.kv_layout = *layout;
+  const auto kernel = library->fetch(op);
+  ASSERT_TRUE(kernel) << kernel.error().message;
+  EXPECT_EQ(kernel->match(), Match::exact) << kernel->reason();
+  EXPECT_NE(kernel->problem().find("kv_layout=hnd"), std::string_view::npos);
+  op.dim = 8;
+  EXPECT_EQ(*library->kv_layout(op), Attention::KvLayout::nhd) << "nothing was chosen for it";
+}
+
 }  // namespace
 }  // namespace lathe::tuner

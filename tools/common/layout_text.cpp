@@ -79,6 +79,21 @@ std::string standings_text(const LayoutChoice& choice) {
   return text;
 }
 
+std::string layout_gains_text(const std::vector<LayoutChoice>& choices) {
+  constexpr double kWorthTelling = 1.02;
+  std::string text;
+  for (const LayoutChoice& choice : choices) {
+    for (const runtime::LayoutStanding& standing : choice.candidates) {
+      if (standing.layout != choice.layout || standing.relative <= 0) continue;
+      const double gain = 1 / standing.relative;
+      if (gain < kWorthTelling) continue;
+      text += fmt::format("{} {} by {} {:.2f}x", text.empty() ? "Gained by layouts:" : ",",
+                          choice.name(), choice.layout_text(), gain);
+    }
+  }
+  return text.empty() ? text : text + ".\n";
+}
+
 std::vector<std::vector<std::string>> layout_rows(const std::vector<LayoutChoice>& choices) {
   std::vector<std::vector<std::string>> rows = {
       {"operand", "layout", "sums over the default's", "why"}};

@@ -40,6 +40,10 @@ nlohmann::json empty_layouts();
 /// first.
 std::string standings_text(const LayoutChoice& choice);
 
+/// A sentence about the layouts that are faster than the default, and by how much; empty where none
+/// is.
+std::string layout_gains_text(const std::vector<LayoutChoice>& choices);
+
 /// A heading and a row for each, for format_table().
 std::vector<std::vector<std::string>> layout_rows(const std::vector<LayoutChoice>& choices);
 

@@ -69,7 +69,8 @@ Result<Work> work_of_model(const TuneOptions& options, const ir::Target& target)
       continue;
     }
     work.tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                          static_cast<double>(kernel.launches), kernel.pass, kernel.launches_in});
+                          static_cast<double>(kernel.launches), kernel.pass, kernel.part_of,
+                          kernel.launches_in});
   }
   return work;
 }
@@ -146,12 +147,12 @@ void print_table(const tuner::SessionResult& session) {
       {"kernel", "problem", "default", "tuned", "gain", "of roof", "bound by", "schedule"}};
   for (const tuner::TaskResult& result : session.tasks) rows.push_back(row_of(result));
   fmt::print("{}", fit_table(rows, output_columns(), {7, 1, 0}));
-  if (!session.layouts.empty()) {
-    std::vector<LayoutChoice> choices;
-    for (const tuner::LayoutResult& result : session.layouts) choices.push_back(choice_of(result));
+  std::vector<LayoutChoice> choices;
+  for (const tuner::LayoutResult& result : session.layouts) choices.push_back(choice_of(result));
+  if (!choices.empty()) {
     fmt::print("\n{}", fit_table(layout_rows(choices), output_columns(), {3, 2, 0}));
   }
-  fmt::print("{}", summary_text(session.tasks));
+  fmt::print("{}{}", summary_text(session.tasks), layout_gains_text(choices));
 }
 
 nlohmann::json spent_json(const tuner::SessionResult& session) {
