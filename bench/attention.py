@@ -95,7 +95,7 @@ def measure(torch, lathe_c, library, roofs, case, threads, arguments, target):
         y = torch.empty(1, heads, tokens, size)
         family = "attention_decode" if decodes else "attention_prefill"
         kernel = library.fetch(f"{family} tokens={tokens} context={context} heads={heads} kv_heads={kv_heads} "
-                               f"dim={size} causal={'end' if causal else 'none'} kv_type={kind}")
+                               f"dim={size} causal={'end' if causal else 'none'} kv_type={kind} kv_layout=hnd")
         call = kernel.bind_views([heads_view(lathe_c, q, 0)] +
                                  [heads_view(lathe_c, x, TYPES[kind], k.shape) for x in narrow],
                                  [heads_view(lathe_c, y, 0)])

@@ -5,8 +5,6 @@
 
 #include <fmt/format.h>
 
-#include "compiler/family.h"
-
 namespace lathe::compiler {
 namespace {
 
@@ -64,11 +62,26 @@ WeightLayout layout_of(const Problem& linear) {
           linear.flag("pair")};
 }
 
-Result<Problem> with_panel(const Problem& linear, int64_t panel) {
-  ProblemBuilder builder(linear.family());
-  for (const ParameterSpec& spec : linear.family().parameters)
-    builder.set(spec.name, linear.value(spec.name));
-  return builder.set("panel", panel).build();
+const SharedOperand& weight_operand() {
+  static const SharedOperand operand = {
+      .kind = "weight",
+      .parameter = "panel",
+      .sizes = {"rows"},
+      .identity = [](const Problem& linear) { return weight_parameters(layout_of(linear)); },
+      .layouts =
+          [](const Problem& linear, const ir::Target& target) {
+            return candidates_of(layout_of(linear), target).layouts;
+          },
+  };
+  return operand;
+}
+
+LayoutCandidates candidates_of(const WeightLayout& weight, const ir::Target& target) {
+  LayoutCandidates candidates{&weight_operand(), weight_parameters(weight), {}};
+  for (const WeightLayout& layout :
+       candidate_layouts(weight.type, weight.n, weight.k, weight.pair, target))
+    candidates.layouts.push_back(std::to_string(layout.panel));
+  return candidates;
 }
 
 }  // namespace lathe::compiler

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "compiler/problem.h"
+#include "compiler/shared_operand.h"
 #include "compiler/weight_packing.h"
 #include "ir/target.h"
 
@@ -40,8 +41,11 @@ std::string weight_parameters(const WeightLayout& layout);
 /// The layout of the weight that a `linear` problem multiplies by.
 WeightLayout layout_of(const Problem& linear);
 
-/// The same product with the weight in another panel. invalid_argument where the family has none:
-/// its y may be in blocks that such panels do not make.
-Result<Problem> with_panel(const Problem& linear, int64_t panel);
+/// Weights as operands that kernels share: all of one n, k and type have one layout, for every
+/// number of rows and every epilogue.
+const SharedOperand& weight_operand();
+
+/// The candidates of the weight, whatever its panel.
+LayoutCandidates candidates_of(const WeightLayout& weight, const ir::Target& target);
 
 }  // namespace lathe::compiler

@@ -13,6 +13,7 @@
 #include "compiler/schedule.h"
 #include "compiler/search_space.h"
 #include "compiler/signature.h"
+#include "compiler/shared_operand.h"
 #include "ir/graph/graph.h"
 #include "ir/plan/plan.h"
 #include "ir/target.h"
@@ -92,6 +93,9 @@ struct Family {
   /// Parameters that between them reach every kind of code, beside rows, width and type (of which
   /// tests try several); empty for families without a width, whose tests make their own.
   std::vector<std::string> variants{};
+
+  /// The operand whose layout is chosen once for all kernels that read it. Null: there is none.
+  const SharedOperand* shared = nullptr;
 
   /// Null where there is none of that name.
   const ParameterSpec* parameter(std::string_view parameter_name) const;

@@ -33,53 +33,6 @@ compiler::Sizes small_sizes(const compiler::Sizes& at) {
   return sizes;
 }
 
-// A tensor's rows at a distance: what a view with padded strides looks at.
-struct Padded {
-  std::vector<std::byte> storage;
-  TensorView view;
-};
-
-Padded pad(const ir::Tensor& tensor, int64_t padding) {
-  Padded padded;
-  const ir::TypeInfo& info = ir::info(tensor.type());
-  padded.view = TensorView(nullptr, static_cast<DataType>(tensor.type()), tensor.shape().data(),
-                           tensor.rank());
-  const int64_t row = tensor.rank() == 0 ? 1 : tensor.shape().back();
-  const int64_t rows = row == 0 ? 0 : tensor.elements() / row;
-  const int64_t stride = tensor.rank() < 2 ? row : row + padding * info.block_elements;
-  const int64_t row_bytes = ir::bytes_of(tensor.type(), row);
-  const int64_t stride_bytes = ir::bytes_of(tensor.type(), stride);
-  padded.storage.resize(static_cast<size_t>(rows * stride_bytes + 64));
-  auto* start = padded.storage.data();
-  start += (64 - reinterpret_cast<uintptr_t>(start) % 64) % 64;
-  for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(start + r * stride_bytes, tensor.data() + r * row_bytes,
-                static_cast<size_t>(row_bytes));
-  padded.view.data = start;
-  int64_t step = stride;
-  for (int k = tensor.rank() - 2; k >= 0; --k) {
-    padded.view.strides[k] = step;
-    step *= tensor.shape()[static_cast<size_t>(k)];
-  }
-  return padded;
-}
-
-ir::Tensor unpad(const Padded& padded) {
-  std::vector<int64_t> shape(padded.view.shape, padded.view.shape + padded.view.rank);
-  ir::Tensor tensor(static_cast<ir::Type>(padded.view.type), shape);
-  const int64_t row = tensor.rank() == 0 ? 1 : shape.back();
-  const int64_t row_bytes = ir::bytes_of(tensor.type(), row);
-  const int64_t rows = row == 0 ? 0 : tensor.elements() / row;
-  const int64_t stride_bytes =
-      tensor.rank() < 2 ? row_bytes
-                        : ir::bytes_of(tensor.type(), padded.view.strides[tensor.rank() - 2]);
-  for (int64_t r = 0; r < rows; ++r)
-    std::memcpy(tensor.data() + r * row_bytes,
-                static_cast<const std::byte*>(padded.view.data) + r * stride_bytes,
-                static_cast<size_t>(row_bytes));
-  return tensor;
-}
-
 // Entries `indices` along a dimension, as a smaller tensor; `factor` elements are one entry.
 ir::Tensor take(const ir::Tensor& tensor, size_t axis, int64_t factor,
                 const std::vector<int64_t>& indices) {
@@ -106,6 +59,34 @@ ir::Tensor take(const ir::Tensor& tensor, size_t axis, int64_t factor,
 bool is_strided(const runtime::OperandRule& rule) {
   return std::any_of(rule.stride_variables.begin(), rule.stride_variables.end(),
                      [](int variable) { return variable >= 0; });
+}
+
+// Every operand as its problem says that it lies, with rows `padding` elements or blocks apart.
+std::vector<LaidOut> lay_out_all(const runtime::CompiledKernel& kernel,
+                                 const std::vector<ir::Tensor>& inputs,
+                                 const std::vector<ir::Tensor>& outputs, int64_t padding) {
+  std::vector<LaidOut> operands;
+  for (const auto* list : {&inputs, &outputs}) {
+    for (const ir::Tensor& tensor : *list) {
+      const size_t i = operands.size();
+      const int64_t gap =
+          is_strided(kernel.operands[i]) ? padding * ir::info(tensor.type()).block_elements : 0;
+      operands.push_back(lay_out(tensor, order_of(kernel, i), gap));
+    }
+  }
+  return operands;
+}
+
+std::vector<TensorView> views_of(const std::vector<LaidOut>& operands) {
+  std::vector<TensorView> views;
+  for (const LaidOut& operand : operands) views.push_back(operand.view);
+  return views;
+}
+
+std::vector<ir::Tensor> outputs_of(const std::vector<LaidOut>& operands, size_t inputs) {
+  std::vector<ir::Tensor> found;
+  for (size_t i = inputs; i < operands.size(); ++i) found.push_back(row_major(operands[i].view));
+  return found;
 }
 
 }  // namespace
@@ -247,12 +228,17 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
   LATHE_TRY(const SharedInputs::Inputs inputs, shared_.of(kernel, at_));
   // Of tables only the entries named are taken: the oracle would make doubles of all.
   const std::vector<bool> is_table = tables_of(kernel);
+  const auto chosen_from = [&](ir::Tensor& memory, size_t i) {
+    const std::vector<int> order = order_of(kernel, i);
+    if (order.empty()) return chosen(memory, kernel, i);
+    return chosen(row_major(view_in(order, memory)), kernel, i);
+  };
   std::vector<ir::Tensor> part;
   for (size_t i = 0; i < inputs->size(); ++i)
-    part.push_back(is_table[i] ? ir::Tensor() : chosen((*inputs)[i], kernel, i));
+    part.push_back(is_table[i] ? ir::Tensor() : chosen_from((*inputs)[i], i));
   keep_named_entries(kernel, *inputs, part);
   for (size_t i = 0; i < part.size(); ++i)
-    if (is_table[i]) part[i] = chosen(part[i], kernel, i);
+    if (is_table[i]) part[i] = chosen_from(part[i], i);
   LATHE_TRY(true_expected_, oracle(sampled, part));
   true_inputs_ = inputs;
   return {};
@@ -261,13 +247,14 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
 Status Checker::check_interpreted(const runtime::CompiledKernel& kernel,
                                   const codegen::Backend& backend) {
   LATHE_TRY(const SmallKernel small, small_of(kernel, backend));
-  std::vector<ir::Tensor> inputs = small.small->cases.front().inputs;
-  LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(*small.kernel, small.small->sizes));
-  const Status interpreted =
-      runtime::launch_interpreted(*small.kernel, views_of(inputs, outputs), kInterpretedWorkers);
-  if (!interpreted) return fail_with_context("interpreted", interpreted.error());
   const Case& first = small.small->cases.front();
-  return compare_all(*small.kernel, outputs, first.expected, first.pattern, "interpreted");
+  LATHE_TRY(const std::vector<ir::Tensor> outputs, make_outputs(*small.kernel, small.small->sizes));
+  const std::vector<LaidOut> operands = lay_out_all(*small.kernel, first.inputs, outputs, 0);
+  const Status interpreted =
+      runtime::launch_interpreted(*small.kernel, views_of(operands), kInterpretedWorkers);
+  if (!interpreted) return fail_with_context("interpreted", interpreted.error());
+  return compare_all(*small.kernel, outputs_of(operands, first.inputs.size()), first.expected,
+                     first.pattern, "interpreted");
 }
 
 Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t padding,
@@ -275,25 +262,17 @@ Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t p
   const runtime::CompiledKernel& kernel = *small.kernel;
   const std::vector<ir::Tensor>& inputs = one.inputs;
   LATHE_TRY(const std::vector<ir::Tensor> outputs, make_outputs(kernel, small.small->sizes));
-  std::vector<Padded> padded;
-  std::vector<TensorView> views;
-  for (const auto* list : {&inputs, &outputs}) {
-    for (const ir::Tensor& tensor : *list)
-      padded.push_back(pad(tensor, is_strided(kernel.operands[padded.size()]) ? padding : 0));
-  }
-  for (const Padded& operand : padded) views.push_back(operand.view);
-  LATHE_CHECK(runtime::launch(kernel, views, pool));
-  std::vector<ir::Tensor> found;
-  for (size_t i = inputs.size(); i < padded.size(); ++i) found.push_back(unpad(padded[i]));
+  const std::vector<LaidOut> operands = lay_out_all(kernel, inputs, outputs, padding);
+  LATHE_CHECK(runtime::launch(kernel, views_of(operands), pool));
   return compare_all(
-      kernel, found, one.expected, one.pattern,
+      kernel, outputs_of(operands, inputs.size()), one.expected, one.pattern,
       fmt::format("small shape, {} inputs, rows padded by {}", one.pattern.print(), padding));
 }
 
 Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
                                 runtime::ThreadPool& pool) const {
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at_));
-  LATHE_CHECK(runtime::launch(kernel, views_of(*true_inputs_, outputs), pool));
+  LATHE_CHECK(runtime::launch(kernel, views_of(kernel, *true_inputs_, outputs), pool));
   std::vector<ir::Tensor> found;
   for (size_t i = 0; i < outputs.size(); ++i)
     found.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));

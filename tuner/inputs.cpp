@@ -246,15 +246,17 @@ Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kern
   return outputs;
 }
 
-std::vector<TensorView> views_of(std::vector<ir::Tensor>& inputs,
+std::vector<int> order_of(const runtime::CompiledKernel& kernel, size_t operand) {
+  return compiler::order_in_memory(kernel.problem, kernel.operands[operand].name);
+}
+
+std::vector<TensorView> views_of(const runtime::CompiledKernel& kernel,
+                                 std::vector<ir::Tensor>& inputs,
                                  std::vector<ir::Tensor>& outputs) {
   std::vector<TensorView> views;
-  for (auto* list : {&inputs, &outputs}) {
-    for (ir::Tensor& tensor : *list) {
-      views.emplace_back(tensor.data(), static_cast<DataType>(tensor.type()), tensor.shape().data(),
-                         tensor.rank());
-    }
-  }
+  for (auto* list : {&inputs, &outputs})
+    for (ir::Tensor& tensor : *list)
+      views.push_back(view_in(order_of(kernel, views.size()), tensor));
   return views;
 }
 

@@ -13,6 +13,7 @@
 #include "compiler/problem.h"
 #include "ir/tensor.h"
 #include "runtime/launch/compiled_kernel.h"
+#include "tuner/memory_order.h"
 
 namespace lathe::tuner {
 
@@ -59,7 +60,8 @@ Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kern
                                              const compiler::Sizes& sizes);
 
 /// Ordinary inputs of one call, for who checks a kernel and who times it: the largest weights of a
-/// model are held once, and one call's memory serves the next. Not thread-safe.
+/// model are held once, and one call's memory serves the next, in whatever order its operands lie
+/// (views_of). Not thread-safe.
 class SharedInputs {
  public:
   using Inputs = std::shared_ptr<std::vector<ir::Tensor>>;
@@ -74,7 +76,13 @@ class SharedInputs {
   Inputs inputs_;
 };
 
-/// Views in call order.
-std::vector<TensorView> views_of(std::vector<ir::Tensor>& inputs, std::vector<ir::Tensor>& outputs);
+/// The order in which the problem says that the operand's dimensions lie in memory; empty: that of
+/// its shape (compiler::order_in_memory).
+std::vector<int> order_of(const runtime::CompiledKernel& kernel, size_t operand);
+
+/// Views in call order. The tensors are memory: what they hold is an operand's in the order that
+/// the kernel's problem says. Values drawn at random are so in any.
+std::vector<TensorView> views_of(const runtime::CompiledKernel& kernel,
+                                 std::vector<ir::Tensor>& inputs, std::vector<ir::Tensor>& outputs);
 
 }  // namespace lathe::tuner

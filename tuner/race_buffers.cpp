@@ -131,8 +131,10 @@ Result<std::vector<TensorView>> RaceBuffers::views(size_t set,
   }
   std::vector<TensorView> views;
   for (size_t i = 0; i < shapes.size(); ++i) {
-    views.emplace_back(own[i].data, own[i].type, shapes[i].data(),
-                       static_cast<int>(shapes[i].size()));
+    TensorView& view = views.emplace_back(own[i].data, own[i].type, shapes[i].data(),
+                                          static_cast<int>(shapes[i].size()));
+    const std::vector<int64_t> strides = strides_in(order_of(kernel, i), shapes[i]);
+    std::copy(strides.begin(), strides.end(), view.strides);
     const bool fits = static_cast<ir::Type>(own[i].type) == kernel.operands[i].type &&
                       bytes_of(views.back()) <= bytes_of(own[i]);
     if (!fits) {

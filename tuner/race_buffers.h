@@ -25,9 +25,9 @@ class RaceBuffers {
                                     size_t sets = 0);
 
   size_t sets() const { return views_.size(); }
-  const std::vector<TensorView>& views(size_t set) const { return views_[set]; }
-  /// The set as operands of another kernel of the same product, whose weight is packed otherwise:
-  /// its values are random in any order. internal where an operand needs more memory than it has.
+  /// The set as operands of the kernel, each as its problem says that it lies; or of another kernel
+  /// of the same work, whose weight is packed or whose cache lies otherwise: values are random in
+  /// any order. internal where an operand needs more memory than it has.
   Result<std::vector<TensorView>> views(size_t set, const runtime::CompiledKernel& kernel) const;
 
   /// What calls on the first `sets` sets touch: operands, and of tables the entries named.

@@ -16,9 +16,10 @@
 #include "support/log.h"
 #include "tuner/inputs.h"
 #include "tuner/job_runner.h"
+#include "tuner/layout_search.h"
+#include "tuner/shared_tasks.h"
 #include "tuner/task_search.h"
 #include "tuner/trial_history.h"
-#include "tuner/weight_search.h"
 
 namespace lathe::tuner {
 namespace {
@@ -77,11 +78,11 @@ class Session {
       if (!finals_only_) {
         LATHE_TRY(listed, list_candidates());
       }
-      WeightSearch* weight = due();
-      TaskSearch* next = weight == nullptr ? neediest() : nullptr;
-      if (weight == nullptr && next == nullptr) weight = stale();
-      if (weight != nullptr) {
-        LATHE_CHECK(meet(*weight));
+      LayoutSearch* layouts = due();
+      TaskSearch* next = layouts == nullptr ? neediest() : nullptr;
+      if (layouts == nullptr && next == nullptr) layouts = stale();
+      if (layouts != nullptr) {
+        LATHE_CHECK(meet(*layouts));
       } else if (next != nullptr) {
         const bool final = !races_left(*next);
         LATHE_CHECK(
@@ -95,11 +96,11 @@ class Session {
   }
 
  private:
-  // Where a task is searched: by itself, or as one of its weight's.
+  // Where a task is searched: by itself, or as one of those that share an operand.
   struct Place {
     TaskSearch* alone = nullptr;
-    size_t weight = 0, index = 0;  ///< among the weight's tasks
-    bool earlier = false;          ///< the record was complete before this session
+    size_t operand = 0, index = 0;  ///< among the operand's tasks
+    bool earlier = false;           ///< the record was complete before this session
   };
 
   double elapsed() const { return Seconds(Clock::now() - begin_).count(); }
@@ -109,19 +110,17 @@ class Session {
 
   // The search whose winner is the task's result.
   TaskSearch& current(const Place& place) {
-    return place.alone != nullptr ? *place.alone : weights_[place.weight].chosen(place.index);
+    return place.alone != nullptr ? *place.alone : layouts_[place.operand].chosen(place.index);
   }
 
-  // Kernels of one weight or table after each other, so that a worker need not make it anew for
+  // Kernels of one operand or table after each other, so that a worker need not make it anew for
   // each.
   std::vector<Place> by_operands() {
     std::vector<std::pair<std::string, Place>> named;
     for (const Place& place : places_) {
       const compiler::Problem& problem = current(place).task().problem;
-      named.emplace_back(problem.family().name == "linear"
-                             ? "linear " + weight_parameters(compiler::layout_of(problem))
-                             : problem.family().name,
-                         place);
+      const auto shared = shared_by(problem, options_.target.target);
+      named.emplace_back(problem.family().name + (shared ? " " + shared->name() : ""), place);
     }
     std::stable_sort(named.begin(), named.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
@@ -136,12 +135,12 @@ class Session {
     return &searches_.back();
   }
 
-  // Whatever searches the weight's layouts lack.
-  Status make_searches(WeightSearch& weight) {
-    return weight.make_searches(
-        [&](size_t place, int64_t panel) -> Result<TaskSearch*> {
+  // Whatever searches the operand's layouts lack.
+  Status make_searches(LayoutSearch& layouts) {
+    return layouts.make_searches(
+        [&](size_t place, const std::string& layout) -> Result<TaskSearch*> {
           Task task = tasks_[place];
-          LATHE_TRY(task.problem, compiler::with_panel(task.problem, panel));
+          LATHE_TRY(task.problem, compiler::with_layout(task.problem, layout));
           return make_search(task);
         },
         waits());
@@ -158,8 +157,8 @@ class Session {
     };
     for (const Place& place : places_)
       if (place.alone != nullptr) add(place.alone);
-    for (const WeightSearch& weight : weights_)
-      for (TaskSearch* kernel : weight.survivors()) add(kernel);
+    for (const LayoutSearch& layouts : layouts_)
+      for (TaskSearch* kernel : layouts.survivors()) add(kernel);
     std::stable_sort(unlisted.begin(), unlisted.end(),
                      [](const auto& a, const auto& b) { return a.first > b.first; });
     const double begin = elapsed();
@@ -173,36 +172,27 @@ class Session {
     return any;
   }
 
-  // Tasks by themselves, and those of one weight together.
+  // Tasks by themselves, and those that share an operand together.
   Status make_searches() {
     places_.resize(tasks_.size());
-    std::vector<std::string> names;
-    std::map<std::string, std::vector<size_t>> of_weight;
+    std::vector<SharedTasks> shared;
+    if (options_.compare_layouts) shared = shared_tasks(tasks_, options_.target.target);
+    std::vector<bool> is_alone(tasks_.size(), true);
+    for (const SharedTasks& one : shared)
+      for (const size_t task : one.tasks) is_alone[task] = false;
     for (size_t i = 0; i < tasks_.size(); ++i) {
-      const compiler::Problem& problem = tasks_[i].problem;
-      if (options_.compare_layouts && problem.family().name == "linear") {
-        std::string name = weight_parameters(compiler::layout_of(problem));
-        std::vector<size_t>& others = of_weight[name];
-        if (others.empty()) names.push_back(std::move(name));
-        others.push_back(i);
-      } else {
-        LATHE_TRY(places_[i].alone, make_search(tasks_[i]));
-      }
+      if (!is_alone[i]) continue;
+      LATHE_TRY(places_[i].alone, make_search(tasks_[i]));
     }
-    for (const std::string& name : names) {
-      const std::vector<size_t>& tasks = of_weight[name];
-      std::set<int64_t> rows;
-      for (size_t i = 0; i < tasks.size(); ++i) {
-        rows.insert(tasks_[tasks[i]].at.find("rows")->second);
-        places_[tasks[i]].weight = weights_.size();
-        places_[tasks[i]].index = i;
+    for (const SharedTasks& one : shared) {
+      for (size_t i = 0; i < one.tasks.size(); ++i) {
+        places_[one.tasks[i]].operand = layouts_.size();
+        places_[one.tasks[i]].index = i;
       }
-      LATHE_TRY(
-          WeightSearch weight,
-          WeightSearch::create(compiler::layout_of(tasks_[tasks.front()].problem), tasks,
-                               fmt::format("rows={}", fmt::join(rows, ",")), options_, store_));
-      LATHE_CHECK(make_searches(weight));
-      weights_.push_back(std::move(weight));
+      LATHE_TRY(LayoutSearch layouts,
+                LayoutSearch::create(one.candidates, one.tasks, one.at, options_, store_));
+      LATHE_CHECK(make_searches(layouts));
+      layouts_.push_back(std::move(layouts));
     }
     return {};
   }
@@ -220,21 +210,23 @@ class Session {
     reserved_s_ = kFinalSeconds;
     for (const TaskSearch& search : searches_)
       if (!search.retired && search.needs_final()) reserved_s_ += kFinalSeconds;
-    for (const WeightSearch& weight : weights_)
-      if (weight.is_stale()) reserved_s_ += meeting_s(weight);
+    for (const LayoutSearch& layouts : layouts_)
+      if (layouts.is_stale()) reserved_s_ += meeting_s(layouts);
     finals_only_ = left() < reserved_s_;
   }
 
-  static double meeting_s(const WeightSearch& weight) {
-    double seconds = kMeetingSeconds * static_cast<double>(weight.tasks().size());
-    for (size_t i = 0; i < weight.tasks().size(); ++i)
-      seconds += kMeetingCalls * weight.chosen(i).call_ns() * 1e-9;
+  static double meeting_s(const LayoutSearch& layouts) {
+    double seconds = kMeetingSeconds * static_cast<double>(layouts.tasks().size());
+    for (size_t i = 0; i < layouts.tasks().size(); ++i)
+      seconds += kMeetingCalls * layouts.chosen(i).call_ns() * 1e-9;
     return seconds;
   }
 
   // What part of a pass over its tokens a task takes.
   double share(const TaskSearch& search) const {
-    const auto pass = passes_.find(search.task().pass);
+    const Task& task = search.task();
+    auto pass = passes_.find(task.part_of.empty() ? task.pass : task.part_of);
+    if (pass == passes_.end()) pass = passes_.find(task.pass);
     const double ns = pass == passes_.end() ? 1 : std::max(pass->second, 1.0);
     return std::max(search.task().weight * search.call_ns() / ns, 1e-9);
   }
@@ -298,13 +290,20 @@ class Session {
     }
   }
 
-  // A weight whose layouts are meeting, or are to meet for the first time.
-  WeightSearch* due() {
-    for (WeightSearch& weight : weights_)
-      if (weight.is_meeting()) return &weight;
-    for (WeightSearch& weight : weights_)
-      if (weight.is_due(waits()) && left() > reserved_s_ + meeting_s(weight)) return &weight;
-    return nullptr;
+  // An operand whose layouts are meeting; of those that are to meet for the first time the one
+  // whose kernels take most of their passes, for each second of the meeting.
+  LayoutSearch* due() {
+    LayoutSearch* best = nullptr;
+    double most = 0;
+    for (LayoutSearch& layouts : layouts_) {
+      if (layouts.is_meeting()) return &layouts;
+      const double seconds = meeting_s(layouts);
+      if (!layouts.is_due(waits()) || left() <= reserved_s_ + seconds) continue;
+      double shares = 0;
+      for (size_t i = 0; i < layouts.tasks().size(); ++i) shares += share(layouts.chosen(i));
+      if (best == nullptr || shares / seconds > most) best = &layouts, most = shares / seconds;
+    }
+    return best;
   }
 
   // Whether layouts wait for their kernels' own races: not in the second half of a budget, for the
@@ -312,9 +311,9 @@ class Session {
   bool waits() const { return !options_.budget || elapsed() < options_.budget->count() / 2; }
 
   // One whose layouts are to meet again.
-  WeightSearch* stale() {
-    for (WeightSearch& weight : weights_)
-      if (weight.is_stale()) return &weight;
+  LayoutSearch* stale() {
+    for (LayoutSearch& layouts : layouts_)
+      if (layouts.is_stale()) return &layouts;
     return nullptr;
   }
 
@@ -325,14 +324,14 @@ class Session {
   }
 
   // One task's race of a meeting.
-  Status meet(WeightSearch& weight) {
-    LATHE_CHECK(make_searches(weight));
-    if (!weight.is_meeting() && !weight.is_due(waits()) && !weight.is_stale()) return {};
-    const WeightSearch::Contest contest = weight.next_contest(options_);
+  Status meet(LayoutSearch& layouts) {
+    LATHE_CHECK(make_searches(layouts));
+    if (!layouts.is_meeting() && !layouts.is_due(waits()) && !layouts.is_stale()) return {};
+    const LayoutSearch::Contest contest = layouts.next_contest(options_);
     std::vector<std::vector<double>> batches(contest.owners.size());
     LATHE_CHECK(race(contest.job, contest.owners, false, batches));
     if (cut_off_) return {};
-    LATHE_CHECK(weight.take(
+    LATHE_CHECK(layouts.take(
         contest, batches, [&](const TaskSearch& search) { return share(search); }, name_, store_));
     return {};
   }
@@ -442,9 +441,9 @@ class Session {
     for (const TaskSearch& search : searches_)
       if (!search.retired && search.has_baseline() && search.candidates_left() > 0)
         result.budget_exhausted = true;
-    for (const WeightSearch& weight : weights_) {
-      result.weights.push_back(weight.result());
-      if (weight.is_due() || weight.is_stale()) result.budget_exhausted = true;
+    for (const LayoutSearch& layouts : layouts_) {
+      result.layouts.push_back(layouts.result());
+      if (layouts.is_due() || layouts.is_stale()) result.budget_exhausted = true;
     }
     return result;
   }
@@ -457,7 +456,7 @@ class Session {
   std::string name_;
   Experience experience_;            ///< before the searches, which add to it
   std::deque<TaskSearch> searches_;  ///< of every task, in every layout that is compared
-  std::vector<WeightSearch> weights_;
+  std::vector<LayoutSearch> layouts_;
   std::vector<Place> places_;  ///< of each task
   JobRunner runner_;
   size_t trials_ = 0, failures_ = 0;

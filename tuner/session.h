@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "compiler/choose_layout.h"
 #include "compiler/problem.h"
+#include "compiler/shared_operand.h"
 #include "runtime/library/layout_record.h"
 #include "runtime/library/record_key.h"
 #include "runtime/library/target_selection.h"
@@ -32,6 +32,9 @@ struct Task {
   std::string where;           ///< for the table: what the model uses it for
   double weight = 1;           ///< launches in a forward pass: decides where time is spent first
   std::string pass{};          ///< that pass: each is worth the same, however long it takes
+  /// The pass in which it would take the place of another task, over another context: what it takes
+  /// is a share of that one. Empty: of `pass`.
+  std::string part_of{};
   std::vector<std::pair<std::string, int64_t>> launches_in{};  ///< of every pass; for reports
 };
 
@@ -46,8 +49,8 @@ struct SessionOptions {
   std::string_view experience = prior_experience();
   /// Wall-clock limit for the whole session; it ends within five seconds of it. nullopt: no limit.
   std::optional<std::chrono::duration<double>> budget;
-  /// Choose each weight's layout: the panels that `linear` tasks name say nothing then. Otherwise
-  /// every task is tuned in the layout that it names.
+  /// Choose the layout of each operand that tasks share: the layouts that these name say nothing
+  /// then. Otherwise every task is tuned in the layout that it names.
   bool compare_layouts = true;
   /// The program to run as a worker, and its arguments: it must call worker_main(). Candidates run
   /// there, so that one that crashes or hangs takes only its trial with it.
@@ -57,10 +60,11 @@ struct SessionOptions {
   double patience_s = 20;
 };
 
-/// The layout that a weight got, and what the others would have cost.
-struct WeightResult {
-  compiler::WeightLayout layout;
-  std::vector<runtime::LayoutStanding> layouts;  ///< all candidates, the default first
+/// The layout that an operand got, and what the others would have cost.
+struct LayoutResult {
+  compiler::LayoutCandidates candidates;           ///< the operand
+  std::string layout;                              ///< the one chosen
+  std::vector<runtime::LayoutStanding> standings;  ///< all candidates, the default first
   std::string why;
   bool decided =
       false;  ///< false: the time did not suffice; the layout is the one before, or the default
@@ -86,8 +90,8 @@ struct Progress {
 };
 
 struct SessionResult {
-  std::vector<TaskResult> tasks;      ///< in the order given, each in its weight's layout
-  std::vector<WeightResult> weights;  ///< where layouts were compared
+  std::vector<TaskResult> tasks;      ///< in the order given, each in its operand's layout
+  std::vector<LayoutResult> layouts;  ///< of each operand, where they were compared
   double elapsed_s = 0;
   double listing_s = 0;           ///< of it, on listing and judging candidates
   double baselines_s = 0;         ///< when every task that could had a record
@@ -97,7 +101,7 @@ struct SessionResult {
 };
 
 /// Tunes the tasks. First every task's default schedule is checked and timed, then candidates race,
-/// heaviest tasks first, and the layouts of weights meet (tuner/weight_search.h), until budget,
+/// heaviest tasks first, and the layouts of operands meet (tuner/layout_search.h), until budget,
 /// signal or space ends. Trials of an earlier session count: a
 /// candidate that the store knows is not timed again unless it reaches a final. Every trial is
 /// committed within a second of its end. Errors: only what makes tuning impossible (the store

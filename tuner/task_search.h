@@ -51,7 +51,7 @@ class TaskSearch {
   Job baseline_job() const;
   Job next_job(size_t chunk);
   Job final_job() const;
-  /// What stands for it in a race with the weight's other layouts: its winner; before it has one,
+  /// What stands for it in a race with its operand's other layouts: its winner; before it has one,
   /// its default and `carried`, the winner of another layout, where that is in its space.
   std::vector<Candidate> contenders(const std::string& carried,
                                     const SessionOptions& options) const;
@@ -70,7 +70,7 @@ class TaskSearch {
   /// winner is recorded if it changed.
   Status decide(size_t raced, bool final, const std::string& session, store::Store& store);
 
-  bool retired = false;      ///< its weight's layout lost: no more time for it
+  bool retired = false;      ///< its operand's layout lost: no more time for it
   std::string problem_note;  ///< why there is no result, or what went wrong last
 
  private:

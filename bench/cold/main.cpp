@@ -138,8 +138,8 @@ Result<Ratios> compare(const std::string& line, const runtime::SelectedTarget& s
        }}};
   for (Way& way : ways) {
     for (size_t set = 0; set < way.buffers->sets(); ++set) {
-      LATHE_CHECK(runtime::bind_call(*kernel, way.buffers->views(set), pool.threads(),
-                                     way.calls.emplace_back()));
+      LATHE_TRY(const auto views, way.buffers->views(set, *kernel));
+      LATHE_CHECK(runtime::bind_call(*kernel, views, pool.threads(), way.calls.emplace_back()));
     }
     LATHE_TRY(const double warm_up, time_calls(way, *kernel, pool, 2));
     (void)warm_up;

@@ -133,8 +133,14 @@ void run(const Options& o) {
   const lathe::TensorView of_k = k.cache(o.heads_first), of_v = v.cache(o.heads_first);
   std::vector<Contender> contenders;
 
-  const lathe::Kernel dense = must(library.fetch(lathe::Attention{
-      .heads = o.heads, .kv_heads = o.kv_heads, .dim = o.dim, .tokens = 1, .context = context}));
+  using KvLayout = lathe::Attention::KvLayout;
+  const KvLayout layout = o.heads_first ? KvLayout::hnd : KvLayout::nhd;
+  const lathe::Kernel dense = must(library.fetch(lathe::Attention{.heads = o.heads,
+                                                                  .kv_heads = o.kv_heads,
+                                                                  .dim = o.dim,
+                                                                  .kv_layout = layout,
+                                                                  .tokens = 1,
+                                                                  .context = context}));
   contenders.push_back(
       {"dense", {&k, &v}, [&] { return dense({q.view(), of_k, of_v}, {y.view()}); }});
 
@@ -142,6 +148,7 @@ void run(const Options& o) {
                                            .kv_heads = o.kv_heads,
                                            .dim = o.dim,
                                            .page = o.page,
+                                           .kv_layout = layout,
                                            .context = context,
                                            .kept = kept};
   std::vector<std::unique_ptr<Operand>> all_bounds;
@@ -190,8 +197,13 @@ void run(const Options& o) {
     Operand* c_k = factor({1, context, o.kv_heads, rank});
     Operand* c_v = factor({1, context, o.kv_heads, rank});
     Operand* up = factor({o.kv_heads, rank, o.dim});
-    const lathe::Kernel low_rank = must(library.fetch(lathe::AttentionLowRank{
-        .heads = o.heads, .kv_heads = o.kv_heads, .dim = o.dim, .rank = rank, .context = context}));
+    const lathe::Kernel low_rank =
+        must(library.fetch(lathe::AttentionLowRank{.heads = o.heads,
+                                                   .kv_heads = o.kv_heads,
+                                                   .dim = o.dim,
+                                                   .rank = rank,
+                                                   .kv_layout = layout,
+                                                   .context = context}));
     contenders.push_back({fmt::format("rank {}", rank), {c_k, c_v, up}, [=, &q, &y, &o] {
                             return low_rank({q.view(), c_k->cache(o.heads_first),
                                              c_v->cache(o.heads_first), up->view(), up->view()},

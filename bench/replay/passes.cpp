@@ -23,7 +23,7 @@ RecordedPasses recorded_passes(const std::vector<compiler::models::ModelKernel>&
       passes.missing_kernel = std::move(name);
     }
     passes.tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                            static_cast<double>(kernel.launches), kernel.pass});
+                            static_cast<double>(kernel.launches), kernel.pass, kernel.part_of});
   }
   std::erase_if(passes.tasks, [&](const tuner::Task& task) {
     return passes.missing_passes.count(task.pass) > 0;

@@ -34,6 +34,26 @@ const std::vector<const Family*>& catalogue() {
   return families;
 }
 
+const std::vector<const SharedOperand*>& shared_operands() {
+  static const std::vector<const SharedOperand*> operands = [] {
+    std::vector<const SharedOperand*> found;
+    for (const Family* family : catalogue()) {
+      const SharedOperand* shared = family->shared;
+      if (shared != nullptr && std::find(found.begin(), found.end(), shared) == found.end())
+        found.push_back(shared);
+    }
+    return found;
+  }();
+  return operands;
+}
+
+int revision_of(const SharedOperand& operand) {
+  int revision = 0;
+  for (const Family* family : catalogue())
+    if (family->shared == &operand) revision += family->revision;
+  return revision;
+}
+
 Result<const Family*> find_family(std::string_view name) {
   std::vector<std::string_view> names;
   for (const Family* family : catalogue()) {

@@ -230,6 +230,7 @@ const Family& linear() {
     linear.work = work;
     linear.miniature = miniature;
     linear.sample = sample;
+    linear.shared = &weight_operand();
     return linear;
   }();
   return family;

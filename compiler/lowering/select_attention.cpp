@@ -208,6 +208,9 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
   set("scale", node.attributes.real("scale"));
   set("type", ir::name(q.element));
   set("kv_type", ir::name(keys_read.element));
+  // Of one head both layouts are the same.
+  const bool is_heads_first = key_layout.heads < key_layout.tokens;
+  if (is_heads_first && k.shape[key_layout.heads].number() > 1) set("kv_layout", "hnd");
   if (cache.block_table >= 0) {
     set("cache", "paged");
     set("page", keys_read.shape[key_layout.tokens].number());

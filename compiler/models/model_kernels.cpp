@@ -15,8 +15,10 @@ namespace {
 
 class Collector {
  public:
-  void begin_pass(std::string name) {
+  /// With `part_of` only a part of a pass of that name, with another context.
+  void begin_pass(std::string name, std::string part_of = {}) {
     pass_ = std::move(name);
+    part_of_ = std::move(part_of);
     in_pass_.clear();
   }
 
@@ -32,7 +34,7 @@ class Collector {
     const auto [it, is_new] = index_.emplace(key, kernels_.size());
     if (is_new) {
       kernels_.push_back(
-          {std::move(*problem), std::move(*at), cache, std::string(where), pass_, 0});
+          {std::move(*problem), std::move(*at), cache, std::string(where), pass_, part_of_, 0});
     }
     int64_t& here = in_pass_[it->second];
     here += launches;
@@ -54,7 +56,7 @@ class Collector {
   }
 
   Status status_;
-  std::string pass_;
+  std::string pass_, part_of_;
   std::map<size_t, int64_t> in_pass_;  // launches in the pass, by the kernel's place in kernels_
   std::map<std::string, size_t> index_;
   std::vector<ModelKernel> kernels_;
@@ -184,6 +186,10 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
   }
 }
 
+std::string pass_name(int64_t tokens) {
+  return fmt::format("{} token{}", tokens, tokens == 1 ? "" : "s");
+}
+
 // Of many tokens among themselves, of a few against what is cached: over the longest context as a
 // part of the pass, over the others as passes of their own.
 void add_text_attention(Collector& kernels, const ModelConfig& model, const Workload& workload,
@@ -204,8 +210,8 @@ void add_text_attention(Collector& kernels, const ModelConfig& model, const Work
   if (contexts.empty()) contexts.push_back(tokens);
   for (const int64_t context : contexts) {
     if (context != contexts.front()) {
-      kernels.begin_pass(fmt::format("attention of {} token{} over {} keys", tokens,
-                                     tokens == 1 ? "" : "s", context));
+      kernels.begin_pass(fmt::format("attention of {} over {} keys", pass_name(tokens), context),
+                         pass_name(tokens));
     }
     add("attention_decode", context);
   }
@@ -276,7 +282,7 @@ Result<std::vector<ModelKernel>> model_kernels(const ModelConfig& model, const W
   for (int64_t tokens : workload.tokens) {
     if (tokens < 1)
       return fail(ErrorCode::invalid_argument, "tokens {}: expected at least 1", tokens);
-    kernels.begin_pass(fmt::format("{} token{}", tokens, tokens == 1 ? "" : "s"));
+    kernels.begin_pass(pass_name(tokens));
     add_text(kernels, model, workload, tokens);
     add_text_linears({kernels, workload.target}, model, workload.weights, tokens);
     add_text_attention(kernels, model, workload, tokens);

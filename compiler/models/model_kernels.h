@@ -27,6 +27,8 @@ struct ModelKernel {
   std::string cache;  ///< "warm": its input was just written by the kernel before; "cold" otherwise
   std::string where;  ///< "text: residual + input norm"
   std::string pass;   ///< the forward pass that launches it first: "16 tokens", "image"
+  /// The pass that this one is a part of by itself: attention over a shorter context. Empty: whole.
+  std::string part_of;
   int64_t launches = 1;  ///< in that pass, or in another where those are more
   std::vector<std::pair<std::string, int64_t>> launches_in{};  ///< of every pass that launches it
 };

@@ -93,6 +93,17 @@ lathe_status lathe_library_fetch(lathe_library* library, const char* problem,
                                  lathe_kernel** kernel);
 void lathe_kernel_release(lathe_kernel* kernel);
 
+/* How a cache of keys and values lies: tokens before heads, or heads before tokens. The numbers of
+   lathe::Attention::KvLayout, the words of the problem parameter kv_layout. */
+typedef enum lathe_kv_layout { LATHE_KV_NHD = 0, LATHE_KV_HND = 1 } lathe_kv_layout;
+
+/* How the cache should lie that kernels of the problem line read, such as "attention_decode
+   context=4096 heads=16 kv_heads=8 dim=128": as the tuner chose for such a cache on this host, else
+   LATHE_KV_NHD. Kernels take any strides; those of a line with the kv_layout of the cache have the
+   schedule tuned for it. */
+lathe_status lathe_library_kv_layout(lathe_library* library, const char* problem,
+                                     lathe_kv_layout* layout);
+
 /* Runs on the views, inputs then outputs, in the order that docs/kernels.md gives. */
 lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inputs,
                               size_t input_count, const lathe_view* outputs, size_t output_count);

@@ -95,6 +95,14 @@ class Library {
   /// the view's memory is not needed afterwards. invalid_argument naming what is wrong with it.
   Result<PackedWeight> pack_weight(const TensorView& weight, const PackOptions& options = {}) const;
 
+  /// How the cache that the operation reads should lie: as the tuner chose for its heads, their
+  /// size and type on this host, whoever reads it; nhd where it chose nothing. Of `attention` only
+  /// what the cache is counts: kv_heads, dim, value_dim, kv_type, cache and page. Asked again, a
+  /// library says the same. invalid_argument where there is no such cache.
+  Result<Attention::KvLayout> kv_layout(const Attention& attention) const;
+  /// By a problem line of a family that has the parameter kv_layout.
+  Result<Attention::KvLayout> kv_layout(std::string_view problem_line) const;
+
   /// A packed weight from a file that PackedWeight::save wrote, mapped: processes that map it share
   /// one copy. not_found or io_error; corrupt for a file that is no packed weight, is cut short or
   /// altered; mismatch for one of another revision. The file may be replaced or removed while it is

@@ -184,6 +184,12 @@ struct Attention {
     queries,   ///< tokens alone: k and v are [sequences, context, ...], as a cache has them
   };
   enum class Cache : uint8_t { contiguous, paged };
+  /// How k and v lie. Calls may have any strides whatever is said here: the result is the same, but
+  /// a schedule that was tuned for the other layout serves them.
+  enum class KvLayout : uint8_t {
+    nhd,  ///< tokens before heads: [batch, context, kv_heads, dim], of a page [page, kv_heads, dim]
+    hnd,  ///< heads before tokens: [batch, kv_heads, context, dim], of a page [kv_heads, page, dim]
+  };
 
   int64_t heads = 1;
   int64_t kv_heads = 0;   ///< 0: as many as heads
@@ -205,7 +211,8 @@ struct Attention {
   Cache cache = Cache::contiguous;  ///< paged: up to 16 tokens, with lengths
   int64_t page = 0;                 ///< keys of a page of a paged cache; 0 of others
   DataType type = DataType::f32;
-  DataType kv_type = DataType::f32;  ///< q8_0, too, for up to 16 tokens: sizes of heads in blocks
+  DataType kv_type = DataType::f32;    ///< q8_0, too, for up to 16 tokens: sizes of heads in blocks
+  KvLayout kv_layout = KvLayout::nhd;  ///< as the cache was made: Library::kv_layout recommends one
   DataType out = DataType::f32;
   int64_t tokens = 512;   ///< rows of q that the kernel will mostly see, as `rows`
   int64_t context = 512;  ///< keys, likewise
@@ -235,6 +242,7 @@ struct BlockSparseAttention {
   bool lse = false;    ///< the logarithm of each row's denominator is a result, too
   DataType type = DataType::f32;
   DataType kv_type = DataType::f32;
+  Attention::KvLayout kv_layout = Attention::KvLayout::nhd;
   DataType out = DataType::f32;
   int64_t tokens = 2048;   ///< rows of q that the kernel will mostly see, as `rows`
   int64_t context = 2048;  ///< keys, likewise
@@ -284,8 +292,9 @@ struct AttentionLowRank {
   bool sinks = false;
   bool lse = false;
   DataType type = DataType::f32;
-  DataType kv_type = DataType::f32;      ///< of c_k, c_v, k and v
-  DataType weight_type = DataType::f32;  ///< of u_k and u_v
+  DataType kv_type = DataType::f32;                          ///< of c_k, c_v, k and v
+  Attention::KvLayout kv_layout = Attention::KvLayout::nhd;  ///< of these, too
+  DataType weight_type = DataType::f32;                      ///< of u_k and u_v
   DataType out = DataType::f32;
   int64_t tokens = 1;     ///< rows of q that the kernel will mostly see, up to 16
   int64_t context = 512;  ///< rows of c_k, likewise
@@ -310,6 +319,7 @@ struct AttentionTokenSparse {
   bool lse = false;
   DataType type = DataType::f32;
   DataType kv_type = DataType::f32;
+  Attention::KvLayout kv_layout = Attention::KvLayout::nhd;
   DataType out = DataType::f32;
   int64_t tokens = 1;      ///< rows of q that the kernel will mostly see, up to 16
   int64_t context = 8192;  ///< keys, likewise

@@ -35,6 +35,7 @@ namespace {
 static_assert(LATHE_INTERNAL == static_cast<int>(lathe::ErrorCode::internal));
 static_assert(LATHE_Q4_K == static_cast<int>(lathe::DataType::q4_K));
 static_assert(LATHE_MATCH_DEFAULT == static_cast<int>(lathe::Match::default_));
+static_assert(LATHE_KV_HND == static_cast<int>(lathe::Attention::KvLayout::hnd));
 static_assert(LATHE_MAX_RANK == lathe::TensorView::kMaxRank);
 
 using lathe::runtime::ViewList;
@@ -161,6 +162,20 @@ lathe_status lathe_library_fetch(lathe_library* library, const char* problem,
     if (!fetched) return report(fetched.error());
     std::string line(fetched->problem());
     *kernel = new lathe_kernel{std::move(*fetched), std::move(line)};
+    return LATHE_OK;
+  });
+}
+
+lathe_status lathe_library_kv_layout(lathe_library* library, const char* problem,
+                                     lathe_kv_layout* layout) {
+  if (layout == nullptr) return invalid("lathe_library_kv_layout: layout is null");
+  *layout = LATHE_KV_NHD;
+  if (library == nullptr) return invalid("lathe_library_kv_layout: library is null");
+  if (problem == nullptr) return invalid("lathe_library_kv_layout: problem is null");
+  return guarded([&] {
+    const auto found = library->library.kv_layout(std::string_view(problem));
+    if (!found) return report(found.error());
+    *layout = static_cast<lathe_kv_layout>(*found);
     return LATHE_OK;
   });
 }

@@ -25,7 +25,22 @@ Result<compiler::Problem> problem_of(const Linear& op, const compiler::LayoutRul
   usual.panel = 16;  // which suits every operation
   LATHE_TRY(const compiler::Problem problem, runtime::make_problem(usual));
   const compiler::WeightLayout weight = compiler::layout_of(problem);
-  return compiler::with_panel(problem, layouts(weight.type, weight.n, weight.k, weight.pair).panel);
+  const int64_t panel = layouts(weight.type, weight.n, weight.k, weight.pair).panel;
+  return compiler::with_layout(problem, std::to_string(panel));
+}
+
+// The layout of the cache that the problem's kernels read; of one head both are the same.
+Result<Attention::KvLayout> kv_layout_of(runtime::KernelLibrary& library,
+                                         const compiler::Problem& problem) {
+  if (!problem.has("kv_layout")) {
+    return fail(ErrorCode::invalid_argument,
+                "{}: found a family without kv_layout, expected one that reads a cache, such as "
+                "attention_decode",
+                problem.line());
+  }
+  const auto cache = shared_by(problem, library.target());
+  return cache && library.layout_of(*cache) == "hnd" ? Attention::KvLayout::hnd
+                                                     : Attention::KvLayout::nhd;
 }
 
 }  // namespace
@@ -139,6 +154,25 @@ Result<PackedWeight> Library::pack_weight(const TensorView& weight,
   const runtime::DefaultFloatEnvironment environment;
   LATHE_TRY(auto data, runtime::pack_weight(weight, options, impl_->layouts(), *impl_->pool()));
   return PackedWeight(std::move(data));
+}
+
+Result<Attention::KvLayout> Library::kv_layout(const Attention& attention) const {
+  const bool is_paged = attention.cache == Attention::Cache::paged;
+  const Attention reader = {.heads = attention.kv_heads > 0 ? attention.kv_heads : attention.heads,
+                            .dim = attention.dim,
+                            .value_dim = attention.value_dim,
+                            .lengths = is_paged,
+                            .cache = attention.cache,
+                            .page = attention.page,
+                            .kv_type = attention.kv_type,
+                            .tokens = 1};
+  LATHE_TRY(const compiler::Problem problem, runtime::make_problem(reader));
+  return kv_layout_of(*impl_, problem);
+}
+
+Result<Attention::KvLayout> Library::kv_layout(std::string_view problem_line) const {
+  LATHE_TRY(const compiler::Problem problem, compiler::parse_problem(problem_line));
+  return kv_layout_of(*impl_, problem);
 }
 
 Result<PackedWeight> Library::map_weight(const std::string& path, const MapOptions& options) const {

@@ -21,8 +21,10 @@ namespace {
 using compiler::Problem;
 using compiler::Schedule;
 
-// How far a record's problem is from ours: bucket steps plus octaves of integer sizes. Records that
-// differ in anything else (types, flags, fragments) are no neighbours.
+constexpr double kOtherLayout = 1;  ///< as far as the next bucket
+
+// How far a record's problem is from ours: bucket steps plus octaves of integer sizes, and another
+// layout. Records that differ in anything else (types, flags, fragments) are no neighbours.
 std::optional<double> distance(const Problem& ours, const std::string& line) {
   auto theirs = compiler::parse_problem(line);
   if (!theirs || &theirs->family() != &ours.family()) return std::nullopt;
@@ -44,7 +46,10 @@ std::optional<double> distance(const Problem& ours, const std::string& line) {
     } else if (std::holds_alternative<ir::Type>(parameter.default_value)) {
       if (ours.type(name) != theirs->type(name)) return std::nullopt;
     } else if (ours.text(name) != theirs->text(name)) {
-      return std::nullopt;
+      // How an operand lies, which others share, matters less than what it is.
+      const compiler::SharedOperand* shared = ours.family().shared;
+      if (shared == nullptr || shared->parameter != name) return std::nullopt;
+      sum += kOtherLayout;
     }
   }
   return sum;

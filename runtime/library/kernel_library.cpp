@@ -72,21 +72,24 @@ KernelLibrary::Fetched KernelLibrary::fetch(const compiler::Problem& problem) {
   return flight.get();
 }
 
+std::string KernelLibrary::layout_of(const compiler::LayoutCandidates& candidates) {
+  const std::lock_guard lock(store_mutex_);
+  const auto [layout, is_new] = layouts_.emplace(candidates.name(), candidates.layouts.front());
+  if (is_new && store_) {
+    RecordContext context;
+    context.threads = pool_->threads();
+    if (auto chosen = choose_layout(candidates, selected_.target, context, *store_))
+      layout->second = std::move(*chosen);
+    else
+      say_that_defaults_serve(chosen.error());
+  }
+  return layout->second;
+}
+
 compiler::LayoutRule KernelLibrary::layouts() {
   return [this](ir::Type type, int64_t n, int64_t k, bool pair) {
-    compiler::WeightLayout layout =
-        compiler::candidate_layouts(type, n, k, pair, selected_.target).front();
-    const std::lock_guard lock(store_mutex_);
-    const auto [panel, is_new] = panels_.emplace(compiler::weight_parameters(layout), layout.panel);
-    if (is_new && store_) {
-      RecordContext context;
-      context.threads = pool_->threads();
-      if (const auto chosen = choose_layout(layout, selected_.target, context, *store_))
-        panel->second = chosen->panel;
-      else
-        say_that_defaults_serve(chosen.error());
-    }
-    layout.panel = panel->second;
+    compiler::WeightLayout layout{.type = type, .n = n, .k = k, .panel = 0, .pair = pair};
+    layout.panel = std::stoll(layout_of(compiler::candidates_of(layout, selected_.target)));
     return layout;
   };
 }

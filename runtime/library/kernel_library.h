@@ -15,6 +15,7 @@
 
 #include "compiler/choose_layout.h"
 #include "compiler/problem.h"
+#include "compiler/shared_operand.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/launch/compiled_kernel.h"
 #include "runtime/library/choose_schedule.h"
@@ -51,9 +52,11 @@ class KernelLibrary {
     return fetched;
   }
 
-  /// How weights are packed: as the tuner chose for each, on this host, or by default. Asked again,
-  /// it says the same as long as the library lives, whatever becomes of the store. Thread-safe; to
-  /// be used while the library lives.
+  /// The operand's layout: as the tuner chose on this host, or by default. Asked again, it says the
+  /// same as long as the library lives, whatever becomes of the store. Thread-safe.
+  std::string layout_of(const compiler::LayoutCandidates& candidates);
+
+  /// The same of weights: how they are packed. To be used while the library lives.
   compiler::LayoutRule layouts();
 
   const ir::Target& target() const { return selected_.target; }
@@ -76,8 +79,8 @@ class KernelLibrary {
 
   std::mutex store_mutex_;  ///< guards the three below
   std::optional<store::Store> store_;
-  bool defaults_serve_ = false;                      ///< and this has been said
-  std::unordered_map<std::string, int64_t> panels_;  ///< by weight_parameters()
+  bool defaults_serve_ = false;                           ///< and this has been said
+  std::unordered_map<std::string, std::string> layouts_;  ///< by LayoutCandidates::name()
 
   FetchTable table_;
   std::mutex mutex_;  ///< guards the two maps

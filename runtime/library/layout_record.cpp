@@ -2,45 +2,29 @@
 #include "runtime/library/layout_record.h"
 
 #include <algorithm>
-#include <charconv>
-
-#include "support/log.h"
 
 namespace lathe::runtime {
-namespace {
 
-constexpr std::string_view kPanel = "panel=";
-
-}  // namespace
-
-std::string layout_schedule(const compiler::WeightLayout& layout) {
-  return fmt::format("{}{}", kPanel, layout.panel);
+std::string layout_in(const compiler::SharedOperand& operand, const std::string& schedule) {
+  const std::string prefix = operand.parameter + "=";
+  if (!schedule.starts_with(prefix) || schedule.find(' ') != std::string::npos) return {};
+  return schedule.substr(prefix.size());
 }
 
-int64_t panel_of(const std::string& schedule) {
-  int64_t panel = 0;
-  if (schedule.rfind(kPanel, 0) != 0) return 0;
-  const char* end = schedule.data() + schedule.size();
-  const auto read = std::from_chars(schedule.data() + kPanel.size(), end, panel);
-  return read.ec == std::errc() && read.ptr == end ? panel : 0;
-}
-
-store::Key layout_key(const compiler::WeightLayout& weight, const std::string& at,
+store::Key layout_key(const compiler::LayoutCandidates& candidates, const std::string& at,
                       const ir::Target& target, const RecordContext& context) {
   store::Key key = host_key(target, context);
-  key.problem = fmt::format("{} {}", kLayoutFamily, compiler::weight_parameters(weight));
-  key.family = kLayoutFamily;
-  // The catalogue has it: its kernels are what layouts are for.
-  key.family_revision = (*compiler::find_family("linear"))->revision;
+  key.problem = candidates.name();
+  key.family = candidates.operand->kind;
+  key.family_revision = compiler::revision_of(*candidates.operand);
   key.at = at;
   return key;
 }
 
-Result<std::optional<store::KeyedWinner>> layout_record(const compiler::WeightLayout& weight,
-                                                        const ir::Target& target,
-                                                        const RecordContext& context,
-                                                        store::Store& store) {
-  const store::Key wanted = layout_key(weight, "", target, context);
+Result<std::optional<store::KeyedWinner>> layout_record(
+    const compiler::LayoutCandidates& candidates, const ir::Target& target,
+    const RecordContext& context, store::Store& store) {
+  const store::Key wanted = layout_key(candidates, "", target, context);
   LATHE_TRY(std::vector<store::KeyedWinner> records, store.of_problem(wanted));
   std::optional<store::KeyedWinner> best;
   for (store::KeyedWinner& record : records) {  // newest first
@@ -52,36 +36,36 @@ Result<std::optional<store::KeyedWinner>> layout_record(const compiler::WeightLa
   return best;
 }
 
-Result<std::vector<LayoutStanding>> layout_standings(const store::KeyedWinner& record,
+Result<std::vector<LayoutStanding>> layout_standings(const compiler::SharedOperand& operand,
+                                                     const store::KeyedWinner& record,
                                                      store::Store& store) {
   LATHE_TRY(const std::vector<store::Trial> trials, store.trials(record.key));
   std::vector<LayoutStanding> standings;
   for (const store::Trial& trial : trials) {  // oldest first; a decision has one of each layout
-    LayoutStanding standing{panel_of(trial.schedule), 0, trial.state != store::TrialState::timed};
+    LayoutStanding standing{layout_in(operand, trial.schedule), 0,
+                            trial.state != store::TrialState::timed};
     if (record.winner.default_ns > 0)
       standing.relative = trial.median_ns / record.winner.default_ns;
     const auto same =
         std::find_if(standings.begin(), standings.end(),
-                     [&](const LayoutStanding& other) { return other.panel == standing.panel; });
+                     [&](const LayoutStanding& other) { return other.layout == standing.layout; });
     if (same == standings.end())
-      standings.push_back(standing);
+      standings.push_back(std::move(standing));
     else
-      *same = standing;
+      *same = std::move(standing);
   }
   return standings;
 }
 
-Result<compiler::WeightLayout> choose_layout(const compiler::WeightLayout& weight,
-                                             const ir::Target& target, const RecordContext& context,
-                                             store::Store& store) {
-  const auto candidates =
-      compiler::candidate_layouts(weight.type, weight.n, weight.k, weight.pair, target);
-  LATHE_TRY(const auto record, layout_record(weight, target, context, store));
+Result<std::string> choose_layout(const compiler::LayoutCandidates& candidates,
+                                  const ir::Target& target, const RecordContext& context,
+                                  store::Store& store) {
+  LATHE_TRY(const auto record, layout_record(candidates, target, context, store));
   if (record) {
-    for (const compiler::WeightLayout& layout : candidates)
-      if (layout_schedule(layout) == record->winner.schedule) return layout;
+    for (const std::string& layout : candidates.layouts)
+      if (candidates.text(layout) == record->winner.schedule) return layout;
   }
-  return candidates.front();
+  return candidates.layouts.front();
 }
 
 }  // namespace lathe::runtime

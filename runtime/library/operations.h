@@ -197,6 +197,16 @@ constexpr void visit_unless_zero(const char* name, const int64_t& value, auto&& 
   });
 }
 
+/// A text parameter by the number of its choice; invalid_argument where there is none.
+inline Status set_choice(compiler::ProblemBuilder& problem, const char* name,
+                         std::initializer_list<const char*> choices, size_t chosen) {
+  if (chosen < choices.size()) {
+    problem.set_text(name, choices.begin()[chosen]);
+    return {};
+  }
+  return fail(ErrorCode::invalid_argument, "attention: {} number {} is unknown", name, chosen);
+}
+
 /// What attention has, whatever its keys are and whoever sees them, beside its context.
 template <typename Op>
 constexpr void visit_heads(const Op& op, auto&& visit) {
@@ -210,6 +220,9 @@ constexpr void visit_heads(const Op& op, auto&& visit) {
   visit("lse", op.lse);
   visit("type", op.type);
   visit("kv_type", op.kv_type);
+  visit("kv_layout", op.kv_layout, [&](compiler::ProblemBuilder& problem) {
+    return set_choice(problem, "kv_layout", {"nhd", "hnd"}, static_cast<size_t>(op.kv_layout));
+  });
   visit("out", op.out);
 }
 
@@ -224,16 +237,6 @@ struct AttentionDescription {
       return set_choice(problem, "causal", {"none", "start", "end"},
                         static_cast<size_t>(op.causal));
     });
-  }
-
- protected:
-  static Status set_choice(compiler::ProblemBuilder& problem, const char* name,
-                           std::initializer_list<const char*> choices, size_t chosen) {
-    if (chosen < choices.size()) {
-      problem.set_text(name, choices.begin()[chosen]);
-      return {};
-    }
-    return fail(ErrorCode::invalid_argument, "attention: {} number {} is unknown", name, chosen);
   }
 };
 

@@ -134,6 +134,31 @@ TEST(ProblemOf, AttentionReadsCaches) {
             std::vector<std::string>{"attention_prefill tokens=32..127 heads=8 kv_heads=4 dim=64"});
 }
 
+// The layout of a graph's keys is that of the problem; of one head both are the same.
+TEST(ProblemOf, AttentionKnowsHowItsCacheLies) {
+  const auto decode = [](const std::string& cache, const std::string& layout) {
+    return problems("graph g(%q: f32[2, 4, 1, 64], %k: f32[2, " + cache +
+                    ", 64]) -> (%y) {\n  %y = attention(%q, %k, %k) {layout = " + layout +
+                    "}\n}\n");
+  };
+  EXPECT_EQ(decode("2, 70", "heads_tokens"),
+            std::vector<std::string>{
+                "attention_decode context=32..127 heads=4 kv_heads=2 dim=64 kv_layout=hnd"});
+  EXPECT_EQ(decode("1, 70", "heads_tokens"),
+            std::vector<std::string>{"attention_decode context=32..127 heads=4 kv_heads=1 dim=64"});
+  EXPECT_EQ(problems("graph g(%q: f32[2, 1, 4, 64], %k: f32[2, 70, 2, 64]) -> (%y) {\n"
+                     "  %y = attention(%q, %k, %k) {layout = tokens_heads}\n}\n"),
+            std::vector<std::string>{"attention_decode context=32..127 heads=4 kv_heads=2 dim=64"});
+  EXPECT_EQ(problems("graph g(%q: f32[2, 4, 1, 64], %k: f32[9, 2, 16, 64], %t: i32[2, 5], %l: "
+                     "i32[2]) -> (%y) {\n"
+                     "  %ks = gather_pages(%k, %t, %l) {layout = heads_tokens}\n"
+                     "  %vs = gather_pages(%k, %t, %l) {layout = heads_tokens}\n"
+                     "  %y = attention(%q, %ks, %vs, _, _, _, %l) {layout = heads_tokens}\n}\n"),
+            std::vector<std::string>{
+                "attention_decode context=32..127 heads=4 kv_heads=2 dim=64 kv_layout=hnd "
+                "lengths=true cache=paged page=16"});
+}
+
 TEST(ProblemOf, AttentionOfAnyFormIsACall) {
   const auto packed = [](std::string_view keys, std::string_view operands, std::string_view rest) {
     return problems(

@@ -81,6 +81,25 @@ TEST(ModelKernels, LaunchesOfOnePass) {
   EXPECT_EQ(launches("linear rows=512..2047 n=3072 k=1024 weight=bf16 epilogue=add(y,vec(b))"), 24);
 }
 
+// Over the longest context attention is a part of its pass, over another one a part by itself.
+TEST(ModelKernels, AttentionOverAShorterContextBelongsToThePass) {
+  const auto model = load_model("qwen3-vl-2b");
+  Workload workload;
+  workload.tokens = {1, 512};
+  workload.context = {512, 4096};
+  const auto kernels = model_kernels(*model, workload);
+  ASSERT_TRUE(kernels.has_value());
+  std::vector<std::string> found;
+  for (const ModelKernel& kernel : *kernels)
+    if (kernel.problem.has("kv_layout") && kernel.pass != "image")
+      found.push_back(fmt::format("{}: {} of '{}'", kernel.where, kernel.pass, kernel.part_of));
+  EXPECT_EQ(found, (std::vector<std::string>{
+                       "text: attention over 4096 keys: 1 token of ''",
+                       "text: attention over 512 keys: attention of 1 token over 512 keys of "
+                       "'1 token'",
+                       "text: attention over 512 keys: 512 tokens of ''"}));
+}
+
 TEST(ModelKernels, WeightsAreLaidOutForTheTarget) {
   const auto model = load_model("qwen3-vl-2b");
   Workload workload;

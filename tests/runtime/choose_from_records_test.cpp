@@ -101,6 +101,26 @@ TEST_F(ChooseFromRecords, TheNearestProblemIsTakenAndOfEquallyNearOnesThatOfTheS
   EXPECT_EQ(chosen(problem(), Match::near), 1);
 }
 
+// A cache in another layout is read by the same kernel: better than the default, behind its own.
+TEST_F(ChooseFromRecords, AnotherLayoutOfACacheIsNear) {
+  const auto attention = [](const std::string& rest) {
+    return *compiler::parse_problem("attention_decode context=600 heads=4 kv_heads=2 dim=16" +
+                                    rest);
+  };
+  const compiler::Problem wanted = attention(" kv_layout=hnd");
+  const compiler::SearchSpace space = wanted.family().space(wanted, selected_.target);
+  const auto points = space.points();
+  ASSERT_GT(points.size(), 4U);
+  for (size_t i = 0; i < 4; ++i) schedules_[i] = space.print(points[points.size() - 1 - i]);
+  record(key(attention(" kv_layout=hnd type=bf16")), 3);
+  record(key(attention(" kv_layout=hnd causal=end")), 0);
+  EXPECT_EQ(chosen(wanted, Match::default_), -1) << "other types and texts are no neighbours";
+  record(key(attention("")), 1);
+  EXPECT_EQ(chosen(wanted, Match::near), 1);
+  record(key(wanted), 2);
+  EXPECT_EQ(chosen(wanted, Match::exact), 2);
+}
+
 TEST_F(ChooseFromRecords, AnUnusableRecordGivesWayToTheNextNearest) {
   record(key(problem(128)), 1);
   record(key(problem(4096)), 3);

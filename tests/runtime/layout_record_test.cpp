@@ -9,6 +9,8 @@
 #include <lathe/c.h>
 #include <lathe/lathe.h>
 
+#include "compiler/choose_layout.h"
+#include "compiler/family.h"
 #include "ir/graph/builder.h"
 #include "runtime/graph/executor.h"
 #include "support/hardware.h"
@@ -42,7 +44,8 @@ class LayoutRecord : public testing::Test {
   store::Key key(int threads = kThreads) const {
     RecordContext context;
     context.threads = threads;
-    return layout_key(candidates_.front(), "rows=1", target_, context);
+    return layout_key(compiler::candidates_of(candidates_.front(), target_), "rows=1", target_,
+                      context);
   }
 
   void record(const store::Key& key, const std::string& schedule, int64_t when = 0) {
@@ -52,6 +55,8 @@ class LayoutRecord : public testing::Test {
     const Status recorded = store_->record_winner(key, winner);
     ASSERT_TRUE(recorded) << recorded.error().message;
   }
+
+  std::string other_schedule() const { return fmt::format("panel={}", other_); }
 
   LibraryOptions options() const {
     LibraryOptions options;
@@ -80,12 +85,12 @@ class LayoutRecord : public testing::Test {
 
 TEST_F(LayoutRecord, WithoutOneTheDefaultServes) {
   EXPECT_EQ(packed_panel(), candidates_.front().panel);
-  record(key(), layout_schedule(candidates_[1]));
+  record(key(), other_schedule());
   EXPECT_EQ(packed_panel(kN - 1), candidates_.front().panel) << "another weight has no record";
 }
 
 TEST_F(LayoutRecord, PackingAndFetchingFollowIt) {
-  record(key(), layout_schedule(candidates_[1]));
+  record(key(), other_schedule());
   auto library = Library::open(options());
   ASSERT_TRUE(library);
   auto weight = library->pack_weight({weight_.data(), {kN, kK}});
@@ -117,7 +122,7 @@ TEST_F(LayoutRecord, PackingAndFetchingFollowIt) {
 }
 
 TEST_F(LayoutRecord, TheCInterfaceFollowsIt) {
-  record(key(), layout_schedule(candidates_[1]));
+  record(key(), other_schedule());
   lathe_library* library = nullptr;
   ASSERT_EQ(lathe_library_open("", kThreads, path_.c_str(), &library), LATHE_OK);
   const int64_t shape[] = {kN, kK};
@@ -130,7 +135,7 @@ TEST_F(LayoutRecord, TheCInterfaceFollowsIt) {
 }
 
 TEST_F(LayoutRecord, GraphsPackByIt) {
-  record(key(), layout_schedule(candidates_[1]));
+  record(key(), other_schedule());
   auto library = KernelLibrary::open(options());
   ASSERT_TRUE(library);
   ir::graph::GraphBuilder graph("product");
@@ -163,14 +168,14 @@ TEST_F(LayoutRecord, ALibraryStaysWithWhatItFoundFirst) {
   const auto before = library->pack_weight(matrix);
   ASSERT_TRUE(before);
   EXPECT_EQ(before->linear().panel, candidates_.front().panel);
-  record(key(), layout_schedule(candidates_[1]));
+  record(key(), other_schedule());
   EXPECT_EQ(library->pack_weight(matrix)->layout(), before->layout());
   EXPECT_EQ(packed_panel(), other_);
 }
 
 TEST_F(LayoutRecord, TheNewestOfThisHostCounts) {
-  const std::string other = layout_schedule(candidates_[1]);
-  const std::string usual = layout_schedule(candidates_.front());
+  const std::string other = other_schedule();
+  const std::string usual = fmt::format("panel={}", candidates_.front().panel);
   store::Key elsewhere = key();
   const auto host = store_->record_host("cpu", "another machine", "there");
   ASSERT_TRUE(host);
@@ -191,13 +196,99 @@ TEST_F(LayoutRecord, TheNewestOfThisHostCounts) {
   EXPECT_EQ(packed_panel(), other_) << "newer, over other rows";
 }
 
+// A cache's record, and what programs are told of it.
+class CacheRecord : public LayoutRecord {
+ protected:
+  static constexpr const char* kProblem =
+      "attention_decode context=4096 heads=8 kv_heads=2 dim=16 kv_type=bf16";
+
+  void record_cache(const std::string& schedule) {
+    const auto cache = shared_by(*compiler::parse_problem(kProblem), target_);
+    RecordContext context;
+    context.threads = kThreads;
+    record(layout_key(*cache, "tokens=1 context=4096", target_, context), schedule);
+  }
+  static Attention op() {
+    return {.heads = 8, .kv_heads = 2, .dim = 16, .kv_type = DataType::bf16};
+  }
+};
+
+TEST_F(CacheRecord, ItIsRecommendedWhateverReadsTheCache) {
+  using Layout = Attention::KvLayout;
+  EXPECT_EQ(*Library::open(options())->kv_layout(op()), Layout::nhd) << "nothing is recorded";
+  record_cache("kv_layout=hnd");
+  const auto library = Library::open(options());
+  ASSERT_TRUE(library);
+  EXPECT_EQ(*library->kv_layout(op()), Layout::hnd);
+  EXPECT_EQ(*library->kv_layout(kProblem), Layout::hnd);
+  Attention other = op();
+  other.heads = 2;  // of q: the cache is the same
+  other.mask = Attention::Mask::additive;
+  EXPECT_EQ(*library->kv_layout(other), Layout::hnd);
+  for (auto change :
+       {+[](Attention& a) { a.kv_type = DataType::f32; }, +[](Attention& a) { a.value_dim = 8; },
+        +[](Attention& a) { a.kv_heads = 4; }, +[](Attention& a) { a.kv_heads = 1; },
+        +[](Attention& a) { a.cache = Attention::Cache::paged, a.page = 16; }}) {
+    Attention changed = op();
+    change(changed);
+    const auto layout = library->kv_layout(changed);
+    ASSERT_TRUE(layout) << layout.error().message;
+    EXPECT_EQ(*layout, Layout::nhd);
+  }
+  record_cache("kv_layout=nhd");
+  EXPECT_EQ(*library->kv_layout(op()), Layout::hnd) << "a library stays with what it said";
+  EXPECT_EQ(*Library::open(options())->kv_layout(op()), Layout::nhd);
+}
+
+TEST_F(CacheRecord, WhatIsNoCacheIsSaid) {
+  const auto library = Library::open(options());
+  ASSERT_TRUE(library);
+  const auto message = [](const auto& found) { return found ? "" : found.error().message; };
+  EXPECT_NE(message(library->kv_layout("relu rows=1 width=8")).find("kv_layout"),
+            std::string::npos);
+  EXPECT_NE(message(library->kv_layout("relu")).find("rows"), std::string::npos);
+  Attention empty = op();
+  empty.dim = 0;
+  EXPECT_NE(message(library->kv_layout(empty)).find("dim"), std::string::npos);
+}
+
+TEST_F(CacheRecord, TheCInterfaceSaysIt) {
+  record_cache("kv_layout=hnd");
+  lathe_library* library = nullptr;
+  ASSERT_EQ(lathe_library_open("", kThreads, path_.c_str(), &library), LATHE_OK);
+  lathe_kv_layout layout = LATHE_KV_NHD;
+  EXPECT_EQ(lathe_library_kv_layout(library, kProblem, &layout), LATHE_OK) << lathe_last_error();
+  EXPECT_EQ(layout, LATHE_KV_HND);
+  EXPECT_EQ(lathe_library_kv_layout(library, "relu rows=1 width=8", &layout),
+            LATHE_INVALID_ARGUMENT);
+  EXPECT_EQ(layout, LATHE_KV_NHD);
+  EXPECT_EQ(lathe_library_kv_layout(library, kProblem, nullptr), LATHE_INVALID_ARGUMENT);
+  EXPECT_EQ(lathe_library_kv_layout(library, nullptr, &layout), LATHE_INVALID_ARGUMENT);
+  EXPECT_EQ(lathe_library_kv_layout(nullptr, kProblem, &layout), LATHE_INVALID_ARGUMENT);
+  lathe_library_close(library);
+}
+
 TEST_F(LayoutRecord, OneThatIsNoCandidateIsLeftAlone) {
   for (const char* schedule : {"panel=56", "panel=", "panel=16x", "unroll=4", ""}) {
     record(key(), schedule);
     EXPECT_EQ(packed_panel(), candidates_.front().panel) << schedule;
   }
-  EXPECT_EQ(panel_of("panel=24"), 24);
-  EXPECT_EQ(panel_of("panel=24 unroll=2"), 0);
+  const compiler::SharedOperand& weight = compiler::weight_operand();
+  EXPECT_EQ(layout_in(weight, "panel=24"), "24");
+  EXPECT_EQ(layout_in(weight, "panel=24 unroll=2"), "");
+  EXPECT_EQ(layout_in(weight, "panels=24"), "");
+}
+
+// Written out, as stores have them that were made before caches had layouts, too.
+TEST_F(LayoutRecord, ItsFormStays) {
+  store::Key written = key();
+  written.problem = "weight n=72 k=40 weight=f32";
+  written.family = "weight";
+  written.family_revision = (*compiler::find_family("linear"))->revision;
+  written.at = "rows=1";
+  EXPECT_EQ(written, key());
+  record(written, other_schedule());
+  EXPECT_EQ(packed_panel(), other_);
 }
 
 }  // namespace

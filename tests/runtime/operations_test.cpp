@@ -126,6 +126,12 @@ TEST(Operations, AttentionChoosesByTokens) {
                   .memory = 1 << 20}),
             "attention_prefill tokens=512..2047 heads=1 dim=8 mask=add mask_of_rows=true "
             "mask_type=f16 packed=queries lengths=true memory=1048576");
+  EXPECT_EQ(line({.heads = 4,
+                  .dim = 64,
+                  .kv_layout = Attention::KvLayout::hnd,
+                  .tokens = 1,
+                  .context = 5000}),
+            "attention_decode context=2048..8191 heads=4 dim=64 kv_layout=hnd");
   Attention paged = {.heads = 4,
                      .dim = 64,
                      .lengths = true,
@@ -184,6 +190,8 @@ TEST(Operations, ErrorsNameTheField) {
             "attention: mask number 3 is unknown");
   EXPECT_EQ(message(Attention{.dim = 8, .cache = static_cast<Attention::Cache>(2), .tokens = 1}),
             "attention: cache number 2 is unknown");
+  EXPECT_EQ(message(Attention{.dim = 8, .kv_layout = static_cast<Attention::KvLayout>(2)}),
+            "attention: kv_layout number 2 is unknown");
   EXPECT_EQ(message(Attention{.heads = 3, .kv_heads = 2, .dim = 8}),
             "attention_prefill: heads: found 3 with kv_heads=2, expected a multiple of those");
   EXPECT_EQ(message(Attention{.dim = 8, .causal = Attention::Causal::end, .lookahead = 1}),

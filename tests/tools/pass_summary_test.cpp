@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "compiler/choose_layout.h"
 #include "compiler/family.h"
+#include "tools/common/layout_text.h"
 #include "tools/common/output.h"
 
 namespace lathe::tools {
@@ -72,6 +74,35 @@ TEST(PassSummary, ExplainsAFractionAboveTheRoof) {
   auto results = some_results();
   results[0].winner->roofline_fraction = 1.2;
   EXPECT_NE(summary_text(results).find("Above 100 % of a roof"), std::string::npos);
+}
+
+TEST(LayoutText, SaysWhatIsChosenAndGained) {
+  const std::vector<LayoutChoice> choices = {
+      {&compiler::weight_operand(),
+       "n=96 k=64 weight=bf16",
+       "24",
+       {{"24", 1, false}, {"16", 1.2, true}, {"32", 0, true}},
+       "so"},
+      {(*compiler::find_family("attention_decode"))->shared,
+       "kv_heads=2 dim=16 kv_type=f32",
+       "hnd",
+       {{"nhd", 1, true}, {"hnd", 0.8, false}},
+       "because"}};
+  EXPECT_EQ(layout_gains_text(choices),
+            "Gained by layouts: cache kv_heads=2 dim=16 kv_type=f32 by kv_layout=hnd 1.25x.\n");
+  EXPECT_EQ(layout_gains_text({choices[0]}), "");
+  EXPECT_EQ(layout_rows(choices)[1],
+            (std::vector<std::string>{
+                "weight n=96 k=64 weight=bf16", "panel=24",
+                "panel=24 1.000, panel=16 1.200 (dropped), panel=32 - (dropped)", "so"}));
+  const nlohmann::json weight = layout_json(choices[0]), cache = layout_json(choices[1]);
+  EXPECT_EQ(weight["weight"].get<std::string>(), "n=96 k=64 weight=bf16");
+  EXPECT_EQ(weight["panel"].get<int>(), 24);
+  EXPECT_EQ(weight["candidates"][1]["panel"].get<int>(), 16);
+  EXPECT_FALSE(weight["candidates"][2].contains("relative"));
+  EXPECT_EQ(cache["cache"].get<std::string>(), "kv_heads=2 dim=16 kv_type=f32");
+  EXPECT_EQ(cache["kv_layout"].get<std::string>(), "hnd");
+  EXPECT_EQ(empty_layouts().dump(), R"({"caches":[],"weights":[]})");
 }
 
 TEST(FitTable, CutsWhatMayBeCutAndDropsWhatWouldBeNothing) {

@@ -119,6 +119,31 @@ class Tune(ProgramTest):
         self.assertEqual({weight["weight"]: weight["why"] for weight in again["weights"]},
                          {name: weight["why"] for name, weight in weights.items()})
 
+    def test_the_cache_gets_one_layout(self):
+        arguments = ("--model", self.path("model"), "--tokens", "1,40", "--context", "64,600", "--image", "32x32",
+                     "--threads", "1", "--db", self.db, "--family", "attention_decode", "--family", "attention_prefill")
+        document = self.run_json(*arguments, "--effort", "quick", LATHE_TARGET="sse")
+        cache = document["caches"][0]
+        self.assertEqual((len(document["caches"]), document["weights"]), (1, []))
+        self.assertTrue(cache["decided"], cache)
+        self.assertEqual([candidate["kv_layout"] for candidate in cache["candidates"]], ["nhd", "hnd"])
+        self.assertIn(cache["kv_layout"], ("nhd", "hnd"))
+        self.assertIn("tokens=1,40 context=40,64,600", cache["why"])
+        readers = [kernel for kernel in document["kernels"] if "causal=end" in kernel["problem"]]
+        self.assertEqual({kernel["family"] for kernel in readers}, {"attention_decode", "attention_prefill"})
+        for kernel in readers:
+            self.assertEqual("kv_layout=hnd" in kernel["problem"], cache["kv_layout"] == "hnd")
+        self.assert_recorded(document["kernels"])
+        for kept in (self.run_json("status", "--db", self.db)["caches"],
+                     self.run_json("explain", readers[0]["problem"], "--db", self.db, "--target", "sse",
+                                   "--threads", "1")["caches"]):
+            self.assertEqual([(one["cache"], one["kv_layout"]) for one in kept], [(cache["cache"], cache["kv_layout"])])
+        document = self.run_json(*self.arguments(db=self.path("kept.db")), "--family", "attention_decode", "--effort",
+                                 "quick", "--layouts", "default", LATHE_TARGET="sse")
+        self.assertEqual(document["caches"], [])
+        for kernel in document["kernels"]:
+            self.assertNotIn("kv_layout", kernel["problem"])
+
     def test_single_problems_need_no_model(self):
         problems = ("softmax rows=4 width=72", "linear rows=2 n=48 k=64 weight=bf16 panel=16")
         document = self.run_json("--problem", problems[0], "--problem", problems[1], "--at", "rows=5", "--cache", "warm",

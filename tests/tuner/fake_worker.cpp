@@ -1,14 +1,17 @@
-// A worker that runs nothing: it says that a `linear` kernel took what its arguments tell.
+// A worker that runs nothing: it says that a kernel with an operand in some layout took what its
+// arguments tell.
 //
-//   fake_worker 24=100 16@512=90 16/mr=4=80    panel, at so many rows, of schedules with that
+//   fake_worker 24=100 16@512=90 16/mr=4=80    layout, at so many rows, of schedules with that
 //   text
+//   fake_worker hnd@context=512=90             at that size
 //
 // The last argument that fits counts; 100 ns where none does. `crash=16` dies of the first
-// candidate of that panel; `wrong=mr=4` finds that a schedule with that text is wrong, and ends.
+// candidate of that layout; `wrong=mr=4` finds that a schedule with that text is wrong, and ends.
 #include <cstdlib>
 #include <iostream>
 #include <string>
 
+#include "compiler/family.h"
 #include "compiler/problem.h"
 #include "tuner/crash_report.h"
 #include "tuner/worker_protocol.h"
@@ -18,8 +21,8 @@ namespace {
 using namespace lathe;
 
 struct Rule {
-  int64_t panel = 0;
-  std::string at, schedule;
+  std::string layout;
+  std::string at, schedule;  ///< `at`: one of the sizes
   double ns = 100;
 };
 
@@ -33,10 +36,11 @@ Rule parse_rule(const std::string& argument) {
     key.resize(slash);
   }
   if (const size_t sign = key.find('@'); sign != std::string::npos) {
-    rule.at = "rows=" + key.substr(sign + 1);
+    rule.at = key.substr(sign + 1);
+    if (rule.at.find('=') == std::string::npos) rule.at = "rows=" + rule.at;
     key.resize(sign);
   }
-  rule.panel = std::atol(key.c_str());
+  rule.layout = key;
   return rule;
 }
 
@@ -56,14 +60,15 @@ int main(int argc, char** argv) {
       const tuner::Candidate& candidate = job->candidates[i];
       const auto problem = compiler::parse_problem(candidate.problem);
       if (!problem) return 2;
-      const int64_t panel = problem->has("panel") ? problem->integer("panel") : 0;
+      const std::string layout =
+          problem->family().shared == nullptr ? "" : compiler::layout_named_by(*problem);
       tuner::Event event;
       event.candidate = static_cast<int>(i);
       tuner::set_running(event.candidate);
       double ns = 100;
       for (const std::string& argument : arguments) {
         if (argument.rfind("crash=", 0) == 0) {
-          if (panel == std::atol(argument.c_str() + 6)) std::abort();
+          if (layout == argument.substr(6)) std::abort();
           continue;
         }
         if (argument.rfind("wrong=", 0) == 0) {
@@ -74,7 +79,9 @@ int main(int argc, char** argv) {
           return 3;
         }
         const Rule rule = parse_rule(argument);
-        const bool fits = rule.panel == panel && (rule.at.empty() || rule.at == job->at) &&
+        const std::string sizes = "," + job->at + ",";
+        const bool is_at = rule.at.empty() || sizes.find("," + rule.at + ",") != std::string::npos;
+        const bool fits = rule.layout == layout && is_at &&
                           candidate.schedule.find(rule.schedule) != std::string::npos;
         if (fits) ns = rule.ns;
       }

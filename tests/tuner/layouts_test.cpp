@@ -6,6 +6,7 @@
 
 #include <lathe/lathe.h>
 
+#include "compiler/choose_layout.h"
 #include "runtime/library/choose_schedule.h"
 #include "support/interrupt.h"
 #include "tests/temporary_folder.h"
@@ -54,19 +55,21 @@ class Layouts : public testing::Test {
     return result ? *result : SessionResult{};
   }
 
+  static int64_t panel_of(const LayoutResult& result) { return std::stoll(result.layout); }
+
   // What a library would pack the tasks' weight in.
   int64_t panel_in_store() {
     runtime::RecordContext context;
     context.threads = options_.threads;
-    return runtime::choose_layout(compiler::layout_of(tasks_.front().problem),
-                                  options_.target.target, context, *store_)
-        ->panel;
+    const compiler::LayoutCandidates weight = compiler::candidates_of(
+        compiler::layout_of(tasks_.front().problem), options_.target.target);
+    return std::stoll(*runtime::choose_layout(weight, options_.target.target, context, *store_));
   }
 
   // The session's choice, which must be that of the store and have a record for each kernel.
   int64_t choice(const SessionResult& result) {
-    EXPECT_EQ(result.weights.size(), 1U);
-    const int64_t panel = result.weights.front().layout.panel;
+    EXPECT_EQ(result.layouts.size(), 1U);
+    const int64_t panel = panel_of(result.layouts.front());
     EXPECT_EQ(panel, panel_in_store());
     for (const TaskResult& task : result.tasks) {
       EXPECT_EQ(task.task.problem.integer("panel"), panel);
@@ -89,25 +92,25 @@ TEST_F(Layouts, ASlowerDefaultLoses) {
   EXPECT_EQ(panel_in_store(), 24);
   const SessionResult result = run({"24=100", "16=90", "32=120"});
   EXPECT_EQ(choice(result), 16);
-  const WeightResult& weight = result.weights.front();
+  const LayoutResult& weight = result.layouts.front();
   EXPECT_TRUE(weight.decided);
   EXPECT_NE(weight.why.find("panel=24 takes 1.111"), std::string::npos) << weight.why;
   EXPECT_NE(weight.why.find("rows=1,512"), std::string::npos) << weight.why;
-  ASSERT_EQ(weight.layouts.size(), 3U);
-  EXPECT_EQ(weight.layouts[0].panel, 24);
-  EXPECT_DOUBLE_EQ(weight.layouts[0].relative, 1);
-  EXPECT_DOUBLE_EQ(weight.layouts[1].relative, 0.9);
-  EXPECT_DOUBLE_EQ(weight.layouts[2].relative, 1.2);
-  EXPECT_TRUE(weight.layouts[0].dropped);
-  EXPECT_FALSE(weight.layouts[1].dropped);
-  EXPECT_TRUE(weight.layouts[2].dropped);
+  ASSERT_EQ(weight.standings.size(), 3U);
+  EXPECT_EQ(weight.standings[0].layout, "24");
+  EXPECT_DOUBLE_EQ(weight.standings[0].relative, 1);
+  EXPECT_DOUBLE_EQ(weight.standings[1].relative, 0.9);
+  EXPECT_DOUBLE_EQ(weight.standings[2].relative, 1.2);
+  EXPECT_TRUE(weight.standings[0].dropped);
+  EXPECT_FALSE(weight.standings[1].dropped);
+  EXPECT_TRUE(weight.standings[2].dropped);
 }
 
 TEST_F(Layouts, ATieKeepsTheDefault) {
   const SessionResult result = run({});
   EXPECT_EQ(choice(result), 24);
-  EXPECT_TRUE(result.weights.front().decided);
-  for (const auto& layout : result.weights.front().layouts) EXPECT_FALSE(layout.dropped);
+  EXPECT_TRUE(result.layouts.front().decided);
+  for (const auto& layout : result.layouts.front().standings) EXPECT_FALSE(layout.dropped);
 }
 
 // 512 tokens take a hundred times as long as one, and are asked for as much more seldom.
@@ -123,7 +126,7 @@ TEST_F(Layouts, ItsShareOfThePassCounts) {
   other.weight = 9;  // takes nine tenths of the pass over one token
   tasks_.push_back(other);
   const SessionResult result = run({"24@512=10000", "16@512=8000", "16@1=130", "32@512=20000"});
-  EXPECT_EQ(result.weights.front().layout.panel, 16);
+  EXPECT_EQ(panel_of(result.layouts.front()), 16);
 }
 
 TEST_F(Layouts, WeightsOfOneShapeAndSeveralEpiloguesAreOne) {
@@ -134,15 +137,15 @@ TEST_F(Layouts, WeightsOfOneShapeAndSeveralEpiloguesAreOne) {
 TEST_F(Layouts, OthersAreChosenByThemselves) {
   add(1, "n=96 k=32 weight=bf16");
   const SessionResult result = run({"16=90"});
-  ASSERT_EQ(result.weights.size(), 2U);
-  for (const WeightResult& weight : result.weights) EXPECT_EQ(weight.layout.panel, 16);
+  ASSERT_EQ(result.layouts.size(), 2U);
+  for (const LayoutResult& weight : result.layouts) EXPECT_EQ(panel_of(weight), 16);
 }
 
 TEST_F(Layouts, AChoiceStaysUntilItIsBeaten) {
   EXPECT_EQ(choice(run({"16=90"})), 16);
   const auto again = run({"24=50", "32=50"});
   EXPECT_EQ(choice(again), 16) << "decided for these rows: the layouts do not meet again";
-  EXPECT_TRUE(again.weights.front().decided);
+  EXPECT_TRUE(again.layouts.front().decided);
   for (const TaskResult& task : again.tasks) EXPECT_TRUE(task.from_earlier_run);
   add(16);  // another sum
   EXPECT_EQ(choice(run({})), 16) << "a tie";
@@ -161,7 +164,7 @@ TEST_F(Layouts, AnotherSumDecidesAnew) {
 TEST_F(Layouts, AnUntunedLayoutIsNotDroppedForALittle) {
   options_.effort = Effort::full;
   const auto space = [&](int64_t panel) {
-    const auto problem = compiler::with_panel(tasks_[1].problem, panel);
+    const auto problem = compiler::with_layout(tasks_[1].problem, std::to_string(panel));
     return problem->family().space(*problem, options_.target.target);
   };
   // A schedule that is no layout's default.
@@ -170,7 +173,7 @@ TEST_F(Layouts, AnUntunedLayoutIsNotDroppedForALittle) {
   const SessionResult result = run({"32=102", "16=150", "32@512/" + better + "=70"});
   EXPECT_EQ(choice(result), 32);
   EXPECT_NE(result.tasks[1].winner->schedule.find(better), std::string::npos);
-  EXPECT_TRUE(result.weights.front().layouts[1].dropped) << "panels of 16";
+  EXPECT_TRUE(result.layouts.front().standings[1].dropped) << "panels of 16";
 }
 
 TEST_F(Layouts, AnInterruptedMeetingDecidesNothingAndIsHeldAgain) {
@@ -183,11 +186,11 @@ TEST_F(Layouts, AnInterruptedMeetingDecidesNothingAndIsHeldAgain) {
   });
   EXPECT_TRUE(first.interrupted);
   EXPECT_EQ(choice(first), 24);
-  EXPECT_FALSE(first.weights.front().decided);
+  EXPECT_FALSE(first.layouts.front().decided);
   support::set_interrupted(false);
   const auto second = run({"16=90"});
   EXPECT_EQ(choice(second), 16);
-  EXPECT_TRUE(second.weights.front().decided);
+  EXPECT_TRUE(second.layouts.front().decided);
 }
 
 // Whenever a session ends, the choice is one whose kernels all have records.
@@ -199,7 +202,7 @@ TEST_F(Layouts, EveryMomentLeavesAConsistentChoice) {
     });
     support::set_interrupted(false);
     const int64_t panel = panel_in_store();
-    EXPECT_EQ(result.weights.front().layout.panel, panel);
+    EXPECT_EQ(panel_of(result.layouts.front()), panel);
     if (panel == 24) continue;
     EXPECT_EQ(choice(result), 16);
   }
@@ -209,8 +212,8 @@ TEST_F(Layouts, EveryMomentLeavesAConsistentChoice) {
 TEST_F(Layouts, ALayoutThatCrashesIsLeftOut) {
   const SessionResult result = run({"32=80", "crash=16"});
   EXPECT_EQ(choice(result), 32);
-  EXPECT_TRUE(result.weights.front().layouts[1].dropped);
-  EXPECT_EQ(result.weights.front().layouts[1].relative, 0) << "not every kernel was timed";
+  EXPECT_TRUE(result.layouts.front().standings[1].dropped);
+  EXPECT_EQ(result.layouts.front().standings[1].relative, 0) << "not every kernel was timed";
 }
 
 TEST_F(Layouts, WhereAllOthersCrashTheDefaultStays) {
@@ -221,7 +224,7 @@ TEST_F(Layouts, WhereAllOthersCrashTheDefaultStays) {
 TEST_F(Layouts, WithoutComparingEachTaskKeepsItsOwn) {
   options_.compare_layouts = false;
   const SessionResult result = run({"24=50"});
-  EXPECT_TRUE(result.weights.empty());
+  EXPECT_TRUE(result.layouts.empty());
   for (const TaskResult& task : result.tasks) EXPECT_EQ(task.task.problem.integer("panel"), 16);
   EXPECT_EQ(panel_in_store(), 24);
 }
@@ -251,6 +254,143 @@ TEST_F(Layouts, ALibraryFollowsTheSession) {
     ASSERT_TRUE((*kernel)({x.data(), {rows, 64}}, *weight, {}, {y.data(), {rows, 96}}));
     EXPECT_EQ(y.back(), 32);
   }
+}
+
+// Caches, whose layout prefill and decode of every length share.
+class CacheLayouts : public Layouts {
+ protected:
+  void SetUp() override {
+    Layouts::SetUp();
+    tasks_.clear();
+    add_attention("attention_decode", 1, 600);
+    add_attention("attention_decode", 1, 3000);
+    add_attention("attention_prefill", 40, 40);
+  }
+
+  void add_attention(const std::string& family, int64_t tokens, int64_t context,
+                     const std::string& rest = "heads=4 kv_heads=2 dim=16 causal=end") {
+    Task task;
+    const auto problem = compiler::parse_problem(
+        fmt::format("{} tokens={} context={} {}", family, tokens, context, rest));
+    ASSERT_TRUE(problem) << problem.error().message;
+    task.problem = *problem;
+    task.at = {{"batch", 1}, {"tokens", tokens}, {"context", context}};
+    task.pass = fmt::format("{} over {}", tokens, context);
+    tasks_.push_back(std::move(task));
+  }
+
+  std::string layout_in_store() {
+    runtime::RecordContext context;
+    context.threads = options_.threads;
+    const auto cache = shared_by(tasks_.front().problem, options_.target.target);
+    return *runtime::choose_layout(*cache, options_.target.target, context, *store_);
+  }
+
+  // The session's choice, which must be that of the store and of every kernel's record.
+  std::string choice_of(const SessionResult& result) {
+    EXPECT_EQ(result.layouts.size(), 1U);
+    const LayoutResult& cache = result.layouts.front();
+    EXPECT_EQ(cache.candidates.name(), "cache kv_heads=2 dim=16 kv_type=f32");
+    EXPECT_EQ(cache.layout, layout_in_store());
+    for (const TaskResult& task : result.tasks) {
+      EXPECT_EQ(task.task.problem.text("kv_layout"), cache.layout);
+      const auto lookup = store_->find(task.key);
+      EXPECT_TRUE(lookup && lookup->winner) << task.key.problem;
+    }
+    return cache.layout;
+  }
+};
+
+TEST_F(CacheLayouts, PrefillAndDecodeShareTheOneOfTheLeastSum) {
+  const SessionResult result = run({"hnd=80", "hnd@tokens=40=120"});
+  EXPECT_EQ(choice_of(result), "hnd");
+  const LayoutResult& cache = result.layouts.front();
+  EXPECT_TRUE(cache.decided);
+  EXPECT_NE(cache.why.find("tokens=1,40 context=40,600,3000"), std::string::npos) << cache.why;
+  EXPECT_NE(cache.why.find("kv_layout=nhd takes 1.071 of kv_layout=hnd's time"), std::string::npos)
+      << cache.why;
+  ASSERT_EQ(cache.standings.size(), 2U);
+  EXPECT_NEAR(cache.standings[1].relative, (0.8 + 0.8 + 1.2) / 3, 1e-9);
+  EXPECT_TRUE(cache.standings[0].dropped);
+}
+
+TEST_F(CacheLayouts, ASlowPrefillOutweighsAFasterDecode) {
+  EXPECT_EQ(choice_of(run({"hnd=80", "hnd@tokens=40=150"})), "nhd");
+}
+
+// Over a shorter context decode counts by its share of the whole pass over a token.
+TEST_F(CacheLayouts, APartOfAPassCountsByItsShareOfIt) {
+  Task rest;
+  rest.problem = *compiler::parse_problem("relu rows=1 width=64");
+  rest.at = {{"rows", 1}};
+  rest.pass = tasks_[1].pass;
+  rest.weight = 9;
+  tasks_.push_back(rest);
+  const std::vector<std::string> times = {"hnd=80", "hnd@tokens=40=115"};
+  SessionResult result = run(times);
+  EXPECT_EQ(result.layouts.front().layout, "hnd") << "600 keys count as much as a prefill";
+  tasks_[0].part_of = rest.pass;
+  store_.reset();
+  store_.emplace(std::move(*store::Store::open(folder_ / "another.db")));
+  result = run(times);
+  EXPECT_EQ(result.layouts.front().layout, "nhd");
+}
+
+TEST_F(CacheLayouts, ATieKeepsTokensFirst) { EXPECT_EQ(choice_of(run({})), "nhd"); }
+
+TEST_F(CacheLayouts, WhatIsNoCacheIsLeftAlone) {
+  for (const char* rest : {"heads=4 kv_heads=2 dim=16", "heads=4 kv_heads=2 dim=16 causal=start",
+                           "heads=4 kv_heads=1 dim=16 causal=end"})
+    add_attention("attention_prefill", 40, 40, rest);
+  const SessionResult result = run({"hnd=80"});
+  ASSERT_EQ(result.layouts.size(), 1U);
+  for (size_t i = 0; i < tasks_.size(); ++i)
+    EXPECT_EQ(result.tasks[i].task.problem.text("kv_layout"), i < 3 ? "hnd" : "nhd") << i;
+}
+
+TEST_F(CacheLayouts, OtherCachesChooseForThemselves) {
+  add_attention("attention_decode", 1, 600, "heads=4 kv_heads=4 dim=16 kv_type=bf16");
+  const SessionResult result = run({"hnd=80"});
+  ASSERT_EQ(result.layouts.size(), 2U);
+  EXPECT_EQ(result.layouts[1].candidates.name(), "cache kv_heads=4 dim=16 kv_type=bf16");
+  for (const LayoutResult& cache : result.layouts) EXPECT_EQ(cache.layout, "hnd");
+}
+
+TEST_F(CacheLayouts, WithoutComparingTheDefaultServes) {
+  options_.compare_layouts = false;
+  const SessionResult result = run({"hnd=50"});
+  EXPECT_TRUE(result.layouts.empty());
+  EXPECT_EQ(layout_in_store(), "nhd");
+}
+
+// From a session to a cache and its kernels.
+TEST_F(CacheLayouts, ALibraryRecommendsIt) {
+  options_.target = test_target();
+  EXPECT_EQ(choice_of(run({"hnd=80"})), "hnd");
+  LibraryOptions options;
+  options.target = options_.target.target.name;
+  options.threads = options_.threads;
+  options.store = (folder_ / "store.db").string();
+  const auto library = Library::open(options);
+  ASSERT_TRUE(library) << library.error().message;
+  Attention op = {.heads = 4,
+                  .kv_heads = 2,
+                  .dim = 16,
+                  .causal = Attention::Causal::end,
+                  .tokens = 1,
+                  .context = 3000};
+  const auto layout = library->kv_layout(op);
+  ASSERT_TRUE(layout) << layout.error().message;
+  EXPECT_EQ(*layout, Attention::KvLayout::hnd);
+  const auto before = library->fetch(op);
+  ASSERT_TRUE(before) << before.error().message;
+  op.kv_layout = *layout;
+  const auto kernel = library->fetch(op);
+  ASSERT_TRUE(kernel) << kernel.error().message;
+  EXPECT_EQ(kernel->match(), Match::exact) << kernel->reason();
+  EXPECT_NE(kernel->problem().find("kv_layout=hnd"), std::string_view::npos);
+  op.dim = 8;
+  EXPECT_EQ(*library->kv_layout(op), Attention::KvLayout::nhd) << "nothing was chosen for it";
 }
 
 }  // namespace

@@ -196,11 +196,12 @@ TEST(RaceBuffers, AColdSetNamesOtherEntriesOfASharedTable) {
   std::set<const void*> tables, outputs;
   std::set<int32_t> ids;
   for (size_t set = 0; set < buffers->sets(); ++set) {
-    const auto& views = buffers->views(set);
-    ASSERT_EQ(views.size(), 3U);
-    tables.insert(views[0].data);
-    ids.insert(*static_cast<const int32_t*>(views[1].data));
-    outputs.insert(views[2].data);
+    const auto views = buffers->views(set, *kernel);
+    ASSERT_TRUE(views) << views.error().message;
+    ASSERT_EQ(views->size(), 3U);
+    tables.insert((*views)[0].data);
+    ids.insert(*static_cast<const int32_t*>((*views)[1].data));
+    outputs.insert((*views)[2].data);
   }
   EXPECT_EQ(tables.size(), 1U);
   EXPECT_GT(ids.size(), 450U);

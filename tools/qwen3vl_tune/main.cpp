@@ -22,7 +22,7 @@ constexpr const char* kProgram = "qwen3vl-tune";
 constexpr const char* kDescription =
     "Tunes every kernel of a Qwen3-VL model for this machine, chooses the layout that each weight "
     "is\n"
-    "packed in, and keeps the winners.\n\n"
+    "packed in and the one of the cache of keys and values, and keeps the winners.\n\n"
     "  qwen3vl-tune --model qwen3-vl-2b --budget 60s\n"
     "  qwen3vl-tune --problem \"softmax rows=512 width=2048\" --cache warm\n";
 
@@ -93,8 +93,8 @@ int run(int argc, char** argv) {
   app.add_option("--effort", tune.effort, "quick, normal or full (every schedule)")
       ->capture_default_str();
   app.add_option("--layouts", tune.layouts,
-                 "choose: a layout for each weight->excludes(problems); default: tune within the "
-                 "default one")
+                 "choose: a layout for each weight and for the cache; default: tune within the "
+                 "default ones")
       ->capture_default_str();
   app.add_option("--objective", tune.objective, "what to minimise: time")->capture_default_str();
   app.add_flag(
@@ -106,7 +106,8 @@ int run(int argc, char** argv) {
   CLI::App* status =
       app.add_subcommand("status", "what the store holds, and which layouts were chosen");
   CLI::App* explain = app.add_subcommand(
-      "explain", "why a problem's kernel and its weight's layout were chosen, and what bounds it");
+      "explain",
+      "why a problem's kernel and its weight's or cache's layout were chosen, and what bounds it");
   explain
       ->add_option("problem", problem, "a problem line, such as \"rms_norm rows=512 width=2048\"")
       ->required();

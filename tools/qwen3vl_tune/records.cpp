@@ -19,14 +19,13 @@
 namespace lathe::tools {
 namespace {
 
-// What this host's weights are packed in, by weight, target and threads: the newest records.
+// How this host's shared operands lie, by operand, target and threads: the newest records.
 Result<std::vector<store::KeyedWinner>> layouts_here(store::Store& store) {
   LATHE_TRY(const auto winners, store.winners(store::host_id("cpu", support::host_identity())));
-  LATHE_TRY(const compiler::Family* family, compiler::find_family("linear"));
   std::vector<store::KeyedWinner> layouts;
   for (const store::KeyedWinner& record : winners) {
-    if (record.key.family != runtime::kLayoutFamily) continue;
-    if (record.key.family_revision != family->revision) continue;
+    const compiler::SharedOperand* operand = operand_of(record);
+    if (operand == nullptr || record.key.family_revision != revision_of(*operand)) continue;
     const auto same =
         std::find_if(layouts.begin(), layouts.end(), [&](const store::KeyedWinner& other) {
           return other.key.problem == record.key.problem && other.key.target == record.key.target &&
@@ -88,12 +87,12 @@ Result<int> status_command(const CommonOptions& common) {
   LATHE_TRY(const std::vector<store::KeyedWinner> layouts, layouts_here(store));
   if (common.json) {
     nlohmann::json document = summary_json(summary);
-    document["weights"] = nlohmann::json::array();
+    document.update(empty_layouts());
     for (const store::KeyedWinner& record : layouts) {
       LATHE_TRY(const LayoutChoice choice, choice_of(record, store));
       nlohmann::json entry = layout_json(choice);
       entry.update({{"target", record.key.target}, {"threads", record.key.threads}});
-      document["weights"].push_back(std::move(entry));
+      document[field_of(*choice.operand)].push_back(std::move(entry));
     }
     print_json(document);
     return kSuccess;
@@ -114,11 +113,11 @@ Result<int> status_command(const CommonOptions& common) {
   }
   if (layouts.empty()) return kSuccess;
   std::vector<std::vector<std::string>> rows = {
-      {"weight", "target", "threads", "panel", "sums over the default's"}};
+      {"operand", "target", "threads", "layout", "sums over the default's"}};
   for (const store::KeyedWinner& record : layouts) {
     LATHE_TRY(const LayoutChoice choice, choice_of(record, store));
-    rows.push_back({choice.weight, record.key.target, std::to_string(record.key.threads),
-                    std::to_string(choice.panel), standings_text(choice.candidates)});
+    rows.push_back({choice.name(), record.key.target, std::to_string(record.key.threads),
+                    choice.layout_text(), standings_text(choice)});
   }
   fmt::print("\nlayouts on this host\n{}", fit_table(rows, output_columns(), {4, 0}));
   return kSuccess;
@@ -175,24 +174,23 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
         "{}\n  not tuned on this host for target {}\n  schedule   {}\n  match      {}: {}\n",
         problem.line(), target, schedule, to_string(choice.match), choice.reason);
   }
-  nlohmann::json weights = nlohmann::json::array();
-  if (problem.family().name == "linear") {
-    const compiler::WeightLayout weight = compiler::layout_of(problem);
-    LATHE_TRY(const auto record, runtime::layout_record(weight, selected.target, context, store));
-    LayoutChoice choice{compiler::weight_parameters(weight), 0, {}, "not compared on this host"};
+  nlohmann::json document = empty_layouts();
+  if (const auto shared = shared_by(problem, selected.target)) {
+    LATHE_TRY(const auto record, runtime::layout_record(*shared, selected.target, context, store));
+    LayoutChoice choice{shared->operand, shared->identity, "", {}, "not compared on this host"};
     if (record) {
       LATHE_TRY(choice, choice_of(*record, store));
     }
-    LATHE_TRY(const compiler::WeightLayout chosen,
-              runtime::choose_layout(weight, selected.target, context, store));
-    choice.panel = chosen.panel;
-    text += fmt::format(
-        "weight {}\n  layout     panel={}{}\n  why        {}\n", choice.weight, choice.panel,
-        record ? fmt::format(" (sums: {})", standings_text(choice.candidates)) : "", choice.why);
-    weights.push_back(layout_json(choice));
+    LATHE_TRY(choice.layout, runtime::choose_layout(*shared, selected.target, context, store));
+    text +=
+        fmt::format("{}\n  layout     {}{}\n  why        {}\n", choice.name(), choice.layout_text(),
+                    record ? fmt::format(" (sums: {})", standings_text(choice)) : "",
+                    support::printable(choice.why));
+    document[field_of(*choice.operand)].push_back(layout_json(choice));
   }
   if (common.json) {
-    print_json({{"kernels", std::move(kernels)}, {"weights", std::move(weights)}});
+    document["kernels"] = std::move(kernels);
+    print_json(document);
   } else {
     fmt::print("{}", text);
   }

@@ -69,7 +69,8 @@ Result<Work> work_of_model(const TuneOptions& options, const ir::Target& target)
       continue;
     }
     work.tasks.push_back({kernel.problem, kernel.at, kernel.cache, kernel.where,
-                          static_cast<double>(kernel.launches), kernel.pass, kernel.launches_in});
+                          static_cast<double>(kernel.launches), kernel.pass, kernel.part_of,
+                          kernel.launches_in});
   }
   return work;
 }
@@ -136,9 +137,9 @@ std::vector<std::string> row_of(const tuner::TaskResult& result) {
           winner.schedule};
 }
 
-LayoutChoice choice_of(const tuner::WeightResult& weight) {
-  return {compiler::weight_parameters(weight.layout), weight.layout.panel, weight.layouts,
-          weight.decided ? weight.why : "the time did not suffice to compare; run again"};
+LayoutChoice choice_of(const tuner::LayoutResult& result) {
+  return {result.candidates.operand, result.candidates.identity, result.layout, result.standings,
+          result.decided ? result.why : "the time did not suffice to compare; run again"};
 }
 
 void print_table(const tuner::SessionResult& session) {
@@ -146,12 +147,12 @@ void print_table(const tuner::SessionResult& session) {
       {"kernel", "problem", "default", "tuned", "gain", "of roof", "bound by", "schedule"}};
   for (const tuner::TaskResult& result : session.tasks) rows.push_back(row_of(result));
   fmt::print("{}", fit_table(rows, output_columns(), {7, 1, 0}));
-  if (!session.weights.empty()) {
-    std::vector<LayoutChoice> choices;
-    for (const tuner::WeightResult& weight : session.weights) choices.push_back(choice_of(weight));
+  std::vector<LayoutChoice> choices;
+  for (const tuner::LayoutResult& result : session.layouts) choices.push_back(choice_of(result));
+  if (!choices.empty()) {
     fmt::print("\n{}", fit_table(layout_rows(choices), output_columns(), {3, 2, 0}));
   }
-  fmt::print("{}", summary_text(session.tasks));
+  fmt::print("{}{}", summary_text(session.tasks), layout_gains_text(choices));
 }
 
 nlohmann::json spent_json(const tuner::SessionResult& session) {
@@ -175,21 +176,22 @@ nlohmann::json to_json(const tuner::SessionResult& session, const std::string& m
     entry["launches"] = result.task.weight;
     kernels.push_back(std::move(entry));
   }
-  nlohmann::json weights = nlohmann::json::array();
-  for (const tuner::WeightResult& weight : session.weights) {
-    weights.push_back(layout_json(choice_of(weight)));
-    weights.back()["decided"] = weight.decided;
+  nlohmann::json document = empty_layouts();
+  for (const tuner::LayoutResult& result : session.layouts) {
+    nlohmann::json entry = layout_json(choice_of(result));
+    entry["decided"] = result.decided;
+    document[field_of(*result.candidates.operand)].push_back(std::move(entry));
   }
-  return {{"host", host_json(support::host())},
-          {"model", model},
-          {"passes", summary_json(summarise(session.tasks))},
-          {"elapsed_s", session.elapsed_s},
-          {"baselines_s", session.baselines_s},
-          {"spent_s", spent_json(session)},
-          {"interrupted", session.interrupted},
-          {"complete", !session.budget_exhausted},
-          {"kernels", std::move(kernels)},
-          {"weights", std::move(weights)}};
+  document.update({{"host", host_json(support::host())},
+                   {"model", model},
+                   {"passes", summary_json(summarise(session.tasks))},
+                   {"elapsed_s", session.elapsed_s},
+                   {"baselines_s", session.baselines_s},
+                   {"spent_s", spent_json(session)},
+                   {"interrupted", session.interrupted},
+                   {"complete", !session.budget_exhausted},
+                   {"kernels", std::move(kernels)}});
+  return document;
 }
 
 }  // namespace

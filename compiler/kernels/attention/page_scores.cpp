@@ -142,6 +142,7 @@ const Family& attention_page_scores() {
         if (parameter.name == name) return false;
       return true;
     });
+    scores.shared = nullptr;  // bounds and codes lie beside a cache
     for (ParameterSpec& parameter : scores.parameters)
       if (parameter.name == "kv_type") parameter.meaning = "element type of bounds or codes";
     ParameterSpec pages{"pages", Bucket{}, "bucket of the number of pages, a run-time size"};

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/cache_layout.h"
 #include "compiler/kernels/attention/heads.h"
 #include "compiler/kernels/parameters.h"
 #include "ir/graph/builder.h"
@@ -254,6 +255,7 @@ Family family_of_attention(std::string name) {
       float_type_parameter("mask_type", "element type of a mask of numbers"),
       type_parameter(),
       std::move(kv_type),
+      kv_layout_parameter(),
       out_parameter(),
       flag_parameter("lse", false, "the logarithm of each row's denominator is a result, too"),
   };
@@ -265,6 +267,7 @@ Family family_of_attention(std::string name) {
   family.reference = reference;
   family.work = work;
   family.sample = sample;
+  family.shared = &cache_operand();
   return family;
 }
 

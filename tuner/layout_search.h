@@ -1,18 +1,19 @@
-// One weight's layouts: their kernels' searches side by side, and the layout that the kernels get.
+// One shared operand's layouts: their kernels' searches side by side, and the layout that the
+// kernels get.
 //
-// A weight is held once, so all its kernels read one layout: the one with the least sum of its
-// kernels' best times, each in proportion to the share of a forward pass that it takes. Times of
-// different moments do not compare, so for each kernel the layouts meet in a race: first when the
-// layout chosen so far has been tuned a little, the others by their default schedule and the one
-// carried over. Who is clearly behind in the sum is dropped; the others are tuned on, and meet
-// again at the end.
+// A weight, or a cache, is held once, so all its kernels read one layout: the one with the least
+// sum of its kernels' best times, each in proportion to the share of a forward pass that it takes.
+// Times of different moments do not compare, so for each kernel the layouts meet in a race: first
+// when the layout chosen so far has been tuned a little, the others by their default schedule and
+// the one carried over. Who is clearly behind in the sum is dropped; the others are tuned on, and
+// meet again at the end.
 #pragma once
 
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "compiler/choose_layout.h"
+#include "compiler/shared_operand.h"
 #include "runtime/library/layout_record.h"
 #include "store/store.h"
 #include "tuner/session.h"
@@ -20,8 +21,8 @@
 
 namespace lathe::tuner {
 
-/// The state of one weight. Like TaskSearch, it knows nothing of processes and clocks.
-class WeightSearch {
+/// The state of one operand. Like TaskSearch, it knows nothing of processes and clocks.
+class LayoutSearch {
  public:
   /// A race of one task's layouts, and whose each candidate is.
   struct Contest {
@@ -29,11 +30,11 @@ class WeightSearch {
     std::vector<TaskSearch*> owners;
   };
   /// Makes the search of a task in another layout. Errors: it has none.
-  using MakeSearch = std::function<Result<TaskSearch*>(size_t task, int64_t panel)>;
+  using MakeSearch = std::function<Result<TaskSearch*>(size_t task, const std::string& layout)>;
 
-  /// The weight of the tasks at places `tasks` of the session, which are timed at `at`
+  /// The operand of the tasks at places `tasks` of the session, which are timed at `at`
   /// ("rows=1,16"). Reads what the store knows. Errors: the store.
-  static Result<WeightSearch> create(const compiler::WeightLayout& weight,
+  static Result<LayoutSearch> create(compiler::LayoutCandidates candidates,
                                      std::vector<size_t> tasks, const std::string& at,
                                      const SessionOptions& options, store::Store& store);
 
@@ -64,11 +65,11 @@ class WeightSearch {
   /// The kernels worth tuning: of the layout chosen so far, and of those that a meeting left in.
   std::vector<TaskSearch*> survivors() const;
 
-  WeightResult result() const;
+  LayoutResult result() const;
 
  private:
   struct Layout {
-    compiler::WeightLayout layout;
+    std::string layout;
     std::vector<TaskSearch*> kernels{};  ///< of each task; empty until made
     double relative = 0;                 ///< its sum over the default layout's; 0: not raced
     bool dropped = false;
@@ -84,6 +85,7 @@ class WeightSearch {
   Status record(double chosen_ns, double sure, const std::string& verdict,
                 const std::string& session, store::Store& store);
 
+  compiler::LayoutCandidates candidates_;
   std::vector<size_t> tasks_;
   std::vector<Layout> layouts_;  ///< the default first
   size_t chosen_ = 0;

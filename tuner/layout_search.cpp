@@ -1,5 +1,5 @@
 // Meetings of layouts, sums and decisions.
-#include "tuner/weight_search.h"
+#include "tuner/layout_search.h"
 
 #include <algorithm>
 
@@ -16,34 +16,34 @@ constexpr double kHopeful = 1.03;
 
 }  // namespace
 
-Result<WeightSearch> WeightSearch::create(const compiler::WeightLayout& weight,
+Result<LayoutSearch> LayoutSearch::create(compiler::LayoutCandidates candidates,
                                           std::vector<size_t> tasks, const std::string& at,
                                           const SessionOptions& options, store::Store& store) {
-  WeightSearch search;
+  LayoutSearch search;
+  search.candidates_ = std::move(candidates);
   search.tasks_ = std::move(tasks);
   const ir::Target& target = options.target.target;
-  for (const compiler::WeightLayout& layout :
-       compiler::candidate_layouts(weight.type, weight.n, weight.k, weight.pair, target))
-    search.layouts_.push_back({layout});
+  for (const std::string& layout : search.candidates_.layouts) search.layouts_.push_back({layout});
   runtime::RecordContext context;
   context.threads = options.threads;
   context.deterministic = options.deterministic;
   context.objective = options.objective;
-  search.key_ = runtime::layout_key(weight, at, target, context);
-  LATHE_TRY(const auto record, runtime::layout_record(weight, target, context, store));
+  search.key_ = runtime::layout_key(search.candidates_, at, target, context);
+  LATHE_TRY(const auto record, runtime::layout_record(search.candidates_, target, context, store));
   if (!record) return search;
   for (size_t i = 0; i < search.layouts_.size(); ++i)
-    if (runtime::layout_schedule(search.layouts_[i].layout) == record->winner.schedule)
+    if (search.candidates_.text(search.layouts_[i].layout) == record->winner.schedule)
       search.chosen_ = i;
   if (record->key != search.key_) return search;  // over other times: these are yet to be summed
   search.decided_ = true;
   search.why_ = record->winner.why;
-  LATHE_TRY(const auto standings, runtime::layout_standings(*record, store));
+  LATHE_TRY(const auto standings,
+            runtime::layout_standings(*search.candidates_.operand, *record, store));
   for (size_t i = 0; i < search.layouts_.size(); ++i) {
     Layout& layout = search.layouts_[i];
     layout.dropped = i != search.chosen_;
     for (const runtime::LayoutStanding& standing : standings) {
-      if (standing.panel != layout.layout.panel) continue;
+      if (standing.layout != layout.layout) continue;
       layout.relative = standing.relative;
       layout.dropped = standing.dropped && i != search.chosen_;
     }
@@ -51,23 +51,23 @@ Result<WeightSearch> WeightSearch::create(const compiler::WeightLayout& weight,
   return search;
 }
 
-size_t WeightSearch::live() const {
+size_t LayoutSearch::live() const {
   return static_cast<size_t>(std::count_if(layouts_.begin(), layouts_.end(),
                                            [](const Layout& layout) { return !layout.dropped; }));
 }
 
-void WeightSearch::drop(Layout& layout) {
+void LayoutSearch::drop(Layout& layout) {
   layout.dropped = true;
   for (TaskSearch* kernel : layout.kernels) kernel->retired = true;
 }
 
-Status WeightSearch::make_searches(const MakeSearch& make, bool wait) {
+Status LayoutSearch::make_searches(const MakeSearch& make, bool wait) {
   const bool all = decided_ || is_due(wait);
   for (size_t i = 0; i < layouts_.size(); ++i) {
     Layout& layout = layouts_[i];
     if (layout.dropped || !layout.kernels.empty() || (i != chosen_ && !all)) continue;
     for (const size_t task : tasks_) {
-      const Result<TaskSearch*> kernel = make(task, layout.layout.panel);
+      const Result<TaskSearch*> kernel = make(task, layout.layout);
       if (!kernel && i == chosen_) return tl::unexpected(kernel.error());
       if (!kernel) {
         drop(layout);
@@ -83,7 +83,7 @@ Status WeightSearch::make_searches(const MakeSearch& make, bool wait) {
   return {};
 }
 
-bool WeightSearch::is_due(bool wait) const {
+bool LayoutSearch::is_due(bool wait) const {
   if (decided_ || live() < 2 || layouts_[chosen_].kernels.empty()) return false;
   bool any = false;
   for (size_t i = 0; i < tasks_.size(); ++i) {
@@ -96,7 +96,7 @@ bool WeightSearch::is_due(bool wait) const {
   return any;
 }
 
-bool WeightSearch::is_stale() const {
+bool LayoutSearch::is_stale() const {
   if (!decided_ || live() < 2) return false;
   bool any = false;
   for (size_t i = 0; i < tasks_.size(); ++i) any = any || has_times(i);
@@ -111,7 +111,7 @@ bool WeightSearch::is_stale() const {
   return false;
 }
 
-WeightSearch::Contest WeightSearch::next_contest(const SessionOptions& options) {
+LayoutSearch::Contest LayoutSearch::next_contest(const SessionOptions& options) {
   if (next_ == 0) {
     for (Layout& layout : layouts_) {
       layout.batches_ns.assign(tasks_.size(), {});
@@ -139,12 +139,12 @@ WeightSearch::Contest WeightSearch::next_contest(const SessionOptions& options) 
   return contest;
 }
 
-void WeightSearch::end_meeting() {
+void LayoutSearch::end_meeting() {
   next_ = 0;
   decided_ = true;
 }
 
-Status WeightSearch::take(const Contest& contest, const std::vector<std::vector<double>>& batches,
+Status LayoutSearch::take(const Contest& contest, const std::vector<std::vector<double>>& batches,
                           const std::function<double(const TaskSearch&)>& share,
                           const std::string& session, store::Store& store) {
   const size_t task = next_ - 1;
@@ -186,7 +186,7 @@ Status WeightSearch::take(const Contest& contest, const std::vector<std::vector<
   return next_ <= tasks_.size() ? Status() : decide(share, session, store);
 }
 
-Status WeightSearch::decide(const std::function<double(const TaskSearch&)>& share,
+Status LayoutSearch::decide(const std::function<double(const TaskSearch&)>& share,
                             const std::string& session, store::Store& store) {
   // In units of the chosen layout's sum; within a task the layouts were timed side by side.
   double shares = 0, ns = 0;
@@ -229,12 +229,12 @@ Status WeightSearch::decide(const std::function<double(const TaskSearch&)>& shar
   return record(replaced ? chosen_ns : ns, sure, verdict, session, store);
 }
 
-// What sums are told in: the time of all the weight's launches, in one pass of each kind, with the
-// layouts in the proportion of the sums.
-Status WeightSearch::record(double chosen_ns, double sure, const std::string& verdict,
+// What sums are told in: the time of all launches of the operand's kernels, in one pass of each
+// kind, with the layouts in the proportion of the sums.
+Status LayoutSearch::record(double chosen_ns, double sure, const std::string& verdict,
                             const std::string& session, store::Store& store) {
   store::Winner winner;
-  winner.schedule = runtime::layout_schedule(layouts_[chosen_].layout);
+  winner.schedule = candidates_.text(layouts_[chosen_].layout);
   winner.tuned_ns = chosen_ns;
   winner.speedup = 1 / layouts_[chosen_].relative;
   winner.default_ns = chosen_ns * winner.speedup;
@@ -244,7 +244,7 @@ Status WeightSearch::record(double chosen_ns, double sure, const std::string& ve
   for (size_t l = 0; l < layouts_.size(); ++l) {
     const Layout& layout = layouts_[l];
     store::Trial trial;
-    trial.schedule = runtime::layout_schedule(layout.layout);
+    trial.schedule = candidates_.text(layout.layout);
     trial.state = layout.relative == 0 ? store::TrialState::failed
                   : layout.dropped     ? store::TrialState::abandoned
                                        : store::TrialState::timed;
@@ -271,7 +271,7 @@ Status WeightSearch::record(double chosen_ns, double sure, const std::string& ve
   return store.record_winner(key_, winner);
 }
 
-std::vector<TaskSearch*> WeightSearch::survivors() const {
+std::vector<TaskSearch*> LayoutSearch::survivors() const {
   std::vector<TaskSearch*> kernels;
   for (size_t l = 0; l < layouts_.size(); ++l)
     if (l == chosen_ || (decided_ && !layouts_[l].dropped))
@@ -279,10 +279,10 @@ std::vector<TaskSearch*> WeightSearch::survivors() const {
   return kernels;
 }
 
-WeightResult WeightSearch::result() const {
-  WeightResult result{layouts_[chosen_].layout, {}, why_, decided_ && !why_.empty()};
+LayoutResult LayoutSearch::result() const {
+  LayoutResult result{candidates_, layouts_[chosen_].layout, {}, why_, decided_ && !why_.empty()};
   for (const Layout& layout : layouts_)
-    result.layouts.push_back({layout.layout.panel, layout.relative, layout.dropped});
+    result.standings.push_back({layout.layout, layout.relative, layout.dropped});
   return result;
 }
 
