@@ -8,6 +8,7 @@
 #include <set>
 
 #include "compiler/family.h"
+#include "compiler/kept_elements.h"
 #include "runtime/launch/launch.h"
 
 namespace lathe::tuner {
@@ -160,11 +161,23 @@ Result<std::vector<ir::graph::DoubleTensor>> oracle(const compiler::Problem& pro
   return ir::graph::evaluate_double(graph, inputs);
 }
 
+// `before`: what the outputs held before the call.
 Status compare_all(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& found,
+                   const std::vector<ir::Tensor>& before,
                    const std::vector<ir::graph::DoubleTensor>& expected,
                    const compiler::InputPattern& pattern, std::string_view where) {
   for (size_t i = 0; i < found.size(); ++i) {
-    const std::string& name = kernel.operands[static_cast<size_t>(kernel.inputs) + i].name;
+    const runtime::OperandRule& rule = kernel.operands[static_cast<size_t>(kernel.inputs) + i];
+    const std::string& name = rule.name;
+    if (rule.updated) {
+      const int64_t changed = compiler::changed_element(found[i], before[i], expected[i]);
+      if (changed >= 0) {
+        return fail(ErrorCode::mismatch,
+                    "{}, {}[{}]: found {:.9g}, expected {:.9g}, as before the "
+                    "call",
+                    where, name, changed, found[i].at(changed), before[i].at(changed));
+      }
+    }
     const Comparison comparison =
         compare(name, found[i], expected[i], compiler::limit_of(kernel.problem, found[i].type()));
     if (!comparison.passed) {
@@ -201,7 +214,8 @@ Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& ke
   for (const compiler::InputPattern& pattern : compiler::check_patterns(rows_in(sizes))) {
     Case one{pattern, {}, {}};
     LATHE_TRY(one.inputs, make_inputs(*result.kernel, sizes, pattern, kSeed));
-    LATHE_TRY(one.expected, oracle(problem, one.inputs));
+    LATHE_TRY(const std::vector<ir::Tensor> before, make_outputs(*result.kernel, sizes));
+    LATHE_TRY(one.expected, oracle(problem, graph_inputs(*result.kernel, one.inputs, before)));
     small.cases.push_back(std::move(one));
   }
   return result;
@@ -236,8 +250,12 @@ ir::Tensor Checker::chosen(const ir::Tensor& tensor, const runtime::CompiledKern
 Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
   if (true_inputs_) return {};
   const int64_t rows = at_.count("rows") != 0 ? at_.find("rows")->second : 1;
-  for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i)
-    chosen_rows_.push_back(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
+  // Which entries of an updated operand a few rows leave as they were is not known from them alone.
+  const bool updates = std::any_of(kernel.operands.begin(), kernel.operands.end(),
+                                   [](const auto& rule) { return rule.updated; });
+  const int64_t sampled_rows = updates ? rows : std::min(rows, kSampledRows);
+  for (int64_t i = 0; i < sampled_rows; ++i)
+    chosen_rows_.push_back(rows == sampled_rows ? i : i * (rows - 1) / (kSampledRows - 1));
   compiler::Problem sampled = problem_;
   if (problem_.family().sample != nullptr) {
     LATHE_TRY(compiler::Sample sample, problem_.family().sample(problem_, at_));
@@ -253,7 +271,8 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
   keep_named_entries(kernel, *inputs, part);
   for (size_t i = 0; i < part.size(); ++i)
     if (is_table[i]) part[i] = chosen(part[i], kernel, i);
-  LATHE_TRY(true_expected_, oracle(sampled, part));
+  LATHE_TRY(const std::vector<ir::Tensor> before, make_outputs(kernel, at_));
+  LATHE_TRY(true_expected_, oracle(sampled, graph_inputs(kernel, part, before)));
   true_inputs_ = inputs;
   return {};
 }
@@ -263,11 +282,12 @@ Status Checker::check_interpreted(const runtime::CompiledKernel& kernel,
   LATHE_TRY(const SmallKernel small, small_of(kernel, backend));
   std::vector<ir::Tensor> inputs = small.small->cases.front().inputs;
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(*small.kernel, small.small->sizes));
+  const std::vector<ir::Tensor> before = outputs;
   const Status interpreted =
       runtime::launch_interpreted(*small.kernel, views_of(inputs, outputs), kInterpretedWorkers);
   if (!interpreted) return fail_with_context("interpreted", interpreted.error());
   const Case& first = small.small->cases.front();
-  return compare_all(*small.kernel, outputs, first.expected, first.pattern, "interpreted");
+  return compare_all(*small.kernel, outputs, before, first.expected, first.pattern, "interpreted");
 }
 
 Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t padding,
@@ -286,18 +306,24 @@ Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t p
   std::vector<ir::Tensor> found;
   for (size_t i = inputs.size(); i < padded.size(); ++i) found.push_back(unpad(padded[i]));
   return compare_all(
-      kernel, found, one.expected, one.pattern,
+      kernel, found, outputs, one.expected, one.pattern,
       fmt::format("small shape, {} inputs, rows padded by {}", one.pattern.print(), padding));
 }
 
 Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
                                 runtime::ThreadPool& pool) const {
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at_));
+  std::vector<ir::Tensor> found, before;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (kernel.operands[true_inputs_->size() + i].updated) {
+      before.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));
+    } else {
+      before.emplace_back();
+    }
   LATHE_CHECK(runtime::launch(kernel, views_of(*true_inputs_, outputs), pool));
-  std::vector<ir::Tensor> found;
   for (size_t i = 0; i < outputs.size(); ++i)
     found.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));
-  return compare_all(kernel, found, true_expected_, {}, "true size, chosen outputs");
+  return compare_all(kernel, found, before, true_expected_, {}, "true size, chosen outputs");
 }
 
 Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,

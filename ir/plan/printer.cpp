@@ -73,6 +73,7 @@ class Printer {
     for (const Operand& operand : plan_.operands) {
       out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
                           access_name(operand.access), operand.optional ? " optional" : "");
+      if (operand.updated) out_ += " updated";
       if (operand.elements) out_ += rule_text(*operand.elements);
       if (operand.finite) out_ += " finite";
       out_ += "\n";
@@ -135,6 +136,7 @@ class Printer {
     text += rule.least == Expr(0)
                 ? fmt::format(" below {}", print(rule.below, plan_))
                 : fmt::format(" in {} .. {}", print(rule.least, plan_), print(rule.below, plan_));
+    if (rule.or_none) text += " or -1";
     return rule.row_count ? text + row_count_text(*rule.row_count) : text;
   }
 

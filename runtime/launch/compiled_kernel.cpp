@@ -1,6 +1,7 @@
 // From problem and schedule to mapped code.
 #include "runtime/launch/compiled_kernel.h"
 
+#include "ir/graph/updates.h"
 #include "ir/plan/plan.h"
 #include "runtime/cpu/executable_memory.h"
 #include "runtime/cpu/gdb_jit.h"
@@ -52,18 +53,26 @@ Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
                                                const ir::plan::Plan& plan) {
   LATHE_TRY(ir::graph::Graph graph, problem.family().reference(problem));
   std::vector<OperandRule> rules;
-  if (graph.inputs.size() + graph.outputs.size() != plan.operands.size()) {
+  const std::vector<ir::graph::CallOperand> operands = ir::graph::call_operands(graph);
+  if (operands.size() != plan.operands.size()) {
     return fail(ErrorCode::internal, "{}: the reference graph has {} operands, the plan {}",
-                problem.line(), graph.inputs.size() + graph.outputs.size(), plan.operands.size());
+                problem.line(), operands.size(), plan.operands.size());
   }
-  const auto add = [&](ir::graph::ValueId id, bool output) {
-    const ir::graph::Value& value = graph.value(id);
+  for (const ir::graph::CallOperand& operand : operands) {
+    const ir::graph::Value& value = graph.value(operand.value);
     OperandRule rule;
     rule.name = plan.operands[rules.size()].name;  // the graph's results have no names of their own
     rule.elements = plan.operands[rules.size()].elements;
     rule.finite = plan.operands[rules.size()].finite;
     rule.type = value.type.element;
-    rule.output = output;
+    rule.output = operand.output;
+    rule.updated = operand.updated;
+    if (rule.updated != plan.operands[rules.size()].updated) {
+      return fail(ErrorCode::internal,
+                  "{}: operand '{}': the reference graph and the plan differ in whether it is "
+                  "updated",
+                  problem.line(), rule.name);
+    }
     for (const ir::graph::Dim& dim : value.type.shape) {
       OperandRule::Dimension dimension;
       dimension.factor = dim.factor;
@@ -74,9 +83,7 @@ Result<std::vector<OperandRule>> operand_rules(const compiler::Problem& problem,
     for (size_t k = 0; k + 1 < value.type.shape.size(); ++k)
       rule.stride_variables.push_back(plan.find(fmt::format("{}.stride{}", rule.name, k)));
     rules.push_back(std::move(rule));
-  };
-  for (ir::graph::ValueId id : graph.inputs) add(id, false);
-  for (ir::graph::ValueId id : graph.outputs) add(id, true);
+  }
   return rules;
 }
 

@@ -18,6 +18,7 @@ struct OperandRule {
   std::string name;
   ir::Type type = ir::Type::f32;
   bool output = false;
+  bool updated = false;  ///< an output that is an input, too: what is not written stays
   std::optional<ir::plan::ElementRule> elements{};  ///< over the plan's inputs
   bool finite = false;                              ///< no NaN and no infinity, of f32
   /// For each dimension: `factor` times variable `variable`, or the number `factor` if variable <
@@ -45,8 +46,8 @@ struct CompiledKernel {
   compiler::Schedule schedule;
   ir::Target target;
   ir::plan::Plan plan;
-  std::vector<OperandRule> operands;  ///< inputs, then outputs
-  int inputs = 0;                     ///< how many of them are inputs
+  std::vector<OperandRule> operands;  ///< inputs, then outputs; an updated one stands among these
+  int inputs = 0;                     ///< how many of them are inputs alone
   int threads_variable = -1;
   Execution execution = Execution::native;
   // Of native ones:
