@@ -131,6 +131,8 @@ const Family& write_cache() {
     write.limits.push_back({Type::q8_0, {}});
     write.limits.push_back({Type::q4_0, {}});
     write.limits.push_back({Type::q4_K, {}});
+    write.form = CallForm::write_cache;
+    write.graph_ops = {"write_cache"};
     write.smallest = "write_cache rows=1 heads=2 dim=11";
     write.validate = validate;
     write.reference = reference;
