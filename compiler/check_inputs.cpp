@@ -253,10 +253,6 @@ class Shuffle {
     moved_[other] = at(turn);
     return range_.least + drawn;
   }
-  void start_again() {
-    turn_ = 0;
-    moved_.clear();
-  }
 
  private:
   int64_t at(int64_t place) const {
@@ -270,12 +266,13 @@ class Shuffle {
   std::unordered_map<int64_t, int64_t> moved_;  // what is no longer at its place
 };
 
-// All numbers of the range in some order, as often as there are elements.
+// All numbers of the range in some order, then in the same again, as often as there are elements:
+// no row that has no more elements than there are numbers has one twice.
 void fill_distinct(const ElementRange& range, Random& random, Tensor& tensor) {
   Shuffle shuffle(range, random);
   for (int64_t i = 0; i < tensor.elements(); ++i) {
-    if (i % shuffle.count() == 0) shuffle.start_again();
-    tensor.set(i, static_cast<double>(shuffle.next()));
+    const bool is_new = i < shuffle.count();
+    tensor.set(i, is_new ? static_cast<double>(shuffle.next()) : tensor.at(i - shuffle.count()));
   }
 }
 

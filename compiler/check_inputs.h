@@ -94,8 +94,8 @@ std::vector<InputPattern> check_patterns(int64_t rows);
 struct ElementRange {
   int64_t least = 0, below = 0;
   bool ascending = false;
-  /// None twice: in a row that ascends, else in the whole operand, as far as there are as many. Of
-  /// an ascending row that is longer than that the last stands again.
+  /// None twice: in a row that ascends, else in the whole operand, as far as there are as many, and
+  /// in each row that is no longer. Of an ascending row that is longer the last stands again.
   bool distinct = false;
   bool covers = false;    ///< the first is `least`, the last `below` - 1: bounds of parts
   bool is_count = false;  ///< of elements that count others: ordinary ones are near the bound

@@ -59,6 +59,7 @@ enum class CallForm : uint8_t {
   linear,
   batched_matmul,
   attention,
+  write_cache,
 };
 
 /// A fragment of `elementwise` that a family of its own computes.

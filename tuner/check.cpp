@@ -8,6 +8,7 @@
 #include <set>
 
 #include "compiler/family.h"
+#include "compiler/kept_elements.h"
 #include "runtime/launch/launch.h"
 
 namespace lathe::tuner {
@@ -141,11 +142,23 @@ Result<std::vector<ir::graph::DoubleTensor>> oracle(const compiler::Problem& pro
   return ir::graph::evaluate_double(graph, inputs);
 }
 
+// `before`: what the outputs held before the call.
 Status compare_all(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& found,
+                   const std::vector<ir::Tensor>& before,
                    const std::vector<ir::graph::DoubleTensor>& expected,
                    const compiler::InputPattern& pattern, std::string_view where) {
   for (size_t i = 0; i < found.size(); ++i) {
-    const std::string& name = kernel.operands[static_cast<size_t>(kernel.inputs) + i].name;
+    const runtime::OperandRule& rule = kernel.operands[static_cast<size_t>(kernel.inputs) + i];
+    const std::string& name = rule.name;
+    if (rule.updated) {
+      const int64_t changed = compiler::changed_element(found[i], before[i], expected[i]);
+      if (changed >= 0) {
+        return fail(ErrorCode::mismatch,
+                    "{}, {}[{}]: found {:.9g}, expected {:.9g}, as before the "
+                    "call",
+                    where, name, changed, found[i].at(changed), before[i].at(changed));
+      }
+    }
     const Comparison comparison =
         compare(name, found[i], expected[i], compiler::limit_of(kernel.problem, found[i].type()));
     if (!comparison.passed) {
@@ -182,7 +195,8 @@ Result<Checker::SmallKernel> Checker::small_of(const runtime::CompiledKernel& ke
   for (const compiler::InputPattern& pattern : compiler::check_patterns(rows_in(sizes))) {
     Case one{pattern, {}, {}};
     LATHE_TRY(one.inputs, make_inputs(*result.kernel, sizes, pattern, kSeed));
-    LATHE_TRY(one.expected, oracle(problem, one.inputs));
+    LATHE_TRY(const std::vector<ir::Tensor> before, make_outputs(*result.kernel, sizes));
+    LATHE_TRY(one.expected, oracle(problem, graph_inputs(*result.kernel, one.inputs, before)));
     small.cases.push_back(std::move(one));
   }
   return result;
@@ -217,8 +231,12 @@ ir::Tensor Checker::chosen(const ir::Tensor& tensor, const runtime::CompiledKern
 Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
   if (true_inputs_) return {};
   const int64_t rows = at_.count("rows") != 0 ? at_.find("rows")->second : 1;
-  for (int64_t i = 0; i < std::min(rows, kSampledRows); ++i)
-    chosen_rows_.push_back(rows <= kSampledRows ? i : i * (rows - 1) / (kSampledRows - 1));
+  // Which entries of an updated operand a few rows leave as they were is not known from them alone.
+  const bool updates = std::any_of(kernel.operands.begin(), kernel.operands.end(),
+                                   [](const auto& rule) { return rule.updated; });
+  const int64_t sampled_rows = updates ? rows : std::min(rows, kSampledRows);
+  for (int64_t i = 0; i < sampled_rows; ++i)
+    chosen_rows_.push_back(rows == sampled_rows ? i : i * (rows - 1) / (kSampledRows - 1));
   compiler::Problem sampled = problem_;
   if (problem_.family().sample != nullptr) {
     LATHE_TRY(compiler::Sample sample, problem_.family().sample(problem_, at_));
@@ -239,7 +257,8 @@ Status Checker::prepare_true_size(const runtime::CompiledKernel& kernel) {
   keep_named_entries(kernel, *inputs, part);
   for (size_t i = 0; i < part.size(); ++i)
     if (is_table[i]) part[i] = chosen_from(part[i], i);
-  LATHE_TRY(true_expected_, oracle(sampled, part));
+  LATHE_TRY(const std::vector<ir::Tensor> before, make_outputs(kernel, at_));
+  LATHE_TRY(true_expected_, oracle(sampled, graph_inputs(kernel, part, before)));
   true_inputs_ = inputs;
   return {};
 }
@@ -253,8 +272,8 @@ Status Checker::check_interpreted(const runtime::CompiledKernel& kernel,
   const Status interpreted =
       runtime::launch_interpreted(*small.kernel, views_of(operands), kInterpretedWorkers);
   if (!interpreted) return fail_with_context("interpreted", interpreted.error());
-  return compare_all(*small.kernel, outputs_of(operands, first.inputs.size()), first.expected,
-                     first.pattern, "interpreted");
+  return compare_all(*small.kernel, outputs_of(operands, first.inputs.size()), outputs,
+                     first.expected, first.pattern, "interpreted");
 }
 
 Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t padding,
@@ -265,18 +284,24 @@ Status Checker::check_small(const SmallKernel& small, const Case& one, int64_t p
   const std::vector<LaidOut> operands = lay_out_all(kernel, inputs, outputs, padding);
   LATHE_CHECK(runtime::launch(kernel, views_of(operands), pool));
   return compare_all(
-      kernel, outputs_of(operands, inputs.size()), one.expected, one.pattern,
+      kernel, outputs_of(operands, inputs.size()), outputs, one.expected, one.pattern,
       fmt::format("small shape, {} inputs, rows padded by {}", one.pattern.print(), padding));
 }
 
 Status Checker::check_true_size(const runtime::CompiledKernel& kernel,
                                 runtime::ThreadPool& pool) const {
   LATHE_TRY(std::vector<ir::Tensor> outputs, make_outputs(kernel, at_));
+  std::vector<ir::Tensor> found, before;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (kernel.operands[true_inputs_->size() + i].updated) {
+      before.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));
+    } else {
+      before.emplace_back();
+    }
   LATHE_CHECK(runtime::launch(kernel, views_of(kernel, *true_inputs_, outputs), pool));
-  std::vector<ir::Tensor> found;
   for (size_t i = 0; i < outputs.size(); ++i)
     found.push_back(chosen(outputs[i], kernel, true_inputs_->size() + i));
-  return compare_all(kernel, found, true_expected_, {}, "true size, chosen outputs");
+  return compare_all(kernel, found, before, true_expected_, {}, "true size, chosen outputs");
 }
 
 Result<std::string> Checker::check_native(const runtime::CompiledKernel& kernel,

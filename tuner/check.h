@@ -42,8 +42,9 @@ class Checker {
 
   /// The native kernel on the small shape in full, contiguous and with padded rows in turn, on rows
   /// of every kind (compiler/check_inputs.h); and at true size on whole rows: the first, the last
-  /// and six between, so on every block edge of a row, or on the family's sample of them. Returns
-  /// what was checked, for the record. mismatch otherwise.
+  /// and six between, so on every block edge of a row, or on the family's sample of them; with an
+  /// operand that is updated on all rows. Of such an operand all that the oracle leaves as it was
+  /// has to be there to the bit. Returns what was checked, for the record. mismatch otherwise.
   Result<std::string> check_native(const runtime::CompiledKernel& kernel,
                                    const codegen::Backend& backend, runtime::ThreadPool& pool);
 

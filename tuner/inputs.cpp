@@ -12,6 +12,7 @@ namespace lathe::tuner {
 namespace {
 
 constexpr uint64_t kSharedSeed = 20240607;
+constexpr uint64_t kUpdatedSeed = 7;
 
 bool counts_others(const runtime::CompiledKernel& kernel, size_t operand) {
   return std::any_of(kernel.operands.begin(), kernel.operands.end(), [&](const auto& rule) {
@@ -40,7 +41,10 @@ compiler::CheckInput described(const runtime::CompiledKernel& kernel, const comp
       variables.push_back(size == sizes.end() ? 0 : size->second);
     }
     input.elements =
-        compiler::ElementRange{.least = rule.elements->least.evaluate(variables.data()),
+        compiler::ElementRange{// A timed call leaves no row out.
+                               .least = rule.elements->or_none && !pattern.is_normal()
+                                            ? -1
+                                            : rule.elements->least.evaluate(variables.data()),
                                .below = rule.elements->below.evaluate(variables.data()),
                                .ascending = rule.elements->ascending,
                                // Entries of tables, too, of which no two sequences share a page.
@@ -160,16 +164,27 @@ void redraw_indices(const runtime::CompiledKernel& kernel, const compiler::Sizes
                            inputs[i]);
 }
 
+namespace {
+
+bool is_indexed(const runtime::CompiledKernel& kernel, size_t operand) {
+  const auto& shape = kernel.operands[operand].shape;
+  return std::any_of(kernel.operands.begin(), kernel.operands.end(), [&](const auto& rule) {
+    return rule.table_variable() >= 0 && shape.size() > 1 &&
+           shape.front().variable == rule.table_variable();
+  });
+}
+
+}  // namespace
+
 std::vector<bool> tables_of(const runtime::CompiledKernel& kernel) {
-  std::vector<bool> tables(static_cast<size_t>(kernel.inputs));
-  for (size_t i = 0; i < tables.size(); ++i) {
-    const auto& shape = kernel.operands[i].shape;
-    for (const runtime::OperandRule& rule : kernel.operands)
-      if (rule.table_variable() >= 0 && shape.size() > 1 &&
-          shape.front().variable == rule.table_variable())
-        tables[i] = true;
-  }
+  std::vector<bool> tables;
+  for (size_t i = 0; i < static_cast<size_t>(kernel.inputs); ++i)
+    tables.push_back(is_indexed(kernel, i));
   return tables;
+}
+
+bool names_entries(const runtime::CompiledKernel& kernel, size_t operand) {
+  return kernel.operands[operand].updated && is_indexed(kernel, operand);
 }
 
 void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
@@ -178,8 +193,10 @@ void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
   const int limit = kernel.operands[table].shape.front().variable;
   for (size_t k = 0; k < inputs.size(); ++k)
     for (int64_t i = 0; kernel.operands[k].table_variable() == limit && i < inputs[k].elements();
-         ++i)
-      visit(static_cast<int64_t>(inputs[k].at(i)));
+         ++i) {
+      const auto entry = static_cast<int64_t>(inputs[k].at(i));
+      if (entry >= 0) visit(entry);
+    }
 }
 
 int64_t named_entries(const runtime::CompiledKernel& kernel, size_t table,
@@ -225,15 +242,17 @@ int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<i
                       const std::vector<ir::Tensor>& outputs) {
   const std::vector<bool> tables = tables_of(kernel);
   int64_t bytes = 0;
-  for (const ir::Tensor& output : outputs) bytes += output.bytes();
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!tables[i]) {
-      bytes += inputs[i].bytes();
-      continue;
+  const auto add = [&](const ir::Tensor& tensor, size_t operand, bool is_named) {
+    if (!is_named) {
+      bytes += tensor.bytes();
+      return;
     }
-    const int64_t entries = std::max<int64_t>(inputs[i].shape().front(), 1);
-    bytes += inputs[i].bytes() / entries * std::min(named_entries(kernel, i, inputs), entries);
-  }
+    const int64_t entries = std::max<int64_t>(tensor.shape().front(), 1);
+    bytes += tensor.bytes() / entries * std::min(named_entries(kernel, operand, inputs), entries);
+  };
+  for (size_t i = 0; i < inputs.size(); ++i) add(inputs[i], i, tables[i]);
+  for (size_t i = 0; i < outputs.size(); ++i)
+    add(outputs[i], inputs.size() + i, names_entries(kernel, inputs.size() + i));
   return bytes;
 }
 
@@ -241,9 +260,23 @@ Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kern
                                              const compiler::Sizes& sizes) {
   LATHE_TRY(const auto shapes, operand_shapes(kernel.operands, sizes));
   std::vector<ir::Tensor> outputs;
-  for (size_t i = static_cast<size_t>(kernel.inputs); i < kernel.operands.size(); ++i)
+  compiler::Random random(kUpdatedSeed);
+  for (size_t i = static_cast<size_t>(kernel.inputs); i < kernel.operands.size(); ++i) {
     outputs.emplace_back(kernel.operands[i].type, shapes[i]);
+    if (kernel.operands[i].updated)
+      compiler::fill_input(described(kernel, sizes, i, shapes[i], {}, {}), {}, random,
+                           outputs.back());
+  }
   return outputs;
+}
+
+std::vector<ir::Tensor> graph_inputs(const runtime::CompiledKernel& kernel,
+                                     const std::vector<ir::Tensor>& inputs,
+                                     const std::vector<ir::Tensor>& outputs) {
+  std::vector<ir::Tensor> all = inputs;
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (kernel.operands[static_cast<size_t>(kernel.inputs) + i].updated) all.push_back(outputs[i]);
+  return all;
 }
 
 std::vector<int> order_of(const runtime::CompiledKernel& kernel, size_t operand) {

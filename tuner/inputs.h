@@ -51,13 +51,23 @@ void for_each_named_entry(const runtime::CompiledKernel& kernel, size_t table,
 void keep_named_entries(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& whole,
                         std::vector<ir::Tensor>& part);
 
-/// Bytes that one call touches: operands whole, of a table the entries that are named at most.
+/// Of operand `operand`, an output that is updated: whether an index operand names, along its first
+/// dimension, the entries that a call writes. for_each_named_entry() and named_entries() are for
+/// these, too.
+bool names_entries(const runtime::CompiledKernel& kernel, size_t operand);
+
+/// Bytes that one call touches: operands whole, of those with named entries these at most.
 int64_t bytes_touched(const runtime::CompiledKernel& kernel, const std::vector<ir::Tensor>& inputs,
                       const std::vector<ir::Tensor>& outputs);
 
-/// Zeroed tensors for the outputs.
+/// Zeroed tensors for the outputs; ordinary values for those that are updated, always the same.
 Result<std::vector<ir::Tensor>> make_outputs(const runtime::CompiledKernel& kernel,
                                              const compiler::Sizes& sizes);
+
+/// What the reference graph takes for a call: `inputs`, then those of `outputs` that are updated.
+std::vector<ir::Tensor> graph_inputs(const runtime::CompiledKernel& kernel,
+                                     const std::vector<ir::Tensor>& inputs,
+                                     const std::vector<ir::Tensor>& outputs);
 
 /// Ordinary inputs of one call, for who checks a kernel and who times it: the largest weights of a
 /// model are held once, and one call's memory serves the next, in whatever order its operands lie

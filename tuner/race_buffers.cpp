@@ -66,9 +66,15 @@ Result<RaceBuffers> RaceBuffers::create(const runtime::CompiledKernel& kernel,
   const std::vector<bool> is_table = tables_of(kernel);
   const Cost cost = cost_of_set(kernel, *buffers.first_, outputs, is_table);
   if (sets == 0) sets = sets_of(cost, cold);
-  for (const ir::Tensor& output : outputs) {
-    buffers.written_share_ +=
-        static_cast<double>(output.bytes()) / static_cast<double>(cost.touched);
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const size_t operand = static_cast<size_t>(kernel.inputs) + i;
+    int64_t written = outputs[i].bytes();
+    if (names_entries(kernel, operand)) {
+      const int64_t entries = std::max<int64_t>(outputs[i].shape().front(), 1);
+      written =
+          written / entries * std::min(named_entries(kernel, operand, *buffers.first_), entries);
+    }
+    buffers.written_share_ += static_cast<double>(written) / static_cast<double>(cost.touched);
   }
   buffers.add_set(kernel, nullptr, outputs);
   // Further copies repeat the first one's values: what counts is that they lie elsewhere, and
@@ -99,22 +105,29 @@ void RaceBuffers::add_set(const runtime::CompiledKernel& kernel,
   const auto touch = [&](const ir::Tensor& tensor) {
     touched_.emplace_back(tensor.data(), static_cast<size_t>(tensor.bytes()));
   };
+  const auto touch_named = [&](const ir::Tensor& table, size_t operand) {
+    const int64_t bytes = table.bytes() / std::max<int64_t>(table.shape().front(), 1);
+    for_each_named_entry(kernel, operand, named_by, [&](int64_t entry) {
+      touched_.emplace_back(table.data() + entry * bytes, static_cast<size_t>(bytes));
+    });
+  };
   for (size_t i = 0; i < is_table.size(); ++i) {
     if (is_table[i]) {
-      ir::Tensor& table = (*first_)[i];
-      view(table);
-      const int64_t bytes = table.bytes() / std::max<int64_t>(table.shape().front(), 1);
-      for_each_named_entry(kernel, i, named_by, [&](int64_t entry) {
-        touched_.emplace_back(table.data() + entry * bytes, static_cast<size_t>(bytes));
-      });
+      view((*first_)[i]);
+      touch_named((*first_)[i], i);
       continue;
     }
     view(copied != nullptr ? tensors.emplace_back((*copied)[i]) : (*first_)[i]);
     touch(copied != nullptr ? tensors.back() : (*first_)[i]);
   }
   for (const ir::Tensor& output : outputs) {
+    const size_t operand = views.size();
     view(tensors.emplace_back(output));
-    touch(tensors.back());
+    if (names_entries(kernel, operand)) {
+      touch_named(tensors.back(), operand);
+    } else {
+      touch(tensors.back());
+    }
   }
   tensors_.push_back(std::move(tensors));
   views_.push_back(std::move(views));

@@ -19,6 +19,7 @@
   F(elementwise)                 \
   F(embedding)                   \
   F(quantize)                    \
+  F(write_cache)                 \
   F(linear)                      \
   F(batched_matmul)              \
   F(attention_decode)            \

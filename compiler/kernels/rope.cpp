@@ -2,7 +2,9 @@
 #include "compiler/kernels/rope.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "compiler/kernels/block_quantizer.h"
 #include "compiler/kernels/families.h"
 #include "compiler/kernels/parameters.h"
 
@@ -39,31 +41,49 @@ class RopeRow {
       scales_ = kernel.scratch("scales", Type::f32, rope.heads + b_.lanes());
       if (!rope.interleaved) factors_ = kernel.scratch("factors", Type::f32, 4 * rope.pairs);
     }
+    if (rope.cache.type == Type::q8_0) {
+      quantizer_.emplace(b_);
+      turned_ = kernel.scratch("turned", Type::f32, rope.dim);
+    }
     if (rope.kind == RopeKind::mrope) write_axes();
   }
 
   void write() {
-    find_angles();
-    if (rope_.norm) {
-      find_scales();
-      if (!rope_.interleaved) find_factors();
-    }
-    const Pointer x = b_.copy(kernel_.at("x"));
-    const Pointer y = b_.copy(kernel_.at("y"));
-    for_heads([&](const Scalar* index) {
-      if (rope_.norm)
-        scale_ = index == nullptr ? b_.load_splat(scales_) : b_.load_splat(scales_, 0, *index);
-      head(x, y);
-      if (index == nullptr) return;
-      b_.advance(x, kernel_.stride("x", 1));
-      b_.advance(y, kernel_.stride("y", 1));
-    });
+    if (rope_.cache.is_off()) return write_to(kernel_.at("y"));
+    rope_.cache.at_entry(kernel_, [&](Pointer entry) { write_to(entry); });
   }
 
  private:
   struct Pair {
     Vec first, second;
   };
+
+  void write_to(Pointer entry) {
+    find_angles();
+    if (rope_.norm) {
+      find_scales();
+      if (!rope_.interleaved) find_factors();
+    }
+    const Pointer x = b_.copy(kernel_.at("x"));
+    const Pointer y = b_.copy(entry);
+    for_heads([&](const Scalar* index) {
+      if (rope_.norm)
+        scale_ = index == nullptr ? b_.load_splat(scales_) : b_.load_splat(scales_, 0, *index);
+      if (quantizer_) {
+        head(x, turned_);
+        const int64_t blocks = rope_.dim / BlockQuantizer::kBlock;
+        quantizer_->write_row(turned_, y, blocks, BlockQuantizer::together(b_.target(), blocks));
+      } else {
+        head(x, y);
+      }
+      if (index == nullptr) return;
+      b_.advance(x, x_head());
+      b_.advance(y, kernel_.stride("y", rope_.cache.heads_in_cache()));
+    });
+  }
+
+  // Bytes from one head of x to the next.
+  Scalar x_head() const { return kernel_.stride("x", rope_.cache.heads_in_rows()); }
 
   static Span shifted(Span at, int64_t elements) {
     at.offset += elements;
@@ -87,7 +107,7 @@ class RopeRow {
       });
       const Scalar at = index == nullptr ? Scalar{} : *index;
       b_.store(scales_, Span{0, at, b_.lanes(), true}, squares.sum());
-      if (index != nullptr) b_.advance(x, kernel_.stride("x", 1));
+      if (index != nullptr) b_.advance(x, x_head());
     });
     const float inverse = 1.0F / static_cast<float>(rope_.dim);
     const int64_t vectors = vectors_in(rope_.heads, b_.target());
@@ -284,6 +304,8 @@ class RopeRow {
   float eps_;
   Pointer angles_, cos_, sin_, scales_, factors_;
   Vec scale_;
+  std::optional<BlockQuantizer> quantizer_;  // of a y in blocks
+  Pointer turned_;                           // a head before it is quantised
 };
 
 Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
@@ -292,7 +314,8 @@ Result<Plan> build(const Problem& p, const Schedule& s, const Target& target) {
   RowKernel kernel("rope", rope.signature, target);
   RopeRow row(kernel, rope, s, static_cast<float>(p.number("eps")));
   kernel.for_rows(streamed_output(s, rope.signature), [&] { row.write(); });
-  return kernel.plan(s["grain"], /*in_place=*/true);
+  const bool in_place = rope.cache.is_off() && rope.cache.type != Type::q8_0;
+  return kernel.plan(s["grain"], in_place);
 }
 
 Work work(const Problem& p, const Sizes& sizes) {
@@ -300,7 +323,11 @@ Work work(const Problem& p, const Sizes& sizes) {
   // Four products and two sums a pair; the norm squares, sums, scales and weights every element.
   const auto pairs = static_cast<double>(rope.heads * rope.pairs);
   const auto normed = rope.norm ? static_cast<double>(rope.heads * (4 * rope.dim + 3)) : 0.0;
-  return work_of(rope.signature, sizes, 6 * pairs + normed);
+  const double quantised = rope.cache.type != Type::q8_0
+                               ? 0.0
+                               : static_cast<double>(rope.heads * rope.dim) *
+                                     (BlockQuantizer::kFlops + 2.0 / BlockQuantizer::kBlock);
+  return work_of(rope.signature, sizes, 6 * pairs + normed + quantised);
 }
 
 }  // namespace
@@ -312,7 +339,7 @@ const Family& rope() {
     rope.revision = 2;
     rope.summary =
         "y = x with its pairs (a, b) turned to (a cos - b sin, b cos + a sin); norm: of "
-        "rms_norm(x)";
+        "rms_norm(x); slots: y[slots[r]] of a cache y";
     rope.example = "rope rows=512..2047 kind=mrope heads=16 dim=128 norm=true";
     ParameterSpec heads =
         integer_parameter("heads", 1, 1, kMaxWidth, "heads of x [rows, heads, dim]");
@@ -338,10 +365,13 @@ const Family& rope() {
                        "whether each head goes through rms_norm with weight [dim] first"),
         eps_parameter(1e-6),
         type_parameter(),
-        out_parameter(),
+        quantisable_out_parameter(),
         weight_type_parameter(),
+        slots_parameter(/*may_be_off=*/true),
+        page_parameter(),
+        slots_type_parameter(),
     };
-    rope.limits = float_limits({1e-6, 4e-6});
+    rope.limits = float_and_block_limits({1e-6, 4e-6});
     rope.form = CallForm::rope;
     rope.graph_ops = {"rope", "mrope", "vision_rope"};
     rope.smallest = "rope rows=1 heads=2 dim=16";
@@ -351,6 +381,7 @@ const Family& rope() {
     rope.space = space;
     rope.build = build;
     rope.work = work;
+    rope.derive_sizes = derive_slot_sizes;
     return rope;
   }();
   return family;

@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "compiler/kernels/row_kernel.h"
+#include "compiler/kernels/slots.h"
 
 namespace lathe::compiler::kernels {
 
@@ -14,7 +14,8 @@ inline constexpr int64_t kMaxRopeDim = 4096;
 /// half of the pairs.
 enum class RopeKind : uint8_t { rope, mrope, vision };
 
-/// Rotates the pairs of each head of x [rows, heads, dim] by the angles of the row's positions.
+/// Rotates the pairs of each head of x [rows, heads, dim] by the angles of the row's positions; y
+/// has these rows, or is a cache into which they are written through slots.
 struct Rope {
   explicit Rope(const Problem& problem);
 
@@ -25,7 +26,8 @@ struct Rope {
   int64_t heads, dim, pairs;
   std::array<int64_t, 3> section{};
   Bucket rows;
-  Signature signature;  ///< x, cos, sin, positions, weight; then y
+  SlotCache cache;
+  Signature signature;  ///< x, cos, sin, positions, weight, slots; then y
 
   /// The axis of pair j for mrope: 0, 1 or 2.
   int axis(int64_t pair) const;

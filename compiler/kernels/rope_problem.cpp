@@ -29,18 +29,25 @@ RopeKind kind_of(const Problem& p) {
   return p.text("kind") == "vision" ? RopeKind::vision : RopeKind::rope;
 }
 
+// [rows, …], of each item of a batch where the cache has one.
+Port of_rows(std::string name, Type type, const Rope& rope, const ir::graph::Shape& rest) {
+  Port port{std::move(name), type, rope.cache.leading()};
+  port.shape.insert(port.shape.end(), rest.begin(), rest.end());
+  return port;
+}
+
 Port table(std::string name, const Rope& rope) {
-  if (rope.per_token) return matrix(std::move(name), Type::f32, rope.pairs);
+  if (rope.per_token) return of_rows(std::move(name), Type::f32, rope, {rope.pairs});
   const int64_t width = rope.kind == RopeKind::vision ? rope.pairs / 2 : rope.pairs;
   Port port{std::move(name), Type::f32, {"positions", width}};
   port.gathered = true;
   return port;
 }
 
-Port positions(RopeKind kind) {
-  Port port{"positions", Type::i32, {"rows"}};
-  if (kind == RopeKind::mrope) port.shape = {3, "rows"};
-  if (kind == RopeKind::vision) port.shape = {"rows", 2};
+Port positions(const Rope& rope) {
+  Port port = of_rows("positions", Type::i32, rope, {});
+  if (rope.kind == RopeKind::mrope) port.shape.insert(port.shape.begin(), 3);
+  if (rope.kind == RopeKind::vision) port.shape.emplace_back(2);
   port.index_limit = "positions";
   return port;
 }
@@ -61,14 +68,16 @@ Rope::Rope(const Problem& p)
       heads(p.integer("heads")),
       dim(p.integer("dim")),
       pairs((p.integer("rotary_dim") == 0 ? dim : p.integer("rotary_dim")) / 2),
-      rows(p.bucket("rows")) {
+      rows(p.bucket("rows")),
+      cache(p) {
   if (kind == RopeKind::mrope) section = *parse_section(p.text("section"));
-  signature.push_back({"x", p.type("type"), {"rows", heads, dim}});
+  signature.push_back(of_rows("x", p.type("type"), *this, {heads, dim}));
   signature.push_back(table("cos", *this));
   signature.push_back(table("sin", *this));
-  if (!per_token) signature.push_back(positions(kind));
+  if (!per_token) signature.push_back(positions(*this));
   if (norm) signature.push_back(row_vector("weight", p.type("weight_type"), dim));
-  signature.push_back(output({"y", p.type("out"), {"rows", heads, dim}}));
+  if (!cache.is_off()) signature.push_back(cache.slots_port());
+  signature.push_back(cache.port());
 }
 
 int Rope::axis(int64_t pair) const {
@@ -81,6 +90,7 @@ Status validate_rope(const Problem& p) {
   const int64_t dim = p.integer("dim");
   const int64_t rotary = p.integer("rotary_dim") == 0 ? dim : p.integer("rotary_dim");
   LATHE_CHECK(check_eps(p));
+  LATHE_CHECK(check_slots(p));
   if (kind != RopeKind::rope) {
     LATHE_CHECK(only(p, "tables", p.text("tables") == "gathered", "kind=rope"));
     LATHE_CHECK(only(p, "interleaved", !p.flag("interleaved"), "kind=rope"));
@@ -105,14 +115,11 @@ Status validate_rope(const Problem& p) {
 Result<ir::graph::Graph> rope_reference(const Problem& p) {
   const Rope rope(p);
   ir::graph::GraphBuilder graph("rope");
-  const auto inputs = add_graph_inputs(graph, rope.signature);
-  ir::graph::Var x = cast_to(graph, inputs[0], Type::f32);
-  if (rope.norm) {
-    const ir::graph::Var weight = cast_to(graph, inputs.back(), Type::f32);
-    x = graph.op("rms_norm", {x, weight}, {{"eps", p.number("eps")}});
-  }
-  std::vector<ir::graph::Var> operands = {x, inputs[1], inputs[2]};
-  if (!rope.per_token) operands.push_back(inputs[3]);
+  const NamedInputs inputs(graph, rope.signature);
+  ir::graph::Var x = inputs.wide("x");
+  if (rope.norm) x = graph.op("rms_norm", {x, inputs.wide("weight")}, {{"eps", p.number("eps")}});
+  std::vector<ir::graph::Var> operands = {x, inputs["cos"], inputs["sin"]};
+  if (!rope.per_token) operands.push_back(inputs["positions"]);
   ir::graph::Var y;
   switch (rope.kind) {
     case RopeKind::rope:
@@ -125,7 +132,9 @@ Result<ir::graph::Graph> rope_reference(const Problem& p) {
       break;
     case RopeKind::vision: y = graph.op("vision_rope", operands); break;
   }
-  return graph.finish({cast_to(graph, y, p.type("out"))});
+  y = cast_to(graph, y, p.type("out"));
+  if (!rope.cache.is_off()) y = rope.cache.written(graph, inputs["y"], y, inputs["slots"]);
+  return graph.finish({y});
 }
 
 }  // namespace lathe::compiler::kernels

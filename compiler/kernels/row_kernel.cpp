@@ -21,7 +21,7 @@ constexpr int64_t kSurelyStreamedBytes = int64_t{32} << 20;
 int64_t traffic_of(const Signature& signature) {
   int64_t bytes = 0;
   for (const Port& port : signature) {
-    if (port.row_dimension() >= 0) bytes += port.row_bytes();
+    if (port.row_dimension() >= 0 || port.updated()) bytes += port.row_bytes();
   }
   return std::max<int64_t>(bytes, 1);
 }
@@ -32,7 +32,7 @@ std::string stride_name(const std::string& operand, int k) {
 
 const Port* streamable(const Signature& signature) {
   const auto found = std::find_if(signature.rbegin(), signature.rend(), [](const Port& port) {
-    return port.output && port.type == Type::f32;
+    return port.output && !port.updated() && port.type == Type::f32;
   });
   return found == signature.rend() ? nullptr : &*found;
 }
@@ -157,6 +157,9 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
       plan.input(stride_name(port.name, k));
   }
   const Expr threads = Expr::variable(plan.input("threads"));
+  const bool has_batch = std::any_of(signature_.begin(), signature_.end(),
+                                     [](const Port& port) { return port.dimension("batch") >= 0; });
+  const int item = has_batch ? plan.loop_variable("item") : -1;
   const int row = plan.loop_variable("row");
   const int64_t least = std::max<int64_t>(grain_kib * 1024 / traffic_of(signature_), 1);
   // Several tasks a thread: a thread that comes late finds some of its own taken over.
@@ -166,9 +169,13 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
   ir::plan::Bindings names;
   for (const Port& port : signature_) {
     ir::plan::Operand operand{port.name, port.type, access_of(port)};
-    if (!port.index_limit.empty())
-      operand.elements =
-          ir::plan::ElementRule{.below = Expr::variable(plan.input(port.index_limit))};
+    operand.updated = port.updated();
+    if (!port.index_limit.empty()) {
+      operand.elements = ir::plan::ElementRule{
+          .below = Expr::variable(plan.input(port.index_limit)) * Expr(port.index_factor),
+          .distinct = port.slots,
+          .or_none = port.slots};
+    }
     const ir::plan::Place place = plan.add_operand(std::move(operand));
     Expr offset = 0;
     for (int k = 0; k + 1 < static_cast<int>(port.shape.size()); ++k) {
@@ -181,6 +188,9 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
                                    : Expr::variable(plan.input(stride_name(port.name, k)));
       offset = Expr::variable(row) * step;
     }
+    if (const int k = port.dimension("batch"); k >= 0)
+      offset =
+          Expr::variable(item) * Expr::variable(plan.input(stride_name(port.name, k))) + offset;
     names.at(port.name, place + offset);
   }
   for (const auto& [name, bytes] : scratch_) names.at(name, plan.add_scratch({name, bytes}));
@@ -188,7 +198,14 @@ Plan RowKernel::plan(int64_t grain_kib, bool in_place) {
   const int program = plan.add_program(b_.finish());
   ir::plan::Loop loop{row, 0, rows, block, /*parallel=*/true};
   append(loop.body, bind(plan, program, names));
-  append(plan.body, std::move(loop));
+  if (!has_batch) {
+    append(plan.body, std::move(loop));
+    return plan;
+  }
+  const Expr batch = Expr::variable(plan.input("batch"));
+  ir::plan::Loop items{item, 0, batch, 1, /*parallel=*/true};
+  append(items.body, std::move(loop));
+  append(plan.body, std::move(items));
   return plan;
 }
 

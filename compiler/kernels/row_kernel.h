@@ -26,7 +26,9 @@ using ir::program::Span;
 using ir::program::Vec;
 
 /// A kernel whose rows do not depend on each other. Its plan cuts the rows into one block for each
-/// thread; a row is never split, so results do not depend on the number of threads.
+/// thread; a row is never split, so results do not depend on the number of threads. Where operands
+/// have a dimension `batch`, each item of it has rows of its own; those without one share what they
+/// hold.
 ///
 ///   RowKernel kernel("scale", signature, target);
 ///   Builder& b = kernel.builder();

@@ -16,6 +16,8 @@ Port port_of(const FragmentInput& input, ir::Type type, ir::Type weight_type, in
   }
 }
 
+bool is_graph_input(const Port& port) { return !port.output || port.updated(); }
+
 const Port* find(const Signature& signature, std::string_view name) {
   const auto found = std::find_if(signature.begin(), signature.end(),
                                   [&](const Port& port) { return port.name == name; });
@@ -68,14 +70,18 @@ std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
                                              const Signature& signature) {
   std::vector<ir::graph::Var> inputs;
   for (const Port& port : signature) {
-    if (!port.output) inputs.push_back(graph.input(port.name, port.type, port.shape));
+    if (is_graph_input(port)) inputs.push_back(graph.input(port.name, port.type, port.shape));
   }
   return inputs;
 }
 
 ir::graph::Var NamedInputs::operator[](std::string_view name) const {
-  for (size_t i = 0; i < inputs_.size(); ++i)
-    if (signature_[i].name == name) return inputs_[i];
+  size_t input = 0;
+  for (const Port& port : signature_) {
+    if (!is_graph_input(port)) continue;
+    if (port.name == name) return inputs_[input];
+    ++input;
+  }
   return {};
 }
 
@@ -102,7 +108,10 @@ int64_t size_named(const Sizes& sizes, const std::string& name) {
 Work work_of(const Signature& signature, const Sizes& sizes, double flops_per_row) {
   const auto rows = static_cast<double>(size_of(Dim("rows"), sizes));
   Work work;
-  work.flops = flops_per_row * rows;
+  const auto batch = static_cast<double>(size_named(sizes, "batch"));
+  const auto has_batch = [](const Port& port) { return port.dimension("batch") >= 0; };
+  const bool is_batched = std::any_of(signature.begin(), signature.end(), has_batch);
+  work.flops = flops_per_row * rows * (is_batched ? batch : 1);
   for (const Port& port : signature) {
     double bytes = 0;
     if (port.gathered) {
@@ -111,7 +120,9 @@ Work work_of(const Signature& signature, const Sizes& sizes, double flops_per_ro
           static_cast<double>(std::max<int64_t>(size_of(port.shape.front(), sizes), 1));
       bytes = std::min(rows, entries) * whole / entries;
     } else {
-      bytes = static_cast<double>(port.row_bytes(sizes)) * (port.row_dimension() < 0 ? 1 : rows);
+      const bool has_rows = port.row_dimension() >= 0 || port.updated();
+      bytes = static_cast<double>(port.row_bytes(sizes)) * (has_rows ? rows : 1);
+      if (port.updated() && has_batch(port)) bytes *= batch;
     }
     (port.output ? work.bytes_written : work.bytes_read) += bytes;
   }

@@ -27,7 +27,7 @@ void add_inputs(Signature& signature, const Fragment& fragment, ir::Type type, i
 Status check_inputs(const Signature& signature, const Fragment& fragment, int64_t width,
                     std::string_view parameter, const std::vector<std::string_view>& taken);
 
-/// The inputs as graph inputs, in order.
+/// The inputs as graph inputs, in order; then the outputs that are updated.
 std::vector<ir::graph::Var> add_graph_inputs(ir::graph::GraphBuilder& graph,
                                              const Signature& signature);
 

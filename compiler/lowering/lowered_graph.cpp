@@ -96,6 +96,7 @@ std::vector<ValueId> Call::reads() const {
   for (const auto& entry : prologue.values()) add(entry.first);
   for (const auto& entry : epilogue.values()) add(entry.first);
   for (ValueId value : inputs) add(value);
+  add(updates);
   return list;
 }
 
@@ -151,6 +152,7 @@ std::string print(const LoweredGraph& lowered) {
         break;
     }
     if (!call.inputs.empty()) text += " (" + names(call.inputs, lowered.graph) + ")";
+    if (call.updates >= 0) text += " into " + names({call.updates}, lowered.graph);
     text += "\n";
   }
   return text;

@@ -61,11 +61,14 @@ struct Call {
   int64_t rows = 1, width = 1;  ///< what the operands flatten to
   int64_t batch = 1;            ///< of batched_matmul: of how many matrices the rows are
   std::vector<ValueId> inputs;  ///< further operands: weight, tables, positions, …
-  Sizes sizes{};                ///< of attention: its named dimensions
+  Sizes sizes{};                ///< of attention and caches: named dimensions
   /// Of the problem's operands in their order, inputs then outputs, in elements; none, or an empty
   /// one: the operand is dense.
   std::vector<std::vector<int64_t>> strides{};
   std::vector<ValueId> outputs;
+  /// The value that the last output is but for elements that the call writes: one operand with it.
+  /// -1: there is none.
+  ValueId updates = -1;
   WeightLayout layout{};    ///< of a pack
   bool transposed = false;  ///< of a pack: the weight lies as [k, n]
   int32_t node = -1;        ///< of the graph: the node a host call evaluates

@@ -14,6 +14,7 @@ constexpr std::array kPasses = {
     Pass{"fuse_norm_epilogue", fuse_norm_epilogue, "what follows a norm is computed in it"},
     Pass{"fuse_norm_rope", fuse_norm_rope, "head norm and rotation become one"},
     Pass{"fuse_quantize", fuse_quantize, "norms and products quantise what they make"},
+    Pass{"fuse_write_cache", fuse_write_cache, "rows are written into caches where they are made"},
 };
 
 }  // namespace

@@ -39,6 +39,10 @@ void fuse_norm_rope(LoweredGraph& lowered);
 /// Lets the norm or product whose result is quantised, and else not read, write q8_0 itself.
 void fuse_quantize(LoweredGraph& lowered);
 
+/// Lets what makes the rows of a cache write them there: a rotation with its norm, and a cast or
+/// quantisation of its result; the rows are not made otherwise.
+void fuse_write_cache(LoweredGraph& lowered);
+
 struct Pass {
   std::string_view name;
   void (*run)(LoweredGraph&);

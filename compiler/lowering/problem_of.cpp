@@ -5,6 +5,7 @@
 
 #include "compiler/family.h"
 #include "compiler/lowering/lowered_graph.h"
+#include "ir/graph/updates.h"
 
 namespace lathe::compiler::lowering {
 namespace {
@@ -112,7 +113,7 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
     add_width();
   } else if (call.is_product()) {
     line += " epilogue=" + text_of(call.epilogue, names);
-  } else if (has_rows && !call.is(CallForm::rope)) {
+  } else if (has_rows && !call.is(CallForm::rope) && !call.is(CallForm::write_cache)) {
     add_width();
   }
   if (!names.complete())
@@ -128,7 +129,9 @@ Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   if (call.is(CallForm::batched_matmul)) bound.sizes["batch"] = call.batch;
   bound.strides = call.strides;
   size_t next = 0;
-  for (ValueId id : reference.inputs) {
+  for (const ir::graph::CallOperand& operand : ir::graph::call_operands(reference)) {
+    if (operand.output) continue;
+    const ValueId id = operand.value;
     std::string_view name = reference.value(id).name;
     ValueId value = -1;
     if (own.call != nullptr) {

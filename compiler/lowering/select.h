@@ -25,6 +25,10 @@ bool select_batched_matmul(const LoweredGraph& lowered, const ir::graph::Node& n
 bool select_attention(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                       std::string& reason);
 
+/// A `write_cache` node. False, with the reason, for what write_cache does not compute.
+bool select_write_cache(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                        std::string& reason);
+
 /// The family whose calls have that form, of the forms that are one family's.
 const Family& family_of(CallForm form);
 /// Whether nodes of the op become calls of the family.

@@ -105,6 +105,7 @@ class Selector {
         case CallForm::linear:  // by one matrix for all rows
           if (type(node.operands[1]).shape.size() != 2) break;
           return select_linear(lowered_, node, call, reason);
+        case CallForm::write_cache: return select_write_cache(lowered_, node, call, reason);
         case CallForm::batched_matmul: return select_batched_matmul(lowered_, node, call, reason);
         case CallForm::attention: {  // of several families the first that computes it
           Call attempt = call;

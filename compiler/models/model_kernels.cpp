@@ -168,6 +168,9 @@ void add_text(Collector& kernels, const ModelConfig& model, const Workload& work
               fmt::format("rms_norm rows={} width={} eps={} prologue=add(x,r) keep=true{}", tokens,
                           text.hidden_size, text.rms_norm_eps, quantised),
               rows);
+  // The keys as rows. How a cache lies that they could be written into (`slots`) and of which type
+  // it is, whoever serves the model decides, and its config.json does not say: such a kernel is
+  // another problem, and a guess here would tune what few fetch.
   for (const auto& [where, heads] : {std::pair{"text: q norm + M-RoPE", text.attention_heads},
                                      std::pair{"text: k norm + M-RoPE", text.key_value_heads}}) {
     kernels.add(

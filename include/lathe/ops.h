@@ -82,11 +82,24 @@ struct Swiglu {
   int64_t rows = 512;
 };
 
+/// What the slots of rows name in a cache y, into which a kernel writes each row at its slot. y is
+/// an output that is an input, too: given once, among the outputs, and what no slot names stays as
+/// it was. Strides say whether heads lie beside each other or before tokens. A slot of -1 leaves
+/// its row out; one that is outside the cache, or given twice, is invalid_argument before anything
+/// is written, and so is a y that overlaps another operand.
+enum class CacheSlots : uint8_t {
+  off,      ///< there is no cache: y has as many rows as x
+  flat,     ///< y [capacity, heads, dim]: slot s is its entry s
+  paged,    ///< y [pages, page, heads, dim]: slot s is entry s mod page of page s / page
+  batched,  ///< y [batch, capacity, heads, dim]: each item has rows and slots of its own
+};
+
 /// Rotates pairs (j, j + dim/2) of x [rows, heads, dim] by the angles of each row's position.
 /// Tables cos, sin are f32 [positions, dim/2] (vision: [positions, dim/4]); position ids are i32:
 /// plain [rows], multi_axis [3, rows] in the order t, h, w, vision [rows, 2] in the order row,
 /// column. x, cos, sin, ids -> y; with norm (rms_norm of each head first): x, cos, sin, ids, weight
-/// [dim] -> y.
+/// [dim] -> y. With slots i32 [rows] after these, y is a cache; with batched ones x is [batch,
+/// rows, heads, dim] and ids and slots have a dimension batch before rows, too.
 struct Rope {
   enum class Kind : uint8_t { plain, multi_axis, vision };
   int64_t heads = 1;
@@ -95,7 +108,23 @@ struct Rope {
   int section_t = 24, section_h = 20, section_w = 20;  ///< multi_axis: sum is dim/2
   bool norm = false;
   double eps = 1e-6;
+  CacheSlots slots = CacheSlots::off;
+  int64_t page = 0;                     ///< tokens of a page, of paged ones
+  DataType cache_type = DataType::f32;  ///< of y as a cache: f32, f16, bf16, q8_0
   DataType type = DataType::f32;
+  int64_t rows = 512;
+};
+
+/// Writes rows into a cache y: y[slots[r]] = x[r], what else is there stays. x [rows, heads, dim],
+/// slots i32 [rows] -> y; batched: x [batch, rows, heads, dim], slots [batch, rows]. Floats may be
+/// of another type in y, and q8_0 there; rows of blocks (q8_0, q4_0, q4_K) are copied.
+struct WriteCache {
+  int64_t heads = 1;
+  int64_t dim = 128;
+  CacheSlots slots = CacheSlots::flat;
+  int64_t page = 0;                     ///< tokens of a page, of paged ones
+  DataType type = DataType::f32;        ///< of x
+  DataType cache_type = DataType::f32;  ///< of y
   int64_t rows = 512;
 };
 
@@ -371,9 +400,9 @@ struct Elementwise {
 /// All of them.
 using Operations =
     std::tuple<RmsNorm, LayerNorm, Normalize, Softmax, LogSoftmax, Gelu, Silu, Relu, Swiglu, Rope,
-               Embedding, Quantize, Linear, BatchedMatmul, Attention, BlockSparseAttention,
-               AttentionRouter, AttentionLowRank, AttentionTokenSparse, AttentionPageBounds,
-               AttentionPageScores, Elementwise>;
+               Embedding, Quantize, WriteCache, Linear, BatchedMatmul, Attention,
+               BlockSparseAttention, AttentionRouter, AttentionLowRank, AttentionTokenSparse,
+               AttentionPageBounds, AttentionPageScores, Elementwise>;
 
 namespace detail {
 template <typename Op, typename List>

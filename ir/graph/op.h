@@ -89,6 +89,9 @@ struct Op {
   std::vector<OperandSpec> operands;
   std::vector<AttributeSpec> attributes;
   std::vector<ResultSpec> results;
+  /// The operand that the first result is, but for some of its elements; -1: there is none. Whoever
+  /// needs the operand no longer may have the op write into its memory.
+  int updates = -1;
   InferFn infer = nullptr;  ///< errors say what is wrong with which operand, not where the node is
   EvalFn eval = nullptr;    ///< double precision; invalid_argument for data that is out of range
 };

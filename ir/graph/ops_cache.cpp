@@ -1,5 +1,6 @@
 // Data ops on caches of keys and values: reading the pages of a pool, writing rows.
 #include <algorithm>
+#include <map>
 
 #include "ir/graph/head_layout.h"
 #include "ir/graph/op_families.h"
@@ -142,6 +143,7 @@ Result<std::vector<Array>> eval_write_cache(const EvalContext& c) {
   const auto size = static_cast<size_t>(rows_shape.back());
   const int64_t capacity = cache_shape[layout.tokens];
   for (size_t b = 0; b < static_cast<size_t>(rows_shape[0]); ++b) {
+    std::map<int64_t, size_t> taken;  // positions, each with the place that names it
     for (size_t t = 0; t < tokens; ++t) {
       const size_t i = positions.shape.size() == 2 ? b * tokens + t : t;
       const int64_t position = positions.integers[i];
@@ -150,6 +152,13 @@ Result<std::vector<Array>> eval_write_cache(const EvalContext& c) {
         return fail(ErrorCode::invalid_argument,
                     "positions[{}]: found {}, expected 0 to {}, or -1 for a row that is dropped", i,
                     position, capacity - 1);
+      }
+      const auto [first, is_new] = taken.emplace(position, i);
+      if (!is_new) {
+        return fail(ErrorCode::invalid_argument,
+                    "positions[{}]: found {}, as at [{}]; expected a position of its own for each "
+                    "row of a sequence",
+                    i, position, first->second);
       }
       for (size_t head = 0; head < heads; ++head) {
         copy_elements(rows, from.at(b, t, head), size, y,
@@ -184,8 +193,8 @@ void add_cache_ops(std::vector<Op>& table) {
   table.push_back(
       {.name = "write_cache",
        .family = Family::data,
-       .doc = "the cache with the row of each token replaced at its position; of two rows for one "
-              "position the later stays",
+       .doc = "the cache with the row of each token replaced at its position, a different one for "
+              "each",
        .operands = {{"cache", TypeClass::weight},
                     {"rows", TypeClass::weight, Arity::required,
                      "type and shape of the cache but for the number of tokens"},
@@ -193,6 +202,7 @@ void add_cache_ops(std::vector<Op>& table) {
                      "[tokens] or [batch, tokens]; -1 drops a row"}},
        .attributes = {head_layout_attribute()},
        .results = {{"y"}},
+       .updates = 0,
        .infer = infer_write_cache,
        .eval = eval_write_cache});
 }

@@ -28,7 +28,9 @@ struct RowCount {
 struct ElementRule {
   Expr least = 0, below;   ///< every element is in [least, below)
   bool ascending = false;  ///< none is less than the one before it along the last dimension
-  bool distinct = false;   ///< with `ascending`: nor equal to it
+  bool distinct = false;   ///< none is equal to another along the last dimension
+  /// -1 is allowed, too, as often as one likes: it names nothing. Programs have to look for it.
+  bool or_none = false;
   /// The first is `least`, the last `below` - 1: bounds that leave nothing out.
   bool covers = false;
   std::optional<Expr> count{};          ///< how many there are, where no shape says it
@@ -46,6 +48,9 @@ struct Operand {
   std::optional<ElementRule> elements{};  ///< of an integer operand whose elements are used
   /// Of an f32 operand: the launcher refuses NaN and infinity in it, before anything runs.
   bool finite = false;
+  /// Of an output: it is an input, too, which the caller gives once. Elements that the plan does
+  /// not write keep the value that they had before.
+  bool updated = false;
   bool operator==(const Operand&) const = default;
 };
 
@@ -196,8 +201,8 @@ Result<Plan> parse_plan(std::string_view text);
 bool equal_but_for_code(const Plan& a, const Plan& b);
 
 /// Indices in range, variables bound before use, every program verifies and gets what it asks for
-/// by name, elements are read of integer operands with rules that nothing writes, parallel loops
-/// well placed.
+/// by name, elements are read of integer operands with rules that nothing writes, operands that are
+/// updated may be written, parallel loops well placed.
 Status verify(const Plan& plan);
 
 }  // namespace lathe::ir::plan

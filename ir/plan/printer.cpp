@@ -102,6 +102,7 @@ class Printer {
     for (const Operand& operand : plan_.operands) {
       out_ += fmt::format("operand {} {} {}{}", operand.name, ir::name(operand.type),
                           access_name(operand.access), operand.optional ? " optional" : "");
+      if (operand.updated) out_ += " updated";
       if (operand.elements) out_ += rule_text(*operand.elements);
       if (operand.finite) out_ += " finite";
       out_ += "\n";
@@ -197,6 +198,7 @@ class Printer {
     text += rule.least == Expr(0)
                 ? fmt::format(" below {}", print(rule.below))
                 : fmt::format(" in {} .. {}", print(rule.least), print(rule.below));
+    if (rule.or_none) text += " or -1";
     return rule.row_count ? text + row_count_text(*rule.row_count) : text;
   }
 

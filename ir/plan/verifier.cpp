@@ -50,6 +50,8 @@ class Verifier {
     for (int i = 0; i < plan_.inputs; ++i) bound_[static_cast<size_t>(i)] = true;
     for (const Operand& operand : plan_.operands) {
       if (operand.elements) LATHE_CHECK(check_rule(operand));
+      if (operand.updated && operand.access == BufferAccess::read)
+        return broken("operand '{}': it is updated but read-only", operand.name);
       if (operand.finite && operand.type != Type::f32)
         return broken("operand '{}': its elements are {}; those that must be finite are f32",
                       operand.name, name(operand.type));
@@ -75,8 +77,8 @@ class Verifier {
         return broken("{}: a bound reads elements; expected one of inputs alone", where);
       LATHE_CHECK(check_expr(where, *bound));
     }
-    if (operand.elements->distinct && !operand.elements->ascending)
-      return broken("{}: they are distinct but in any order; expected ascending ones", where);
+    if (rule.or_none && rule.ascending)
+      return broken("{}: they ascend, but -1 may stand among them; expected one of the two", where);
     return operand.elements->row_count ? check_row_count(where, operand) : Status();
   }
 
@@ -110,6 +112,8 @@ class Verifier {
     if (!operand.elements)
       return broken("{}: an element of operand '{}', which has no rule for its elements", where,
                     operand.name);
+    if (operand.elements->or_none)
+      return broken("{}: an element of operand '{}', which may be -1", where, operand.name);
     if (size_of(operand.type) != token.bytes())
       return broken("{}: an element of {} bytes of operand '{}', whose elements are {}", where,
                     token.bytes(), operand.name, name(operand.type));

@@ -6,6 +6,7 @@
 #include "compiler/lowering/passes.h"
 #include "ir/graph/op.h"
 #include "ir/graph/reference.h"
+#include "ir/graph/updates.h"
 #include "ir/graph/verify.h"
 #include "runtime/cpu/float_environment.h"
 #include "runtime/launch/launch.h"
@@ -79,6 +80,16 @@ struct Executor::Prepared {
   lowering::MemoryPlan memory;
   std::vector<Launch> launches;
 };
+
+// Of inputs that were given away the one in whose memory an output may be made; or null.
+ir::Tensor* Executor::donated(const Prepared& prepared, int input, std::vector<ir::Tensor>& given) {
+  if (input < 0) return nullptr;
+  const auto place = static_cast<size_t>(input);
+  const auto& donated = prepared.memory.donated;
+  const ValueId value = prepared.lowered.graph.inputs[place];
+  return std::find(donated.begin(), donated.end(), value) == donated.end() ? nullptr
+                                                                           : &given[place];
+}
 
 Executor::Executor(Graph graph, std::shared_ptr<KernelLibrary> library, Execution execution)
     : graph_(std::move(graph)), library_(std::move(library)), execution_(execution) {}
@@ -162,8 +173,20 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
 }
 
 Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs) {
-  const DefaultFloatEnvironment environment;
   LATHE_TRY(const auto prepared, prepare(inputs));
+  return run_prepared(*prepared, inputs, nullptr);
+}
+
+Result<std::vector<ir::Tensor>> Executor::run(std::vector<ir::Tensor>&& inputs) {
+  LATHE_TRY(const auto prepared, prepare(inputs));
+  return run_prepared(*prepared, inputs, &inputs);
+}
+
+Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared_run,
+                                                       std::span<const ir::Tensor> inputs,
+                                                       std::vector<ir::Tensor>* given) {
+  const DefaultFloatEnvironment environment;
+  const Prepared* prepared = &prepared_run;
   const Graph& graph = prepared->lowered.graph;
   ir::Tensor arena(ir::Type::i8, {prepared->memory.arena_bytes});
   std::vector<ir::Tensor> outputs;
@@ -172,9 +195,17 @@ Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs
     // Kernels read inputs only; views are untyped in const.
     memory[static_cast<size_t>(graph.inputs[i])] = const_cast<std::byte*>(inputs[i].data());
   }
-  for (ValueId output : graph.outputs) {
+  const std::vector<int> updated = ir::graph::updated_inputs(graph);
+  for (size_t i = 0; i < graph.outputs.size(); ++i) {
+    const ValueId output = graph.outputs[i];
     LATHE_TRY(std::vector<int64_t> shape, shape_of(graph, output));
-    outputs.emplace_back(graph.type(output).element, std::move(shape));
+    if (ir::Tensor* memory_of = given == nullptr ? nullptr : donated(*prepared, updated[i], *given);
+        memory_of != nullptr && memory_of->shape() == shape) {
+      outputs.push_back(std::move(*memory_of));
+      *memory_of = {};
+    } else {
+      outputs.emplace_back(graph.type(output).element, std::move(shape));
+    }
   }
   for (size_t i = 0; i < outputs.size(); ++i) {
     std::byte*& place = memory[static_cast<size_t>(graph.outputs[i])];
@@ -200,6 +231,14 @@ Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs
     const lowering::Call& call = prepared->lowered.calls[i];
     const Prepared::Launch& step = prepared->launches[i];
     if (call.kind == CallKind::kernel) {
+      // What is updated is there before the call, in memory of its own where the caller or a later
+      // call needs it as it is.
+      if (call.updates >= 0) {
+        std::byte* from = address(call.updates);
+        std::byte* to = address(call.outputs.back());
+        LATHE_TRY(const int64_t size, bytes(call.updates));
+        if (from != to && size > 0) std::memcpy(to, from, static_cast<size_t>(size));
+      }
       std::vector<TensorView> views;
       for (size_t k = 0; k < step.operands.size(); ++k) {
         views.emplace_back(address(step.operands[k]),

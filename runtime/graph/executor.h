@@ -50,6 +50,11 @@ class Executor {
   /// fit.
   Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs);
 
+  /// The same for inputs that the caller gives away: an output that is one of them but for some
+  /// elements (ir/graph/updates.h), as a cache with new rows is, is made in its memory where
+  /// nothing needs it afterwards; `inputs` has an empty tensor in its place then, after errors too.
+  Result<std::vector<ir::Tensor>> run(std::vector<ir::Tensor>&& inputs);
+
   /// The steps for inputs of these shapes, and the planned memory.
   Result<std::vector<ExecutionStep>> steps(std::span<const ir::Tensor> inputs);
 
@@ -59,6 +64,11 @@ class Executor {
   struct Prepared;
   Executor(ir::graph::Graph graph, std::shared_ptr<KernelLibrary> library, Execution execution);
   Result<std::shared_ptr<const Prepared>> prepare(std::span<const ir::Tensor> inputs);
+  static ir::Tensor* donated(const Prepared& prepared, int input, std::vector<ir::Tensor>& given);
+  /// `given`: the same tensors, of which outputs may take the memory; or null.
+  Result<std::vector<ir::Tensor>> run_prepared(const Prepared& prepared,
+                                               std::span<const ir::Tensor> inputs,
+                                               std::vector<ir::Tensor>* given);
 
   ir::graph::Graph graph_;
   std::shared_ptr<KernelLibrary> library_;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "runtime/launch/launch.h"
+#include "runtime/launch/repeated_element.h"
 
 namespace lathe::runtime {
 namespace {
@@ -235,13 +236,14 @@ Status check_overlap(const CompiledKernel& kernel, std::span<const TensorView> o
       const Extent b = extent(operands[other]);
       if (a.end <= b.begin || b.end <= a.begin) continue;
       const bool is_input = other < static_cast<size_t>(kernel.inputs);
-      if (is_input && kernel.plan.in_place && identical(operands[out], operands[other])) continue;
+      // What is updated holds what is still needed.
+      const bool in_place = kernel.plan.in_place && !kernel.operands[out].updated;
+      if (is_input && in_place && identical(operands[out], operands[other])) continue;
       if (interleaved(operands[out], operands[other])) continue;
-      return refuse(
-          kernel, kernel.operands[out],
-          fmt::format("overlaps operand '{}'; {}", kernel.operands[other].name,
-                      kernel.plan.in_place ? "only the very same view of an input may be reused"
-                                           : "give it memory of its own"));
+      return refuse(kernel, kernel.operands[out],
+                    fmt::format("overlaps operand '{}'; {}", kernel.operands[other].name,
+                                in_place ? "only the very same view of an input may be reused"
+                                         : "give it memory of its own"));
     }
   }
   return {};
@@ -330,6 +332,7 @@ Status check_elements(const CompiledKernel& kernel, std::span<const TensorView> 
     const int64_t used = counts.of(row, width);
     for (int64_t j = 0; j < used; ++j) {
       const int64_t element = read_index(view, at + j * size);
+      if (elements.or_none && element == -1) continue;
       if (element >= floor && element < below) {
         before = element;
         if (elements.ascending) floor = elements.distinct ? element + 1 : element;
@@ -349,9 +352,17 @@ Status check_elements(const CompiledKernel& kernel, std::span<const TensorView> 
       return refuse(kernel, rule,
                     is_index && below == 0
                         ? fmt::format("{} into an empty table", found)
-                        : fmt::format("{}, expected {}..{}", found, least, below - 1));
+                        : fmt::format("{}, expected {}..{}{}", found, least, below - 1,
+                                      elements.or_none ? ", or -1" : ""));
     }
-    return {};
+    if (!elements.distinct || elements.ascending) return {};
+    const auto twice = repeated_element(
+        at, used, size, elements.or_none ? std::optional<int64_t>(-1) : std::nullopt);
+    if (!twice) return {};
+    return refuse(kernel, rule,
+                  fmt::format("found {} at [{}], as at [{}]; expected distinct elements",
+                              read_index(view, at + twice->second * size),
+                              row * width + twice->second, row * width + twice->first));
   });
 }
 

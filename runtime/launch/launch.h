@@ -31,9 +31,9 @@ int64_t span_bytes(const TensorView& view);
 /// Checks `operands` (inputs, then outputs) against the kernel's signature: count, null, type,
 /// rank, shape (equal names have equal sizes), strides (last dimension contiguous, none negative),
 /// bytes within an address space, alignment to the element, overlap of an output with anything
-/// else, index operands in range (of an empty table no index is). Of an empty operand all of this
-/// holds, too, but that its pointer may be null. invalid_argument naming operand, found and
-/// expected; `call` is of no use then.
+/// else, index operands in range (of an empty table no index is) and, where they must be, distinct.
+/// Of an empty operand all of this holds, too, but that its pointer may be null. invalid_argument
+/// naming operand, found and expected; `call` is of no use then.
 Status bind_call(const CompiledKernel& kernel, std::span<const TensorView> operands, int threads,
                  BoundCall& call);
 

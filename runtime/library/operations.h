@@ -124,6 +124,40 @@ struct Description<Gelu> {
   }
 };
 
+/// What operations that write into caches say of these.
+template <typename Op>
+constexpr void visit_cache(const Op& op, auto&& visit) {
+  visit("slots", op.slots, [&](compiler::ProblemBuilder& problem) -> Status {
+    constexpr std::array<std::string_view, 4> kNames = {"off", "flat", "paged", "batched"};
+    const auto chosen = static_cast<size_t>(op.slots);
+    if (chosen >= kNames.size())
+      return fail(ErrorCode::invalid_argument, "{}: slots number {} is unknown", family_name(op),
+                  chosen);
+    problem.set_text("slots", kNames[chosen]);
+    if (op.slots != CacheSlots::off && static_cast<ir::Type>(op.cache_type) <= ir::Type::q4_K)
+      problem.set("out", static_cast<ir::Type>(op.cache_type));
+    return {};
+  });
+  visit("page", op.page);
+  visit("cache_type", op.cache_type, [&](compiler::ProblemBuilder&) -> Status {
+    if (static_cast<ir::Type>(op.cache_type) <= ir::Type::q4_K) return {};
+    return fail(ErrorCode::invalid_argument, "{}: cache_type number {} is unknown", family_name(op),
+                static_cast<int>(op.cache_type));
+  });
+}
+
+template <>
+struct Description<WriteCache> {
+  static constexpr std::string_view kFamily = "write_cache";
+  static constexpr void fields(const WriteCache& op, auto&& visit) {
+    visit("rows", op.rows);
+    visit("type", op.type);
+    visit("heads", op.heads);
+    visit("dim", op.dim);
+    visit_cache(op, visit);
+  }
+};
+
 template <>
 struct Description<Rope> {
   static constexpr std::string_view kFamily = "rope";
@@ -153,6 +187,7 @@ struct Description<Rope> {
     visit("eps", op.eps, [&](compiler::ProblemBuilder& problem) {
       if (op.norm) problem.set("eps", op.eps);
     });
+    visit_cache(op, visit);
   }
 };
 

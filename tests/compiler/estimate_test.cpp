@@ -14,8 +14,9 @@ double cycles(const std::string& line, const std::string& schedule, int64_t rows
   const SearchSpace space = family.space(problem, built_for);
   const auto plan = family.build(problem, *space.parse(schedule), built_for);
   EXPECT_TRUE(plan) << plan.error().message;
-  Sizes sizes = {{"rows", rows},  {"batch", 16},    {"positions", 64}, {"vocabulary", 64},
-                 {"tokens", 600}, {"context", 600}, {"pages", 600},    {"kept", 13}};
+  Sizes sizes = {{"rows", rows},     {"batch", 16},   {"positions", 64},
+                 {"vocabulary", 64}, {"tokens", 600}, {"context", 600},
+                 {"pages", 600},     {"kept", 13},    {"capacity", 600}};
   if (family.dependent_sizes != nullptr) sizes.merge(family.dependent_sizes(problem, sizes));
   const auto result = estimate(*plan, sizes, family.work(problem, sizes), threads);
   EXPECT_TRUE(result) << result.error().message;

@@ -74,8 +74,11 @@ TEST(WriteCache, ReplacesRowsAtTheirPositions) {
   const Tensor cache = f32({3, 1, 2}, {1, 2, 3, 4, 5, 6});
   expect_close(run_one(text, {cache, f32({2, 1, 2}, {7, 8, 9, 10}), i64({2}, {2, 0})}),
                {9, 10, 3, 4, 7, 8}, 0);
-  expect_close(run_one(text, {cache, f32({3, 1, 2}, {7, 7, 8, 8, 9, 9}), i64({3}, {1, -1, 1})}),
-               {1, 2, 9, 9, 5, 6}, 0);
+  expect_close(run_one(text, {cache, f32({3, 1, 2}, {7, 7, 8, 8, 9, 9}), i64({3}, {-1, 1, -1})}),
+               {1, 2, 8, 8, 5, 6}, 0);
+  EXPECT_EQ(run_error(text, {cache, f32({3, 1, 2}, {7, 7, 8, 8, 9, 9}), i64({3}, {1, -1, 1})}),
+            "2:8: %y = write_cache: positions[2]: found 1, as at [0]; expected a position of its "
+            "own for each row of a sequence");
   EXPECT_EQ(
       run_error(text, {cache, f32({1, 1, 2}, {7, 8}), i64({1}, {3})}),
       "2:8: %y = write_cache: positions[0]: found 3, expected 0 to 2, or -1 for a row that is "

@@ -267,6 +267,44 @@ TEST(PlanInterpreter, NamedValues) {
   EXPECT_EQ(data.y[4 * kWidth], -1.0F);
 }
 
+// Rows that go to slots of an operand that is updated.
+struct Slots {
+  explicit Slots(std::vector<int32_t> given)
+      : slots(std::move(given)), data(static_cast<int64_t>(slots.size())) {
+    data.y.resize(static_cast<size_t>(capacity * kWidth), -1.0F);
+  }
+  std::string run() {
+    const auto views = data.views();
+    const OperandView numbers{reinterpret_cast<std::byte*>(slots.data()),
+                              static_cast<int64_t>(slots.size() * 4), 0};
+    return error_of(update_plan(), {views[0], numbers, views[1]},
+                    {static_cast<int64_t>(slots.size()), capacity});
+  }
+  int64_t capacity = 5;
+  std::vector<int32_t> slots;
+  Data data;
+};
+
+TEST(PlanInterpreter, WhatNoSlotNamesStays) {
+  Slots some({3, -1, 0});
+  ASSERT_EQ(some.run(), "(runs)");
+  for (size_t i = 0; i < static_cast<size_t>(kWidth); ++i) {
+    EXPECT_EQ(some.data.y[3 * kWidth + i], some.data.x[i]);
+    EXPECT_EQ(some.data.y[i], some.data.x[2 * kWidth + i]);
+    for (const size_t kept : {1, 2, 4}) EXPECT_EQ(some.data.y[kept * kWidth + i], -1.0F);
+  }
+}
+
+TEST(PlanInterpreter, ASlotOfTwoRowsIsARace) {
+  EXPECT_THAT(Slots({1, 3, 1}).run(),
+              HasSubstr("parallel iteration (row = 0) writes and iteration (row = 2) writes bytes "
+                        "24 … 39 of operand 'y'"));
+}
+
+TEST(PlanInterpreter, ASlotOutsideTheOperand) {
+  EXPECT_THAT(Slots({5}).run(), HasSubstr("plan 'update' at row = 0"));
+}
+
 TEST(PlanInterpreter, InstructionLimit) {
   Data data(4);
   EXPECT_THAT(error_of(sample_plan(), data.views(), data.inputs, {.instruction_limit = 3}),

@@ -66,6 +66,14 @@ TEST(PlanPrinter, BoundsOfPartsAndALimitOfScratch) {
   EXPECT_NE(text.find("scratch of all workers at most 4096 bytes\n"), std::string::npos) << text;
 }
 
+TEST(PlanPrinter, AnOperandThatIsUpdatedThroughSlots) {
+  const std::string text = print(update_plan());
+  EXPECT_NE(text.find("operand slots i32 read distinct below capacity or -1\n"
+                      "operand y f32 write updated\n"),
+            std::string::npos)
+      << text;
+}
+
 TEST(PlanPrinter, ParenthesesOnlyWhereNeeded) {
   Plan plan;
   const Expr a = Expr::variable(plan.input("a")), b = Expr::variable(plan.input("b"));

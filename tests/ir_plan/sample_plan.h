@@ -93,6 +93,42 @@ inline Plan paged_plan() {
   return plan;
 }
 
+/// Puts row r of x where slots[r] says in y, an operand that is updated; a row of slot -1 nowhere.
+inline program::Program put_row() {
+  using namespace program;  // NOLINT
+  Builder b("put_row", *parse_target("sse"));
+  const Pointer x = b.buffer("x", Type::f32, BufferAccess::read);
+  const Pointer slots = b.buffer("slots", Type::i32, BufferAccess::read);
+  const Pointer y = b.buffer("y", Type::f32, BufferAccess::write);
+  const Scalar slot = b.load_integer(slots);
+  b.branch(Compare::ge, slot, 0, [&] {
+    const Pointer entry = b.offset(y, b.mul(slot, kRowBytes));
+    b.vectors(kWidth, [&](const Span& at) { b.store(entry, at, b.load(x, at)); });
+  });
+  return b.finish();
+}
+inline Plan update_plan() {
+  Plan plan;
+  plan.name = "update";
+  const Expr rows = Expr::variable(plan.input("rows"));
+  const Expr capacity = Expr::variable(plan.input("capacity"));
+  const Expr row = Expr::variable(plan.loop_variable("row"));
+  const Place x = plan.add_operand({"x", Type::f32, program::BufferAccess::read});
+  const Place slots = plan.add_operand(
+      {.name = "slots",
+       .type = Type::i32,
+       .elements = ElementRule{.below = capacity, .distinct = true, .or_none = true}});
+  const Place y = plan.add_operand(
+      {.name = "y", .type = Type::f32, .access = program::BufferAccess::write, .updated = true});
+  const int program = plan.add_program(put_row());
+  Bindings names;
+  names.at("x", x + row * kRowBytes).at("slots", slots + row * 4).at("y", y);
+  Loop loop{plan.find("row"), 0, rows, 1, /*parallel=*/true};
+  append(loop.body, bind(plan, program, names));
+  append(plan.body, std::move(loop));
+  return plan;
+}
+
 inline Loop& loop_of(Plan& plan) { return std::get<Loop>(plan.body[0].value); }
 inline Call& call_of(Plan& plan) { return std::get<Call>(loop_of(plan).body[0].value); }
 

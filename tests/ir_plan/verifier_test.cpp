@@ -82,11 +82,28 @@ TEST(PlanVerifier, RuleOfALoopVariable) {
   EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'starts': 'row' is used where"));
 }
 
-TEST(PlanVerifier, DistinctElementsAscend) {
-  Plan plan = ragged_plan();
-  plan.operands[1].elements->ascending = false;
-  plan.operands[1].elements->distinct = true;
-  EXPECT_THAT(error_of(plan), HasSubstr("they are distinct but in any order"));
+TEST(PlanVerifier, AcceptsAnOperandThatIsUpdated) {
+  const Status status = verify(update_plan());
+  EXPECT_TRUE(status) << status.error().message;
+}
+
+TEST(PlanVerifier, UpdatedButReadOnly) {
+  Plan plan = update_plan();
+  plan.operands[0].updated = true;
+  EXPECT_EQ(error_of(plan), "plan 'update': operand 'x': it is updated but read-only");
+}
+
+TEST(PlanVerifier, NoneAmongAscendingElements) {
+  Plan plan = update_plan();
+  plan.operands[1].elements->ascending = true;
+  EXPECT_THAT(error_of(plan), HasSubstr("elements of operand 'slots': they ascend, but -1 may"));
+}
+
+TEST(PlanVerifier, ReadsAnElementThatMayNameNothing) {
+  Plan plan = update_plan();
+  loop_of(plan).end = plan.element("slots", 0);
+  EXPECT_THAT(error_of(plan),
+              HasSubstr("loop over 'row': an element of operand 'slots', which may be -1"));
 }
 
 TEST(PlanVerifier, RuleOfElements) {

@@ -184,5 +184,21 @@ TEST_F(LaunchBlockSparse, ListsAreChecked) {
   for (const float value : y_) EXPECT_EQ(value, -1.0F);
 }
 
+// Where outputs may be their inputs' memory, one that is updated still may not.
+TEST_F(LaunchPlan, AnUpdatedOperandSharesNothing) {
+  kernel_.plan.in_place = true;
+  std::vector<float> x(2 * kWidth);
+  const std::vector<int32_t> starts = {0, 2};
+  const TensorView rows(x.data(), {2, kWidth});
+  const TensorView operands[] = {rows, TensorView(starts.data(), {2}), rows};
+  BoundCall call;
+  EXPECT_TRUE(bind_call(kernel_, operands, 1, call));
+  kernel_.operands[2].updated = true;
+  const Status refused = bind_call(kernel_, operands, 1, call);
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message,
+              HasSubstr("operand 'y': overlaps operand 'x'; give it memory of its own"));
+}
+
 }  // namespace
 }  // namespace lathe::runtime

@@ -6,7 +6,9 @@
 #include <cstring>
 #include <optional>
 
+#include "compiler/kept_elements.h"
 #include "compiler/limits.h"
+#include "ir/graph/updates.h"
 #include "ir/graph/verify.h"
 #include "tests/support/guarded_buffer.h"
 #include "tests/support/paged_cache.h"
@@ -19,6 +21,7 @@ using ir::Type;
 
 constexpr int64_t kTableEntries = 11;
 constexpr int64_t kBatches = 3;
+constexpr int64_t kFreeSlots = 4;    // of a cache that has more of them than a call has rows
 constexpr double kMeanLimit = 1e-5;  // mean |difference| of f32 results on ordinary inputs
 constexpr std::byte kUntouched{0xa5};
 
@@ -35,6 +38,11 @@ compiler::ElementRange range_of(const std::string& operand, const compiler::Prob
     return (size("context") + keys - 1) / keys;
   };
   if (operand == "block_table") return {.below = size("pages")};
+  if (operand == "slots") {
+    const int64_t slots =
+        size("capacity") > 0 ? size("capacity") : size("pages") * problem.integer("page");
+    return {.least = -1, .below = slots, .distinct = true};
+  }
   if (operand == "lengths") {
     const int64_t most = size("most");
     return {.below = 1 + (most > 0 ? most * problem.integer("page") : size("context"))};
@@ -226,18 +234,23 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
                     .sizes = {},
                     .pattern = pattern,
                     .inputs = {},
+                    .before = {},
                     .expected = {},
                     .rounded = {}};
   ir::graph::DimBindings bindings;
   for (const std::string& name : graph.dim_names()) {
     const auto size = sizes.find(name);
     bindings[name] = size == sizes.end() ? kTableEntries : size->second;
+    const auto rows = sizes.find("rows");
+    if (name == "capacity" && size == sizes.end() && rows != sizes.end())
+      bindings[name] = std::max(kTableEntries, rows->second + kFreeSlots);
   }
   if (const auto dependent = result.problem.family().dependent_sizes; dependent != nullptr)
     for (const auto& [name, size] : dependent(result.problem, sizes)) bindings[name] = size;
   result.sizes.insert(bindings.begin(), bindings.end());
   compiler::Random random(1234 + static_cast<uint64_t>(pattern.of(1)));
   LATHE_TRY(const ir::graph::Graph bound, ir::graph::bind_dims(graph, bindings));
+  const std::vector<int> updated = ir::graph::updated_inputs(graph);
   for (const ir::graph::ValueId id : bound.inputs) {
     LATHE_TRY(auto numbers, ir::graph::numbers(bound.value(id).type.shape));
     const auto operand = static_cast<int>(result.inputs.size());
@@ -246,7 +259,8 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
         described(value, std::move(numbers), operand, result.problem, result.sizes);
     if (value.name == "block_table") describe_pages(graph, result, *input.elements);
     Tensor& tensor = result.inputs.emplace_back(input.type, input.shape);
-    compiler::fill_input(input, pattern, random, tensor);
+    const bool is_updated = std::find(updated.begin(), updated.end(), operand) != updated.end();
+    compiler::fill_input(input, is_updated ? InputPattern() : pattern, random, tensor);
     const auto elements = given.find(value.name);
     for (size_t i = 0; elements != given.end() && i < elements->second.size(); ++i)
       tensor.set(static_cast<int64_t>(i), static_cast<double>(elements->second[i]));
@@ -254,6 +268,18 @@ Result<KernelCase> make_case(const std::string& problem_line, const compiler::Si
   spoil_unused_pages(graph, result);
   LATHE_TRY(result.expected, ir::graph::evaluate_double(graph, result.inputs));
   LATHE_TRY(result.rounded, ir::graph::evaluate(graph, result.inputs));
+  std::vector<Tensor> given_alone;
+  for (const int input : updated) {
+    if (input < 0) {
+      result.before.emplace_back();
+    } else {
+      result.before.push_back(result.inputs[static_cast<size_t>(input)]);
+    }
+  }
+  for (size_t i = 0; i < result.inputs.size(); ++i)
+    if (std::find(updated.begin(), updated.end(), static_cast<int>(i)) == updated.end())
+      given_alone.push_back(std::move(result.inputs[i]));
+  result.inputs = std::move(given_alone);
   return result;
 }
 
@@ -293,13 +319,19 @@ Result<Ran> run_plan(const KernelCase& kernel_case, const compiler::Schedule& sc
   for (const Tensor& input : kernel_case.inputs)
     operands.emplace_back(input, padding_of(operands.size()));
   const size_t inputs = operands.size();
-  for (const Tensor& output : kernel_case.rounded)
-    operands.emplace_back(Tensor(output.type(), output.shape()), padding_of(operands.size()));
+  for (const Tensor& output : kernel_case.rounded) {
+    const size_t operand = operands.size();
+    const bool is_updated = plan.operands[operand].updated;
+    operands.emplace_back(
+        is_updated ? kernel_case.before[operand - inputs] : Tensor(output.type(), output.shape()),
+        padding_of(operand));
+  }
   std::vector<ir::plan::OperandView> views;
   for (size_t i = 0; i < operands.size(); ++i) {
     memory.push_back(i);
-    for (size_t j = 0;
-         i >= inputs && j < inputs && options.in_place && plan.in_place && memory[i] == i; ++j) {
+    for (size_t j = 0; i >= inputs && j < inputs && options.in_place && plan.in_place &&
+                       !plan.operands[i].updated && memory[i] == i;
+         ++j) {
       const bool taken = std::find(memory.begin() + static_cast<std::ptrdiff_t>(inputs),
                                    memory.begin() + static_cast<std::ptrdiff_t>(i),
                                    j) != memory.begin() + static_cast<std::ptrdiff_t>(i);
@@ -337,6 +369,13 @@ Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedul
     const std::string& name = names[i];
     if (!operands[memory[i]].gaps_intact())
       return fail(ErrorCode::mismatch, "{}: bytes between rows were written", name);
+    if (const Tensor& before = kernel_case.before[output]; before.elements() > 0) {
+      const int64_t changed =
+          compiler::changed_element(found, before, kernel_case.expected[output]);
+      if (changed >= 0)
+        return fail(ErrorCode::mismatch, "{}[{}]: found {}, expected {}, as it was before", name,
+                    changed, found.at(changed), before.at(changed));
+    }
     const compiler::Limit limit = compiler::limit_of(kernel_case.problem, found.type());
     const bool exact = limit.absolute == 0 && limit.relative == 0;
     if (exact && ir::info(found.type()).block_elements > 1) {

@@ -30,7 +30,8 @@ struct KernelCase {
   compiler::Problem problem;
   compiler::Sizes sizes;
   InputPattern pattern;
-  std::vector<ir::Tensor> inputs;
+  std::vector<ir::Tensor> inputs;  ///< but those that an output updates
+  std::vector<ir::Tensor> before;  ///< for each output: what it holds before a call, if updated
   std::vector<ir::graph::DoubleTensor> expected;  ///< unrounded
   std::vector<ir::Tensor> rounded;                ///< as the outputs' types hold them
 };
@@ -64,8 +65,8 @@ using Executor = std::function<Status(const ir::plan::Plan& plan,
 Executor interpreted();
 
 /// Builds the plan, runs it on memory that ends at protected pages, and compares with the oracle by
-/// the table of limits; bytes between rows must stay as they were. mismatch naming operand and
-/// place.
+/// the table of limits; bytes between rows must stay as they were, and so must what an updated
+/// operand holds where the oracle replaces nothing. mismatch naming operand and place.
 Status run_case(const KernelCase& kernel_case, const compiler::Schedule& schedule,
                 const ir::Target& target, const Executor& executor,
                 const CaseOptions& options = {});

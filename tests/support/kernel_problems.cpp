@@ -85,6 +85,30 @@ std::vector<std::string> problem_lines(const std::string& type, int64_t width) {
   rope(fmt::format("kind=mrope section={}:{}:{} norm=true", pairs - 2 * side, side, side), 2, even);
   rope("kind=vision", 2, fourth);
   rope("kind=vision out=f32", 1, fourth);
+  rope("norm=true slots=flat", 2, even);
+  rope("slots=flat out=bf16", 1, even);
+  rope("kind=vision slots=paged page=3 out=f16", 2, fourth);
+  rope(fmt::format("kind=mrope section={}:{}:{} norm=true slots=batched slots_type=i64",
+                   pairs - 2 * side, side, side),
+       2, even);
+  rope("tables=per_token interleaved=true slots=batched", 1, even);
+  const int64_t blocks = std::min<int64_t>(rounded_up(32), 160);
+  rope("norm=true out=q8_0", 2, blocks);
+  rope("norm=true slots=paged page=4 out=q8_0", 2, blocks);
+  const auto write = [&](std::string_view parameters, int64_t heads, int64_t dim) {
+    lines.push_back(
+        fmt::format("write_cache rows=8 heads={} dim={} type={} {}", heads, dim, type, parameters));
+  };
+  write("", 2, width);
+  write("slots=paged page=1", 1, width);
+  write("slots=paged page=3 out=f16", 2, width);
+  write("slots=batched slots_type=i64 out=bf16", 3, width);
+  write("out=q8_0", 2, blocks);
+  if (type == "f32") {
+    lines.emplace_back("write_cache rows=8 heads=2 dim=96 type=q8_0 out=q8_0");
+    lines.emplace_back("write_cache rows=8 heads=1 dim=32 type=q4_0 out=q4_0 slots=batched");
+    lines.emplace_back("write_cache rows=8 heads=2 dim=256 type=q4_K out=q4_K slots=paged page=2");
+  }
   return lines;
 }
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/sizes.h"
+#include "ir/program/builder.h"
 #include "support/described_host.h"
 #include "tests/tuner/kernels.h"
 #include "tuner/inputs.h"
@@ -156,6 +157,37 @@ TEST(Checker, ChecksListedBlocksAndTheirScores) {
   }
 }
 
+// Caches of every form, whose other entries must stay.
+TEST(Checker, ChecksRowsThatGoToSlotsOfCaches) {
+  for (const char* line : {"rope rows=40 heads=2 dim=32 norm=true slots=flat out=bf16",
+                           "rope rows=40 heads=2 dim=32 slots=batched out=q8_0",
+                           "write_cache rows=40 heads=3 dim=20 out=f16",
+                           "write_cache rows=40 heads=2 dim=64 slots=paged page=16 out=q8_0",
+                           "write_cache rows=1 heads=2 dim=64 type=q4_0 out=q4_0 slots_type=i64"}) {
+    const auto kernel = compile(line);
+    const bool is_one = std::string_view(line).find("rows=1 ") != std::string_view::npos;
+    compiler::Sizes given = {{"rows", is_one ? 1 : 40}};
+    if (kernel->problem.text("slots") == "batched") given["batch"] = 2;
+    const auto sizes = compiler::complete_sizes(kernel->problem, given);
+    ASSERT_TRUE(sizes) << sizes.error().message;
+    EXPECT_EQ(sizes->contains("pages") ? sizes->at("pages") * 16 : sizes->at("capacity"), 4096);
+    const auto checked = check_both(*kernel, *sizes);
+    EXPECT_TRUE(checked) << line << ": " << checked.error().message;
+  }
+}
+
+TEST(Inputs, OfACacheOnlyTheEntriesThatSlotsNameAreTouched) {
+  const auto kernel = compile("write_cache rows=8 heads=2 dim=16");
+  const compiler::Sizes sizes = {{"rows", 8}, {"capacity", 1000}};
+  const auto inputs = make_inputs(*kernel, sizes, {}, 1);
+  const auto outputs = make_outputs(*kernel, sizes);
+  ASSERT_TRUE(inputs && outputs);
+  EXPECT_TRUE(names_entries(*kernel, 2));
+  EXPECT_EQ(bytes_touched(*kernel, *inputs, *outputs), 2 * 8 * 2 * 16 * 4 + 8 * 4);
+  EXPECT_NE(outputs->front().at(0), 0) << "what is updated holds ordinary values";
+  EXPECT_EQ(outputs->front().at(777), make_outputs(*kernel, sizes)->front().at(777));
+}
+
 // The oracle sees the entries that are named alone; the result is the same.
 TEST(Inputs, TablesShrinkToTheEntriesThatAreNamed) {
   const auto kernel = compile("embedding rows=40 width=8");
@@ -245,6 +277,59 @@ TEST(Checker, FindsAKernelThatIsWrongOnRowsFarBelowZeroAlone) {
     EXPECT_NE(native.error().message.find("row of kind negative"), std::string::npos)
         << native.error().message;
   }
+}
+
+// A rotation that writes all of its cache anew, each element a unit in the last place further off:
+// well within the limit, but what no slot names must not move at all.
+TEST(Checker, FindsAKernelThatTouchesWhatNoSlotNames) {
+  static const compiler::Family* const rope = *compiler::find_family("rope");
+  static compiler::Family faulty = *rope;
+  faulty.build = [](const compiler::Problem& problem, const compiler::Schedule& schedule,
+                    const ir::Target& target) -> Result<ir::plan::Plan> {
+    LATHE_TRY(ir::plan::Plan plan, rope->build(problem, schedule, target));
+    using ir::program::BufferAccess;
+    ir::program::Builder b("nudge", target);
+    const auto y = b.buffer("y", ir::Type::f32, BufferAccess::read_write);
+    const auto capacity = b.parameter("capacity");
+    const auto stride = b.parameter("y.stride0");
+    b.loop(0, capacity, 1, [&](ir::program::Scalar) {
+      b.vectors(problem.integer("dim"),
+                [&](const ir::program::Span& at) { b.store(y, at, b.load(y, at) * 1.0000001F); });
+      b.advance(y, stride);
+    });
+    plan.operands.back().access = BufferAccess::read_write;
+    const int program = plan.add_program(b.finish());
+    ir::plan::Bindings names;
+    names.at("y", plan.operand("y"));
+    for (const char* name : {"capacity", "y.stride0"})
+      names.set(name, ir::plan::Expr::variable(plan.find(name)));
+    append(plan.body, bind(plan, program, names));
+    return plan;
+  };
+  const auto right = compile("rope rows=40 heads=1 dim=32 slots=flat");
+  const auto problem = compiler::ProblemBuilder(faulty)
+                           .set_text("rows", "40")
+                           .set_text("heads", "1")
+                           .set_text("dim", "32")
+                           .set_text("slots", "flat")
+                           .build();
+  ASSERT_TRUE(problem) << problem.error().message;
+  const auto wrong = runtime::compile_kernel(*problem, right->schedule, right->target, backend());
+  ASSERT_TRUE(wrong) << wrong.error().message;
+  const compiler::Sizes sizes = {{"rows", 40}, {"positions", 50}, {"capacity", 60}};
+  const auto passed = check_both(*right, sizes);
+  EXPECT_TRUE(passed) << passed.error().message;
+  SharedInputs inputs;
+  Checker checker(right->problem, sizes, inputs);
+  const Status interpreted = checker.check_interpreted(**wrong, backend());
+  ASSERT_FALSE(interpreted);
+  EXPECT_NE(interpreted.error().message.find("as before the call"), std::string::npos)
+      << interpreted.error().message;
+  runtime::ThreadPool pool = *runtime::ThreadPool::create(2);
+  const auto native = checker.check_native(**wrong, backend(), pool);
+  ASSERT_FALSE(native);
+  EXPECT_NE(native.error().message.find("as before the call"), std::string::npos)
+      << native.error().message;
 }
 
 // A kernel that computes something else under the problem's name.
