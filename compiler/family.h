@@ -46,8 +46,8 @@ struct Sample {
   std::vector<Take> takes;
 };
 
-/// By which rule lowering makes a call of a graph's node, and what it may fuse into it. The forms
-/// after `rows` are those of one family each.
+/// By which rule lowering makes a call of a graph's node, and what it may fuse into it. Between
+/// `chain` and `batched_matmul` are the forms of one family each.
 enum class CallForm : uint8_t {
   none,   ///< not of one node: see FragmentCall; without fragments of none
   rows,   ///< a function of each row of x, between a prologue and an epilogue; weight, bias and eps
@@ -60,6 +60,9 @@ enum class CallForm : uint8_t {
   batched_matmul,
   attention,
   write_cache,
+  attention,  ///< of several families: the first of the catalogue that computes the node
+  low_rank,   ///< attention against products with rows of factors, tried as one of these
+  operands,   ///< operands and results are the node's own, dense
 };
 
 /// A fragment of `elementwise` that a family of its own computes.

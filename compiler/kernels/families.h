@@ -1,5 +1,6 @@
 // The families of this folder, in the catalogue's order: a line for each, and a function of its
-// name in a file of its own.
+// name in a file of its own. Of several that compute a graph's node the first takes it: attention
+// that reads less stands before attention that reads all.
 #pragma once
 
 #include "compiler/family.h"
@@ -22,13 +23,13 @@
   F(write_cache)                 \
   F(linear)                      \
   F(batched_matmul)              \
-  F(attention_decode)            \
   F(attention_low_rank)          \
+  F(attention_token_sparse)      \
+  F(attention_block_sparse)      \
+  F(attention_decode)            \
+  F(attention_prefill)           \
   F(attention_page_bounds)       \
   F(attention_page_scores)       \
-  F(attention_token_sparse)      \
-  F(attention_prefill)           \
-  F(attention_block_sparse)      \
   F(attention_router)
 // clang-format on
 

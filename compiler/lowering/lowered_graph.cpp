@@ -131,7 +131,7 @@ std::string print(const LoweredGraph& lowered) {
     switch (call.kind) {
       case CallKind::kernel: {
         text += call.family->name;
-        if (!call.is(CallForm::attention)) text += fmt::format(" [{} x {}]", call.rows, call.width);
+        if (call.has_rows()) text += fmt::format(" [{} x {}]", call.rows, call.width);
         for (const auto& [key, value] : call.values) text += " " + key + "=" + value;
         if (call.is(CallForm::chain)) text += " expr=" + text_of(call.prologue, lowered.graph);
         if (call.is_norm()) {
@@ -144,6 +144,10 @@ std::string print(const LoweredGraph& lowered) {
       case CallKind::view: text += "view"; break;
       case CallKind::pack:
         text += "pack " + compiler::print(call.layout) + (call.transposed ? " transposed" : "");
+        break;
+      case CallKind::function:
+        text += fmt::format("function {}",
+                            lowered.graph.nodes[static_cast<size_t>(call.node)].op->name);
         break;
       case CallKind::host:
         text +=

@@ -47,7 +47,9 @@ enum class CallKind {
   kernel,  ///< a compiled kernel of `family`
   view,    ///< the output is the input's memory under another shape
   pack,    ///< a weight into panels (compiler/weight_packing.h); the outputs are its parts
-  host,    ///< evaluated by the reference interpreter: no kernel family computes it
+  /// A plain function of the runtime, named as the graph's op: what chooses by scores.
+  function,
+  host,  ///< evaluated by the reference interpreter: no kernel family computes it
 };
 
 /// One step of execution.
@@ -61,7 +63,7 @@ struct Call {
   int64_t rows = 1, width = 1;  ///< what the operands flatten to
   int64_t batch = 1;            ///< of batched_matmul: of how many matrices the rows are
   std::vector<ValueId> inputs;  ///< further operands: weight, tables, positions, …
-  Sizes sizes{};                ///< of attention and caches: named dimensions
+  Sizes sizes{};                ///< of a problem without rows: its named dimensions
   /// Of the problem's operands in their order, inputs then outputs, in elements; none, or an empty
   /// one: the operand is dense.
   std::vector<std::vector<int64_t>> strides{};
@@ -71,10 +73,12 @@ struct Call {
   ValueId updates = -1;
   WeightLayout layout{};    ///< of a pack
   bool transposed = false;  ///< of a pack: the weight lies as [k, n]
-  int32_t node = -1;        ///< of the graph: the node a host call evaluates
+  int32_t node = -1;        ///< of the graph: the node a host call or a function computes
   std::string reason;       ///< of a host call: why
 
   bool is(CallForm form) const { return kind == CallKind::kernel && family->form == form; }
+  /// Of a kernel: whether its problem speaks of rows, and not of dimensions by name (sizes).
+  bool has_rows() const { return family->parameter("rows") != nullptr; }
   bool is_norm() const { return is(CallForm::rows); }
   bool is_product() const { return is(CallForm::linear) || is(CallForm::batched_matmul); }
   /// All graph values it reads.

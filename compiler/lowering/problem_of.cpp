@@ -92,7 +92,7 @@ OwnFamily own_family(std::string_view chain) {
 Result<BoundProblem> problem_of(const Call& call, const LoweredGraph& lowered) {
   std::string_view family = call.family->name;
   Namer names(call);
-  const bool has_rows = !call.is(CallForm::attention);
+  const bool has_rows = call.has_rows();
   std::string line = has_rows ? fmt::format(" rows={}", call.rows / call.batch) : "";
   std::map<std::string, ValueId, std::less<>> operands;
   const auto add_width = [&] { line += fmt::format(" width={}", call.width); };

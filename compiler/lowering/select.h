@@ -29,6 +29,26 @@ bool select_attention(const LoweredGraph& lowered, const ir::graph::Node& node, 
 bool select_write_cache(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
                         std::string& reason);
 
+/// Attention whose keys and values are products with rows of factors, alone or merged with
+/// attention of whole keys, as a call of attention_low_rank. False, with the reason, for other
+/// attention.
+bool select_low_rank(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                     std::string& reason);
+
+/// A node whose operands and results are those of call.family: scores of blocks or pages, or bounds
+/// of pages. False, with the reason, for what that does not compute.
+bool select_scores(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                   std::string& reason);
+
+/// Whether plain functions of the runtime compute nodes of the op: those that choose by scores.
+bool is_function(std::string_view op);
+/// Such a node as a call of its function. False, with the reason, for types that it does not take.
+bool select_function(const LoweredGraph& lowered, const ir::graph::Node& node, Call& call,
+                     std::string& reason);
+
+/// Whether a call without rows is a problem of its family; if not, why.
+bool is_problem(const Call& call, std::string& reason);
+
 /// The family whose calls have that form, of the forms that are one family's.
 const Family& family_of(CallForm form);
 /// Whether nodes of the op become calls of the family.

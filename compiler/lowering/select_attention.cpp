@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "compiler/lowering/attention_operands.h"
 #include "compiler/lowering/select.h"
-#include "ir/graph/head_layout.h"
 #include "ir/graph/strides.h"
 
 namespace lathe::compiler::lowering {
@@ -14,44 +14,12 @@ using ir::graph::HeadLayout;
 using ir::graph::Node;
 using ir::graph::TensorType;
 
-// The operands by their places in the op's table.
-enum Operand : size_t { kQ, kK, kV, kMask, kCuSeqlens, kCuSeqlensK, kLengths, kOffset, kSinks };
-
-ValueId operand(const Node& node, size_t index) {
-  return index < node.operands.size() ? node.operands[index] : -1;
-}
-
-std::vector<int64_t> sizes_of(const TensorType& type) {
-  std::vector<int64_t> sizes;
-  for (const ir::graph::Dim& dim : type.shape) sizes.push_back(dim.number());
-  return sizes;
-}
-
-// Of a tensor of heads, as [batch, tokens, heads, size]; without a size, as if it were 1.
-std::vector<int64_t> strides_of_heads(const TensorType& type, const HeadLayout& layout,
-                                      bool has_size) {
-  std::vector<int64_t> sizes = sizes_of(type);
-  if (!has_size) sizes.push_back(1);
-  const std::vector<int64_t> dense = ir::graph::row_major_strides(sizes);
-  return {layout.batched ? dense[0] : 0, dense[layout.tokens], dense[layout.heads], 1};
-}
-
 // As [batch, heads, tokens, keys], or where it repeats for all keys [batch, heads, tokens, 1].
 std::vector<int64_t> strides_of_mask(const TensorType& type) {
   std::vector<int64_t> strides =
       ir::graph::broadcast_strides(sizes_of(type), std::vector<int64_t>(4));
   strides.back() = 1;
   return strides;
-}
-
-// Whether a node other than `reader` reads the value, or whoever runs the graph does.
-bool is_read_elsewhere(const ir::graph::Graph& graph, ValueId value, const Node& reader) {
-  if (std::find(graph.outputs.begin(), graph.outputs.end(), value) != graph.outputs.end())
-    return true;
-  return std::any_of(graph.nodes.begin(), graph.nodes.end(), [&](const Node& node) {
-    return &node != &reader &&
-           std::find(node.operands.begin(), node.operands.end(), value) != node.operands.end();
-  });
 }
 
 // What k or v are read from: a tensor, or pages of a pool.
@@ -102,8 +70,8 @@ std::optional<Cache> cache_of(const ir::graph::Graph& graph, const Node& node) {
   const HeadLayout layout = ir::graph::head_layout(node.attributes, 4);
   for (const Node* gather : {cache.k.gather, cache.v.gather}) {
     const HeadLayout pages = ir::graph::head_layout(gather->attributes, 4);
-    if (gather->operands[1] != cache.block_table || operand(*gather, 2) < 0 ||
-        operand(*gather, 2) != operand(node, kLengths) || pages.tokens != layout.tokens)
+    if (gather->operands[1] != cache.block_table || operand_of(*gather, 2) < 0 ||
+        operand_of(*gather, 2) != operand_of(node, kLengths) || pages.tokens != layout.tokens)
       return std::nullopt;
   }
   if (table.element != Type::i32 || k.shape.front() != v.shape.front() ||
@@ -116,11 +84,27 @@ bool is_of_rows(const TensorType& mask, int64_t keys) {
   return keys != 1 && (mask.shape.empty() || mask.shape.back().number() == 1);
 }
 
-// How many results, from the first, somebody reads.
-size_t results_read(const ir::graph::Graph& graph, const Node& node) {
-  size_t count = node.results.size();
-  while (count > 1 && !is_read_elsewhere(graph, node.results[count - 1], node)) --count;
-  return count;
+// Lists that say which keys are seen, in place of a mask that is made of them: of blocks a count
+// and numbers for each block of tokens, or numbers of pages.
+struct Lists {
+  const Node* mask = nullptr;  ///< block_mask or page_mask; null: there are no such lists
+  std::vector<ValueId> values;
+};
+
+// Those of the unit that the family lists. They are of the same heads, tokens and keys as
+// attention.
+Lists lists_of(const ir::graph::Graph& graph, const Family& family, const Node& attention,
+               const ir::graph::Shape& scores, int64_t kv_heads) {
+  const bool lists_blocks = family.parameter("block") != nullptr;
+  const ValueId mask = operand_of(attention, kMask);
+  const Node* const node = producer_of(graph, mask, lists_blocks ? "block_mask" : "page_mask");
+  if (node == nullptr) return {};
+  ir::graph::Shape expected = scores;
+  if (!lists_blocks) expected[2] = 1;
+  Lists lists{node, {node->operands.end() - (lists_blocks ? 2 : 1), node->operands.end()}};
+  const TensorType& first = graph.type(lists.values.front());
+  return graph.type(mask).shape == expected && first.shape[1] == ir::graph::Dim(kv_heads) ? lists
+                                                                                          : Lists{};
 }
 
 // Where tokens stand, as the word for it: "none" or "start" where an offset changes nothing, "end"
@@ -128,18 +112,17 @@ size_t results_read(const ir::graph::Graph& graph, const Node& node) {
 std::optional<std::string> causal_of(const ir::graph::Graph& graph, const Node& node,
                                      int64_t last_offset) {
   const std::string& causal = node.attributes.word("causal");
-  const ValueId offset = operand(node, kOffset);
+  const ValueId offset = operand_of(node, kOffset);
   const bool has_places = causal != "none" || node.attributes.integer("window") > 0 ||
                           node.attributes.integer("lookahead") >= 0;
   if (offset < 0 || !has_places) return causal;
-  const int32_t producer = graph.value(offset).producer;
-  if (producer < 0) return std::nullopt;
-  const Node& source = graph.nodes[static_cast<size_t>(producer)];
-  if (source.op->name != "constant") return std::nullopt;
-  const double value = source.attributes.real("value");
+  const Node* const source = producer_of(graph, offset, "constant");
+  if (source == nullptr) return std::nullopt;
+  const double value = source->attributes.real("value");
   if (value == 0) return causal;
-  const bool is_at_end = causal != "none" && operand(node, kCuSeqlens) < 0 &&
-                         operand(node, kLengths) < 0 && value == static_cast<double>(last_offset);
+  const bool is_at_end = causal != "none" && operand_of(node, kCuSeqlens) < 0 &&
+                         operand_of(node, kLengths) < 0 &&
+                         value == static_cast<double>(last_offset);
   return is_at_end ? std::optional<std::string>("end") : std::nullopt;
 }
 
@@ -172,15 +155,25 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
 
   const int64_t keys = k.shape[key_layout.tokens].number();
   const int64_t tokens = q.shape[layout.tokens].number();
+  const int64_t heads = q.shape[layout.heads].number();
+  const int64_t kv_heads = k.shape[key_layout.heads].number();
+  const auto has = [&](std::string_view name) { return call.family->parameter(name) != nullptr; };
+  Lists lists;
+  if (has("kept")) {
+    lists = lists_of(
+        lowered.graph, *call.family, node,
+        {key_layout.batched ? k.shape.front() : ir::graph::Dim(1), heads, tokens, keys}, kv_heads);
+    if (lists.mask == nullptr) return refused("the mask is not made of lists");
+  }
   const auto causal = causal_of(lowered.graph, node, keys - tokens);
   if (!causal) return refused("sequences that have places");
   call.outputs.assign(node.results.begin(),
                       node.results.begin() + static_cast<std::ptrdiff_t>(results));
-  const bool is_packed = operand(node, kCuSeqlens) >= 0;
-  const char* const packed = !is_packed                        ? "none"
-                             : key_layout.batched              ? "queries"
-                             : operand(node, kCuSeqlensK) >= 0 ? "separate"
-                                                               : "shared";
+  const bool is_packed = operand_of(node, kCuSeqlens) >= 0;
+  const char* const packed = !is_packed                           ? "none"
+                             : key_layout.batched                 ? "queries"
+                             : operand_of(node, kCuSeqlensK) >= 0 ? "separate"
+                                                                  : "shared";
   call.kind = CallKind::kernel;
   call.sizes = {{"batch", key_layout.batched ? k.shape.front().number() : 1}, {"tokens", tokens}};
   if (cache.block_table >= 0) {
@@ -194,17 +187,21 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
   };
   set("tokens", tokens);
   set("context", keys);
-  set("heads", q.shape[layout.heads].number());
-  set("kv_heads", k.shape[key_layout.heads].number());
+  // What a family has no parameter for may be asked for only where it changes nothing.
+  const auto set_unless_none = [&](const char* name, const auto& value) {
+    if (value != 0 || has(name)) set(name, value);
+  };
+  set("heads", heads);
+  set("kv_heads", kv_heads);
   set("dim", q.shape.back().number());
   set("value_dim", v.shape.back().number());
   set("causal", *causal);
-  set("window", node.attributes.integer("window"));
+  set_unless_none("window", node.attributes.integer("window"));
   if (is_packed) set("packed", packed);
   const int64_t lookahead = node.attributes.integer("lookahead");
   if (lookahead >= 0 && *causal == "none") set("lookahead", lookahead);  // else none is ahead
   if (const int64_t kept = node.attributes.integer("kept_keys"); kept > 0) set("kept_keys", kept);
-  set("softcap", node.attributes.real("softcap"));
+  set_unless_none("softcap", node.attributes.real("softcap"));
   set("scale", node.attributes.real("scale"));
   set("type", ir::name(q.element));
   set("kv_type", ir::name(keys_read.element));
@@ -223,7 +220,19 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
   read(node.operands[kQ], strides_of_heads(q, layout, true));
   for (const ValueId value : {cache.k.value, cache.v.value})
     read(value, strides_of_heads(type(value), key_layout, true));
-  if (const ValueId mask = operand(node, kMask); mask >= 0) {
+  if (lists.mask != nullptr) {
+    const char* const unit = has("block") ? "block" : "page";
+    const TensorType& numbers = type(lists.values.back());
+    for (const ValueId list : lists.values) {
+      if (type(list).element != Type::i32) return refused("lists that are not i32");
+      read(list, ir::graph::row_major_strides(sizes_of(type(list))));
+    }
+    if (elements(numbers) == 0) return refused("lists without room");
+    call.sizes["kept"] = numbers.shape.back().number();
+    if (has("block")) call.sizes["query_blocks"] = numbers.shape[2].number();
+    set(unit, lists.mask->attributes.integer(unit));
+    set("kept", numbers.shape.back().number());
+  } else if (const ValueId mask = operand_of(node, kMask); mask >= 0) {
     const bool is_boolean = type(mask).element == Type::boolean;
     set("mask", is_boolean ? "bool" : "add");
     if (!is_boolean) set("mask_type", ir::name(type(mask).element));
@@ -231,22 +240,21 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
     read(mask, strides_of_mask(type(mask)));
   }
   for (const size_t index : {kCuSeqlens, kCuSeqlensK}) {
-    const ValueId bounds = operand(node, index);
+    const ValueId bounds = operand_of(node, index);
     if (bounds < 0) continue;
     if (type(bounds).element != Type::i32) return refused("bounds of sequences that are not i32");
     read(bounds, {1});
   }
-  if (const ValueId lengths = operand(node, kLengths); lengths >= 0) {
-    const bool has_one_each =
-        type(lengths).shape.size() == 1 || (key_layout.batched && k.shape.front().number() == 1);
-    if (!has_one_each || type(lengths).element != Type::i32)
+  if (const ValueId lengths = operand_of(node, kLengths); lengths >= 0) {
+    const int64_t sequences = key_layout.batched ? k.shape.front().number() : 0;
+    if (!is_one_each(lowered.graph, lengths, sequences))
       return refused("lengths that are not one i32 of each sequence");
     set("lengths", true);
     read(lengths, {1});
   }
   if (cache.block_table >= 0)
     read(cache.block_table, ir::graph::row_major_strides(sizes_of(type(cache.block_table))));
-  if (const ValueId sinks = operand(node, kSinks); sinks >= 0) {
+  if (const ValueId sinks = operand_of(node, kSinks); sinks >= 0) {
     if (type(sinks).element != Type::f32) return refused("sinks that are not f32");
     set("sinks", true);
     read(sinks, {1});
@@ -256,7 +264,10 @@ bool select_attention(const LoweredGraph& lowered, const Node& node, Call& call,
     set("lse", true);
     call.strides.push_back(strides_of_heads(type(node.results[1]), layout, false));
   }
-  // The family says what it computes.
+  return is_problem(call, reason);
+}
+
+bool is_problem(const Call& call, std::string& reason) {
   std::string line = call.family->name;
   for (const auto& [name, value] : call.values) line += fmt::format(" {}={}", name, value);
   const auto problem = parse_problem(line);

@@ -77,6 +77,8 @@ class Selector {
       done = true;
     } else if (chain_functions().count(op) != 0 || op == "gelu" || op == "swiglu" || op == "cast") {
       done = elementwise(node, call, reason);
+    } else if (is_function(op)) {
+      done = select_function(lowered_, node, call, reason);
     } else {
       done = kernel_of(node, call, reason);
     }
@@ -107,9 +109,13 @@ class Selector {
           return select_linear(lowered_, node, call, reason);
         case CallForm::write_cache: return select_write_cache(lowered_, node, call, reason);
         case CallForm::batched_matmul: return select_batched_matmul(lowered_, node, call, reason);
+        case CallForm::operands: return select_scores(lowered_, node, call, reason);
+        case CallForm::low_rank:
         case CallForm::attention: {  // of several families the first that computes it
           Call attempt = call;
-          if (!select_attention(lowered_, node, attempt, reason)) break;
+          const auto select_one =
+              family->form == CallForm::low_rank ? select_low_rank : select_attention;
+          if (!select_one(lowered_, node, attempt, reason)) break;
           call = std::move(attempt);
           return true;
         }
@@ -319,19 +325,31 @@ class Selector {
     return true;
   }
 
-  // Constants that every reader has taken in as a number, transposes that every reader has taken in
-  // as the other way to read, and blocks and pages that every reader takes as they are need no
-  // call.
+  // What nobody reads needs no call: constants that every reader has taken in as a number,
+  // transposes that every reader has taken in as the other way to read, and what makes the blocks,
+  // pages, lists and factors that every reader takes as they are.
   void drop_unread() {
+    std::vector<int> readers(graph().values.size(), 0);
+    const auto add = [&](ValueId value, int count) {
+      readers[static_cast<size_t>(value)] += count;
+    };
+    for (const ValueId output : graph().outputs) add(output, 1);
+    for (const Call& call : lowered_.calls)
+      for (const ValueId value : call.reads()) add(value, 1);
+    std::vector<Call> kept;
     for (size_t i = lowered_.calls.size(); i-- > 0;) {
-      const Call& call = lowered_.calls[i];
-      if (call.kind != CallKind::host || call.node < 0) continue;
-      const std::string_view op = graph().nodes[static_cast<size_t>(call.node)].op->name;
-      if (op != "constant" && op != "transpose" && op != "dequantize" && op != "gather_pages")
-        continue;
-      if (lowered_.uses(call.outputs.front()) == 0)
-        lowered_.calls.erase(lowered_.calls.begin() + static_cast<ptrdiff_t>(i));
+      Call& call = lowered_.calls[i];
+      const bool is_read =
+          std::any_of(call.outputs.begin(), call.outputs.end(),
+                      [&](ValueId value) { return readers[static_cast<size_t>(value)] > 0; });
+      if (is_read) {
+        kept.push_back(std::move(call));
+      } else {
+        for (const ValueId value : call.reads()) add(value, -1);
+      }
     }
+    std::reverse(kept.begin(), kept.end());
+    lowered_.calls = std::move(kept);
   }
 
   LoweredGraph lowered_;

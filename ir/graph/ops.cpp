@@ -13,7 +13,10 @@ std::vector<Op> make_table() {
   std::vector<Op> table;
   add_matmul_ops(table);
   add_attention_ops(table);
+  add_merge_ops(table);
   add_block_ops(table);
+  add_page_ops(table);
+  add_selection_ops(table);
   add_norm_ops(table);
   add_activation_ops(table);
   add_position_ops(table);
@@ -21,7 +24,6 @@ std::vector<Op> make_table() {
   add_conversion_ops(table);
   add_data_ops(table);
   add_cache_ops(table);
-  add_page_ops(table);
   add_shape_ops(table);
   return table;
 }

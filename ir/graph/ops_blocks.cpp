@@ -1,5 +1,7 @@
-// Ops of block-sparse attention: lists of blocks as a mask, and tokens pooled block by block.
+// Ops of block-sparse attention: lists of blocks as a mask, tokens pooled block by block, and
+// scores by which lists are chosen.
 #include <algorithm>
+#include <cmath>
 
 #include "ir/graph/op_families.h"
 
@@ -18,14 +20,18 @@ Status check_block(const InferContext& c) {
   return fail(ErrorCode::invalid_argument, "block: found {}, expected 1 to {}", block, kMaxDim);
 }
 
-enum MaskOperand : size_t { kMaskQueries, kMaskKeys, kCounts, kBlocks };
+// How many blocks so many tokens make; where that is a name, of the name that the attribute gives.
+Result<Dim> count_blocks(const InferContext& c, const Dim& tokens, std::string_view attribute) {
+  if (tokens.is_number()) return Dim(blocks_of(tokens.number(), c.attributes.integer("block")));
+  const Shape& name = c.attributes.dims(attribute);
+  if (name.size() == 1) return name.front();
+  return fail(ErrorCode::invalid_argument,
+              "{}: found {} names, expected one for the number of blocks that {} tokens make",
+              attribute, name.size(), to_string(tokens));
+}
 
-Result<Types> infer_block_mask(const InferContext& c) {
-  const TensorType& q = c.operand(kMaskQueries);
-  const TensorType& k = c.operand(kMaskKeys);
-  const TensorType& counts = c.operand(kCounts);
-  const TensorType& blocks = c.operand(kBlocks);
-  LATHE_CHECK(check_block(c));
+// q and k of every op here are [batch, tokens, heads, size].
+Status check_queries_and_keys(const TensorType& q, const TensorType& k) {
   if (q.rank() != 4 || k.rank() != 4 || k.shape[0] != q.shape[0]) {
     return fail(ErrorCode::invalid_argument,
                 "found q of {} and k of {}, expected [batch, tokens, heads, size] of each",
@@ -39,6 +45,20 @@ Result<Types> infer_block_mask(const InferContext& c) {
                 "found {} heads in q and {} in k, expected a multiple of those in k",
                 to_string(heads), to_string(kv_heads));
   }
+  return {};
+}
+
+enum MaskOperand : size_t { kMaskQueries, kMaskKeys, kCounts, kBlocks };
+
+Result<Types> infer_block_mask(const InferContext& c) {
+  const TensorType& q = c.operand(kMaskQueries);
+  const TensorType& k = c.operand(kMaskKeys);
+  const TensorType& counts = c.operand(kCounts);
+  const TensorType& blocks = c.operand(kBlocks);
+  LATHE_CHECK(check_block(c));
+  LATHE_CHECK(check_queries_and_keys(q, k));
+  const Dim& heads = q.shape[2];
+  const Dim& kv_heads = k.shape[2];
   if (counts.rank() != 3 || counts.shape[0] != k.shape[0] || counts.shape[1] != kv_heads) {
     return fail(ErrorCode::invalid_argument,
                 "operand 'counts': found shape {}, expected [{}, {}, blocks of tokens]",
@@ -125,22 +145,122 @@ Result<Types> infer_pool_blocks(const InferContext& c) {
   return Types{std::move(y)};
 }
 
-Result<std::vector<Array>> eval_pool_blocks(const EvalContext& c) {
-  const Array& x = c.operand(0);
-  const int64_t block = c.attributes.integer("block");
-  Array y = c.make_result(0);
+// Means over each block of tokens, of all heads: row after row of heads * size numbers.
+std::vector<double> means(const Array& x, int64_t block) {
   const int64_t tokens = x.shape[1], width = x.shape[2] * x.shape[3];
+  const int64_t blocks = blocks_of(tokens, block);
+  std::vector<double> y(static_cast<size_t>(x.shape[0] * blocks * width));
   for (int64_t b = 0; b < x.shape[0]; ++b) {
     for (int64_t t = 0; t < tokens; ++t) {
       const int64_t first = t / block * block;
       const auto count = static_cast<double>(std::min(block, tokens - first));
       const auto from = static_cast<size_t>((b * tokens + t) * width);
-      const auto to = static_cast<size_t>((b * y.shape[1] + t / block) * width);
+      const auto to = static_cast<size_t>((b * blocks + t / block) * width);
       for (size_t i = 0; i < static_cast<size_t>(width); ++i)
-        y.reals[to + i] += x.reals[from + i] / count;
+        y[to + i] += x.reals[from + i] / count;
     }
   }
+  return y;
+}
+
+Result<std::vector<Array>> eval_pool_blocks(const EvalContext& c) {
+  Array y = c.make_result(0);
+  y.reals = means(c.operand(0), c.attributes.integer("block"));
   return std::vector<Array>{std::move(y)};
+}
+
+enum ScoreOperand : size_t { kScoreQueries, kScoreKeys, kQueryWeights, kKeyWeights };
+
+Result<Types> infer_block_scores(const InferContext& c) {
+  const TensorType& q = c.operand(kScoreQueries);
+  const TensorType& k = c.operand(kScoreKeys);
+  LATHE_CHECK(check_block(c));
+  LATHE_CHECK(check_queries_and_keys(q, k));
+  if (k.shape[3] != q.shape[3] || k.element != q.element) {
+    return fail(ErrorCode::invalid_argument,
+                "found q of {} and k of {}, expected the same type and size of a head",
+                to_string(q), to_string(k));
+  }
+  if (c.has(kQueryWeights) != c.has(kKeyWeights)) {
+    return fail(ErrorCode::invalid_argument,
+                "operand '{}' is omitted, expected both weights or none",
+                c.has(kQueryWeights) ? "wk" : "wq");
+  }
+  if (c.has(kQueryWeights)) {
+    const TensorType& wq = c.operand(kQueryWeights);
+    const TensorType& wk = c.operand(kKeyWeights);
+    const Dim rank = wq.rank() == 3 ? wq.shape[2] : Dim("rank");
+    const Shape of_queries = {q.shape[2], q.shape[3], rank};
+    const Shape of_keys = {k.shape[2], k.shape[3], rank};
+    if (wq.shape != of_queries || wk.shape != of_keys) {
+      return fail(ErrorCode::invalid_argument, "found wq of {} and wk of {}, expected {} and {}",
+                  to_string(wq.shape), to_string(wk.shape), to_string(of_queries),
+                  to_string(of_keys));
+    }
+  }
+  LATHE_TRY(Dim query_blocks, count_blocks(c, q.shape[1], "query_blocks"));
+  LATHE_TRY(Dim key_blocks, count_blocks(c, k.shape[1], "key_blocks"));
+  return Types{
+      {Type::f32, {q.shape[0], k.shape[2], std::move(query_blocks), std::move(key_blocks)}}};
+}
+
+// What blocks are compared by: of each head of k, block after block, `rank` numbers, which each of
+// the heads of x that share it adds to: its mean times its weight, or the mean itself.
+std::vector<double> projected(const Array& x, const Array* weights, int64_t kv_heads,
+                              int64_t block) {
+  const std::vector<double> pooled = means(x, block);
+  const int64_t batch = x.shape[0], heads = x.shape[2], size = x.shape[3];
+  const int64_t blocks = blocks_of(x.shape[1], block), group = heads / kv_heads;
+  const int64_t rank = weights != nullptr ? weights->shape[2] : size;
+  std::vector<double> y(static_cast<size_t>(batch * kv_heads * blocks * rank));
+  for (int64_t row = 0; row < batch * blocks; ++row) {
+    for (int64_t h = 0; h < heads; ++h) {
+      const double* mean = pooled.data() + (row * heads + h) * size;
+      double* to =
+          y.data() + ((row / blocks * kv_heads + h / group) * blocks + row % blocks) * rank;
+      for (int64_t d = 0; d < size; ++d) {
+        if (weights == nullptr) {
+          to[d] += mean[d];
+          continue;
+        }
+        const double* w = weights->reals.data() + (h * size + d) * rank;
+        for (int64_t r = 0; r < rank; ++r) to[r] += mean[d] * w[r];
+      }
+    }
+  }
+  return y;
+}
+
+Result<std::vector<Array>> eval_block_scores(const EvalContext& c) {
+  for (const size_t weights : {kQueryWeights, kKeyWeights}) {
+    if (!c.has(weights)) continue;
+    const std::vector<double>& values = c.operand(weights).reals;
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (std::isfinite(values[i])) continue;
+      return fail(ErrorCode::invalid_argument,
+                  "{}: found {} at element {}, expected finite weights",
+                  weights == kQueryWeights ? "wq" : "wk", values[i], i);
+    }
+  }
+  const Array& q = c.operand(kScoreQueries);
+  const Array& k = c.operand(kScoreKeys);
+  const int64_t block = c.attributes.integer("block"), kv_heads = k.shape[2];
+  const auto weights = [&](size_t i) { return c.has(i) ? &c.operand(i) : nullptr; };
+  const std::vector<double> rows = projected(q, weights(kQueryWeights), kv_heads, block);
+  const std::vector<double> columns = projected(k, weights(kKeyWeights), kv_heads, block);
+  const int64_t rank = c.has(kQueryWeights) ? c.operand(kQueryWeights).shape[2] : q.shape[3];
+  const double scale = 1 / std::sqrt(static_cast<double>(q.shape[3]));
+  Array scores = c.make_result(0);
+  const int64_t query_blocks = scores.shape[2], key_blocks = scores.shape[3];
+  for (int64_t i = 0; i < scores.elements(); ++i) {
+    const int64_t row = i / key_blocks, head = row / query_blocks;
+    const double* a = rows.data() + row * rank;
+    const double* b = columns.data() + (head * key_blocks + i % key_blocks) * rank;
+    double sum = 0;
+    for (int64_t r = 0; r < rank; ++r) sum += a[r] * b[r];
+    scores.reals[static_cast<size_t>(i)] = sum * scale;
+  }
+  return std::vector<Array>{std::move(scores)};
 }
 
 }  // namespace
@@ -178,6 +298,29 @@ void add_block_ops(std::vector<Op>& table) {
        .results = {{"y"}},
        .infer = infer_pool_blocks,
        .eval = eval_pool_blocks});
+  const AttributeSpec name_of_blocks{
+      "", AttributeKind::dims, AttributeValue(Shape{}),
+      "the name of the number of blocks, where that of tokens is a name"};
+  AttributeSpec query_blocks = name_of_blocks, key_blocks = name_of_blocks;
+  query_blocks.name = "query_blocks";
+  key_blocks.name = "key_blocks";
+  table.push_back(
+      {.name = "block_scores",
+       .family = Family::attention,
+       .doc = "(mean of a block of q · wq) · (mean of a block of k · wk)ᵀ / sqrt(size of a head), "
+              "f32 [batch, kv_heads, blocks of tokens, blocks of keys]; the heads of q that share "
+              "a head of k are added up",
+       .operands =
+           {{"q", TypeClass::real, Arity::required, "[batch, tokens, heads, size]"},
+            {"k", TypeClass::real, Arity::required,
+             "[batch, keys, kv_heads, size], of the type of q"},
+            {"wq", TypeClass::real, Arity::optional,
+             "[heads, size, rank], finite; without weights means are multiplied as they are"},
+            {"wk", TypeClass::real, Arity::optional, "[kv_heads, size, rank], finite"}},
+       .attributes = {block, std::move(query_blocks), std::move(key_blocks)},
+       .results = {{"scores"}},
+       .infer = infer_block_scores,
+       .eval = eval_block_scores});
 }
 
 }  // namespace lathe::ir::graph

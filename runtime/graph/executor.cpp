@@ -9,6 +9,7 @@
 #include "ir/graph/updates.h"
 #include "ir/graph/verify.h"
 #include "runtime/cpu/float_environment.h"
+#include "runtime/graph/functions.h"
 #include "runtime/launch/launch.h"
 #include "runtime/weights/packed_weight.h"
 
@@ -71,7 +72,7 @@ struct Executor::Prepared {
   struct Launch {
     std::shared_ptr<const FetchedKernel> kernel;  // of a kernel call
     std::vector<ValueId> operands;
-    std::vector<std::vector<int64_t>> shapes;   // as the kernel's signature has them
+    std::vector<std::vector<int64_t>> shapes;   // as the kernel's signature, or the graph, has them
     std::vector<std::vector<int64_t>> strides;  // of those that are not dense; none: all are
     Graph host;                                 // of a host call
     std::vector<ValueId> host_inputs;
@@ -129,6 +130,13 @@ Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
         }
         launch.shapes.push_back(std::move(shape));
       }
+    } else if (call.kind == CallKind::function) {
+      launch.operands = call.inputs;
+      launch.operands.insert(launch.operands.end(), call.outputs.begin(), call.outputs.end());
+      for (const ValueId operand : launch.operands) {
+        LATHE_TRY(std::vector<int64_t> shape, shape_of(prepared->lowered.graph, operand));
+        launch.shapes.push_back(std::move(shape));
+      }
     } else if (call.kind == CallKind::host) {
       LATHE_TRY(launch.host, isolate(prepared->lowered.graph, call.node));
       for (ValueId value : call.inputs)
@@ -160,6 +168,11 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
       }
       case CallKind::view: step.what = "view"; break;
       case CallKind::pack: step.what = "pack " + compiler::print(call.layout); break;
+      case CallKind::function: {
+        const auto& nodes = prepared->lowered.graph.nodes;
+        step.what = fmt::format("function {}", nodes[static_cast<size_t>(call.node)].op->name);
+        break;
+      }
       case CallKind::host:
         step.interpreted = interpreted_node(
             prepared->lowered.graph, prepared->lowered.graph.nodes[static_cast<size_t>(call.node)],
@@ -230,7 +243,7 @@ Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared_
   for (size_t i = 0; i < prepared->launches.size(); ++i) {
     const lowering::Call& call = prepared->lowered.calls[i];
     const Prepared::Launch& step = prepared->launches[i];
-    if (call.kind == CallKind::kernel) {
+    if (call.kind == CallKind::kernel || call.kind == CallKind::function) {
       // What is updated is there before the call, in memory of its own where the caller or a later
       // call needs it as it is.
       if (call.updates >= 0) {
@@ -247,7 +260,14 @@ Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared_
         if (k < step.strides.size())
           std::copy(step.strides[k].begin(), step.strides[k].end(), views.back().strides);
       }
-      if (execution_ == Execution::interpreted) {
+      if (call.kind == CallKind::function) {
+        const ir::graph::Node& node = graph.nodes[static_cast<size_t>(call.node)];
+        const std::span<const TensorView> all(views);
+        const Status status =
+            run_function(node, all.first(call.inputs.size()), all.subspan(call.inputs.size()));
+        if (!status)
+          return fail_with_context(ir::graph::describe(graph, node), Error(status.error()));
+      } else if (execution_ == Execution::interpreted) {
         LATHE_CHECK(launch_interpreted(*step.kernel->kernel, views, step.kernel->pool->threads()));
       } else {
         LATHE_CHECK(launch(*step.kernel->kernel, views, *step.kernel->pool));

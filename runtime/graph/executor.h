@@ -31,7 +31,8 @@ InterpretedNode interpreted_node(const ir::graph::Graph& graph, const ir::graph:
 
 /// What one run of a graph consists of; for --json and tests.
 struct ExecutionStep {
-  std::string what;      ///< the problem line, "view", "pack …", or "host <op>: <reason>"
+  /// The problem line, "view", "pack …", "function <op>", or "host <op>: <reason>".
+  std::string what;
   std::string schedule;  ///< of a kernel
   Match match = Match::default_;
   std::optional<InterpretedNode> interpreted{};  ///< of a step without kernel

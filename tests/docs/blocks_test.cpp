@@ -77,6 +77,24 @@ TEST(Documentation, EveryCodeBlockStandsInACompiledSource) {
   EXPECT_GE(blocks, 4U);
 }
 
+// Those of graph_ir.md are printed again by a test of their own.
+TEST(Documentation, EveryGraphIsAnExample) {
+  std::string examples;
+  for (const auto& entry : std::filesystem::directory_iterator("examples"))
+    if (entry.path().extension() == ".lir") examples += read(entry.path());
+  size_t graphs = 0;
+  for (const auto& document : documents()) {
+    if (document.filename() == "graph_ir.md") continue;
+    for (const std::string& graph : between(read(document), "```lir\n", "```")) {
+      ++graphs;
+      EXPECT_NE(examples.find(graph), std::string::npos)
+          << document << " has a graph that no example has:\n"
+          << graph;
+    }
+  }
+  EXPECT_GE(graphs, 2U);
+}
+
 TEST(Documentation, ExampleGraphsVerify) {
   size_t graphs = 0;
   for (const auto& entry : std::filesystem::directory_iterator("examples")) {

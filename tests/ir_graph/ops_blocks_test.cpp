@@ -62,5 +62,54 @@ TEST(PoolBlocks, ANameHasOneSize) {
       "1]");
 }
 
+constexpr auto kScores =
+    "graph g(%q: f32[1, n, 2, 1], %k: f32[1, m, 1, 1], %wq: f32[2, 1, 1], %wk: f32[1, 1, 1]) -> "
+    "(%y, "
+    "%z) {\n"
+    "  %y = block_scores(%q, %k) {block = 2, query_blocks = [rows], key_blocks = [columns]}\n"
+    "  %z = block_scores(%q, %k, %wq, %wk) {block = 2, query_blocks = [rows], key_blocks = "
+    "[columns]}\n}";
+
+TEST(BlockScores, AreProductsOfMeans) {
+  // Blocks of tokens of means (2, 3) and (5, 6), of keys 2 and -3; without weights heads add up.
+  const std::vector<Tensor> inputs = {f32({1, 3, 2, 1}, {1, 2, 3, 4, 5, 6}),
+                                      f32({1, 3, 1, 1}, {1, 3, -3}), f32({2, 1, 1}, {10, -1}),
+                                      f32({1, 1, 1}, {0.5})};
+  const auto results = run(kScores, inputs);
+  EXPECT_EQ(results[0].shape, (std::vector<int64_t>{1, 1, 2, 2}));
+  expect_close(results[0].values, {10, -15, 22, -33}, 1e-15);
+  expect_close(results[1].values, {17, -25.5, 44, -66}, 1e-15);
+}
+
+// What the formula says, in other ops.
+TEST(BlockScores, AreMatricesOfPooledBlocks) {
+  const auto results = run(
+      "graph g(%q: f32[2, n, 4, 5], %k: f32[2, m, 2, 5], %wq: f32[4, 5, 3], %wk: f32[2, 5, 3]) -> "
+      "(%y, %z) {"
+      "  %y = block_scores(%q, %k, %wq, %wk) {block = 4, query_blocks = [r], key_blocks = [c]}"
+      "  %qp = pool_blocks(%q) {block = 4, blocks = [r]}"
+      "  %kp = pool_blocks(%k) {block = 4, blocks = [c]}"
+      "  %qj = reshape(%qp) {shape = [2, -1, 2, 10]}"
+      "  %qh = transpose(%qj) {perm = [0, 2, 1, 3]}"
+      "  %kh = transpose(%kp) {perm = [0, 2, 1, 3]}"
+      "  %w = reshape(%wq) {shape = [2, 10, 3]}"
+      "  %qw = matmul(%qh, %w)"
+      "  %kw = matmul(%kh, %wk)"
+      "  %kt = transpose(%kw) {perm = [0, 1, 3, 2]}"
+      "  %p = matmul(%qw, %kt)"
+      "  %scale = constant() {value = 0.4472135954999579}"
+      "  %z = mul(%p, %scale) }",
+      {random_f32({2, 9, 4, 5}, 1), random_f32({2, 13, 2, 5}, 2), random_f32({4, 5, 3}, 3),
+       random_f32({2, 5, 3}, 4)});
+  EXPECT_EQ(results[0].shape, (std::vector<int64_t>{2, 2, 3, 4}));
+  expect_close(results[0].values, results[1].values, 1e-6, 1e-6);  // of a scale in f32
+}
+
+TEST(BlockScores, WeightsAreFinite) {
+  EXPECT_EQ(run_error(kScores, {f32({1, 1, 2, 1}, {1, 2}), f32({1, 1, 1, 1}, {1}),
+                                f32({2, 1, 1}, {1, kInf}), f32({1, 1, 1}, {1})}),
+            "3:8: %z = block_scores: wq: found inf at element 1, expected finite weights");
+}
+
 }  // namespace
 }  // namespace lathe::ir::graph

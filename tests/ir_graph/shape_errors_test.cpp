@@ -207,6 +207,42 @@ const Case kCases[] = {
     {"%x: f32[n, 2, 8]", "pool_blocks(%x) {block = 4, blocks = [r]}",
      "pool_blocks: found f32[n, 2, 8] and 1 names of blocks, expected [batch, tokens, heads, size] "
      "and one"},
+    {"%q: f32[b, n, 2, 8]", "block_scores(%q, %q) {block = 4}",
+     "block_scores: query_blocks: found 0 names, expected one for the number of blocks that n "
+     "tokens make"},
+    {"%q: f32[b, 9, 2, 8], %k: f32[b, 9, 2, 4]", "block_scores(%q, %k) {block = 4}",
+     "block_scores: found q of f32[b, 9, 2, 8] and k of f32[b, 9, 2, 4], expected the same type "
+     "and size of a head"},
+    {"%q: f32[b, 9, 2, 8], %w: f32[2, 8, 3]", "block_scores(%q, %q, %w) {block = 4}",
+     "block_scores: operand 'wk' is omitted, expected both weights or none"},
+    {"%q: f32[b, 9, 2, 8], %w: f32[2, 8, 3], %v: f32[2, 8, 4]",
+     "block_scores(%q, %q, %w, %v) {block = 4}",
+     "block_scores: found wq of [2, 8, 3] and wk of [2, 8, 4], expected [2, 8, 3] and [2, 8, 3]"},
+    {"%k: f32[b, p, 0, 2, 8]", "page_bounds(%k)",
+     "page_bounds: found f32[b, p, 0, 2, 8], expected [batch, pages, keys of a page, heads, size], "
+     "with keys"},
+    {"%q: f32[b, n, 4, 8], %p: f32[b, p, 2, 8]", "page_scores(%q, %p)",
+     "page_scores: operand 'bounds': found f32[b, p, 2, 8], expected rows of 16"},
+    {"%q: f32[b, n, 4, 8], %p: f32[b, p, 3, 16]", "page_scores(%q, %p)",
+     "page_scores: found 4 heads in q and 3 in bounds, expected a multiple of those in bounds"},
+    {"%q: f32[b, n, 4, 8], %p: f32[p, 2, 16]", "page_scores(%q, %p)",
+     "page_scores: found q of f32[b, n, 4, 8] and bounds of f32[p, 2, 16], expected [batch, "
+     "tokens, heads, size] and [batch, pages, kv_heads, 2 * size]"},
+    {"%q: f32[b, n, 4, 8], %p: f32[b, p, 2, 3], %w: f32[2, 8, 3]", "page_scores(%q, %p, %w)",
+     "page_scores: operand 'w': found f32[2, 8, 3], expected shape [4, 8, 3]"},
+    {"%s: f32[b, 2, p]", "select_pages(%s) {page = 4, kept = 2, local = 3}",
+     "select_pages: local: found 3, expected 1 to 2"},
+    {"%s: f32[b, 2, p]", "select_pages(%s) {page = 4, kept = 2, sinks = 2}",
+     "select_pages: sinks: found 2, expected 0 to 1"},
+    {"%s: f32[b, 2, p], %l: i32[c]", "select_pages(%s, %l) {page = 4, kept = 2}",
+     "select_pages: operand 'lengths': found shape [c], expected [b]"},
+    {"%s: f32[b, p]", "select_pages(%s) {page = 4, kept = 2}",
+     "select_pages: operand 'scores': found shape [b, p], expected [batch, kv_heads, pages]"},
+    {"%y: f32[n, 2, 8], %l: f32[n, 2], %z: f32[n, 2, 4]", "merge_attention(%y, %l, %z, %l)",
+     "merge_attention: found y of f32[n, 2, 8] and of f32[n, 2, 4], expected the same"},
+    {"%y: f32[n, 2, 8], %l: f32[n, 2], %m: f32[n]", "merge_attention(%y, %l, %y, %m)",
+     "merge_attention: operand 'other_log_sum_exp': found shape [n], expected that of y without "
+     "its last dimension, [n, 2]"},
     {"%p: f32[pages, 16, 8], %t: i32[b, m]", "gather_pages(%p, %t)",
      "gather_pages: found shapes [pages, 16, 8] and [b, m], expected a pool of pages, rank 4, and "
      "a "
@@ -240,6 +276,26 @@ TEST(ShapeErrors, EachMistakeHasItsMessage) {
     EXPECT_EQ(message.substr(0, message.find('\n')), "2:5: " + std::string(mistake.message));
     EXPECT_EQ(graph.error().code, ErrorCode::verify_error) << message;
   }
+}
+
+TEST(ShapeErrors, SelectBlocksChecksItsNumbers) {
+  const auto message = [](std::string_view scores, std::string_view attributes) {
+    const auto graph = parse(
+        fmt::format("graph g(%s: {}) -> (%y_) {{\n%y_,%z_=select_blocks(%s){{block=4,tokens=[n],"
+                    "{}}}\n}}",
+                    scores, attributes));
+    EXPECT_FALSE(graph.has_value()) << attributes;
+    return graph ? "" : graph.error().message.substr(0, graph.error().message.find('\n'));
+  };
+  const std::string rows = "f32[b, 2, r, c]", place = "2:9: select_blocks: ";
+  EXPECT_EQ(message(rows, "keys=[n],kept=0"), place + "kept: found 0, expected 1 to 1073741824");
+  EXPECT_EQ(message(rows, "keys=[n],kept=2,threshold=1.5"),
+            place + "threshold: found 1.5, expected 0 to 1");
+  EXPECT_EQ(message("f32[b, 2, r]", "keys=[n,n],kept=2"),
+            place +
+                "found scores of shape [b, 2, r], tokens [n] and keys [n, n], expected [batch, "
+                "kv_heads, blocks of tokens, blocks of keys] and one dimension of tokens and of "
+                "keys");
 }
 
 TEST(ShapeErrors, RopeTableChecksItsNumbers) {

@@ -97,8 +97,6 @@ const Family& attention_block_sparse() {
     sparse.parameters.push_back(
         {"kept", bucket_of(8), "bucket of the blocks that a list has room for, a run-time size"});
     sparse.smallest = "attention_block_sparse tokens=1 heads=1 dim=8 block=16";
-    sparse.form = CallForm::none;
-    sparse.graph_ops = {};
     sparse.validate = validate_block_sparse;
     sparse.space = block_sparse_space;
     sparse.build = build_block_sparse;

@@ -2,7 +2,6 @@
 #include "compiler/kernels/attention/low_rank.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "compiler/kernels/attention/decode_family.h"
 #include "compiler/kernels/families.h"
@@ -73,27 +72,6 @@ Var expand(GraphBuilder& graph, const LowRank& low_rank, Var rows, Var up, int64
   return graph.op("transpose", {whole}, {{"perm", {0, 2, 1, 3}}});
 }
 
-// Results of attention over parts of the keys as one: y, and the logarithm of the denominator.
-std::vector<Var> merge(GraphBuilder& graph, const LowRank& low_rank, std::vector<Var> one,
-                       std::vector<Var> other) {
-  const ir::graph::Shape shape = {"batch", "tokens", low_rank.attention.heads, 1};
-  const auto column = [&](Var x) { return graph.op("reshape", {x}, {{"shape", shape}}); };
-  const Var one_sum = column(one[1]), other_sum = column(other[1]);
-  const Var largest = graph.op("max", {one_sum, other_sum});
-  // Of a row that sees nothing the logarithms are -inf; its weights are 0 by any finite measure.
-  const Var lowest = graph.constant(-std::numeric_limits<double>::infinity());
-  const Var is_empty = graph.op("equal", {largest, lowest});
-  const Var measure = graph.op("where", {is_empty, graph.constant(0), largest});
-  const auto weight = [&](Var sum) { return graph.op("exp", {graph.op("sub", {sum, measure})}); };
-  const Var one_weight = weight(one_sum), other_weight = weight(other_sum);
-  const Var sum = graph.op("add", {one_weight, other_weight});
-  const Var one_part = graph.op("mul", {one[0], one_weight});
-  const Var y = graph.op("fma", {other[0], other_weight, one_part});
-  const Var divisor = graph.op("where", {is_empty, graph.constant(1), sum});
-  const Var log_sum = graph.op("add", {measure, graph.op("log", {sum})});
-  return {graph.op("div", {y, divisor}), log_sum};
-}
-
 Result<ir::graph::Graph> reference_of_low_rank(const Problem& p) {
   const LowRank low_rank(p);
   const attention::Attention& a = low_rank.attention;
@@ -117,7 +95,8 @@ Result<ir::graph::Graph> reference_of_low_rank(const Problem& p) {
   if (low_rank.window > 0) {
     const std::vector<Var> recent =
         attend(inputs.wide("k"), inputs.wide("v"), inputs["recent_lengths"], Var{}, causal);
-    results = merge(graph, low_rank, results, recent);
+    results =
+        graph.op_results("merge_attention", {results[0], results[1], recent[0], recent[1]}, 2);
   }
   return attention::finish_reference(graph, a, results);
 }
@@ -200,6 +179,8 @@ const Family& attention_low_rank() {
     low_rank.parameters.push_back(std::move(weight_type));
     low_rank.smallest = "attention_low_rank context=1 heads=1 dim=8 rank=8";
     low_rank.signature = [](const Problem& p) { return LowRank(p).attention.signature; };
+    low_rank.form = CallForm::low_rank;
+    low_rank.graph_ops = {"attention", "merge_attention"};
     low_rank.reference = reference_of_low_rank;
     low_rank.space = space_of_low_rank;
     low_rank.build = build_low_rank;

@@ -40,17 +40,8 @@ struct PageBounds {
 Result<ir::graph::Graph> reference_of_page_bounds(const Problem& p) {
   const PageBounds bounds(p);
   ir::graph::GraphBuilder graph("attention_page_bounds");
-  const Var k = cast_to(graph, add_graph_inputs(graph, bounds.signature).front(), Type::f32);
-  Var least, greatest;
-  for (int64_t row = 0; row < bounds.page; ++row) {
-    const Var key = graph.op("slice", {k}, {{"axis", 2}, {"begin", row}, {"end", row + 1}});
-    least = row == 0 ? key : graph.op("min", {least, key});
-    greatest = row == 0 ? key : graph.op("max", {greatest, key});
-  }
-  const Var both = graph.op("concat", {least, greatest}, {{"axis", 4}});
-  const ir::graph::Shape shape = bounds.signature.back().shape;
-  return graph.finish(
-      {cast_to(graph, graph.op("reshape", {both}, {{"shape", shape}}), bounds.out)});
+  const Var k = add_graph_inputs(graph, bounds.signature).front();
+  return graph.finish({cast_to(graph, graph.op("page_bounds", {k}), bounds.out)});
 }
 
 SearchSpace space_of_page_bounds(const Problem& p, const Target&) {
@@ -175,6 +166,8 @@ const Family& attention_page_bounds() {
         std::move(dim),   integer_parameter("page", 16, 1, 1024, "keys of a page"),
         type_parameter(), out_parameter()};
     bounds.limits = float_limits({0, 0});
+    bounds.form = CallForm::operands;
+    bounds.graph_ops = {"page_bounds"};
     bounds.smallest = "attention_page_bounds pages=1 dim=8 page=2";
     bounds.signature = [](const Problem& p) { return PageBounds(p).signature; };
     bounds.reference = reference_of_page_bounds;

@@ -43,38 +43,14 @@ namespace {
 using attention::PageScores;
 using ir::Target;
 using ir::Type;
-using ir::graph::Dim;
-using ir::graph::Shape;
 using ir::graph::Var;
 
 Result<ir::graph::Graph> reference_of_page_scores(const Problem& p) {
   const PageScores s(p);
   ir::graph::GraphBuilder graph("attention_page_scores");
-  std::vector<Var> inputs = add_graph_inputs(graph, s.signature);
-  for (Var& input : inputs) input = cast_to(graph, input, Type::f32);
-  const auto reshape = [&](Var x, const Shape& shape) {
-    return graph.op("reshape", {x}, {{"shape", shape}});
-  };
-  // Of matrices [..., rows, columns] the sum of the rows.
-  const auto sum_of_rows = [&](Var x, const Dim& rows) {
-    return graph.op("matmul", {graph.constant(1, Type::f32, {1, rows}), x});
-  };
-  const Var by_head = graph.op("transpose", {inputs[0]}, {{"perm", {0, 2, 1, 3}}});
-  const Dim rows = s.group() * Dim("tokens");
-  Var query;  // [batch, kv_heads, 1, width]
-  if (s.is_learned()) {
-    const Var codes = graph.op("matmul", {sum_of_rows(by_head, "tokens"), inputs[1]});
-    query = sum_of_rows(reshape(codes, {"batch", s.kv_heads, s.group(), s.rank}), s.group());
-  } else {
-    const Var of_group = reshape(by_head, {"batch", s.kv_heads, rows, s.dim});
-    const Var positive = graph.op("relu", {of_group});
-    const Var negative = graph.op("sub", {of_group, positive});
-    const Var lower = sum_of_rows(negative, rows), upper = sum_of_rows(positive, rows);
-    query = graph.op("concat", {lower, upper}, {{"axis", 3}});
-  }
-  const Var by_page = graph.op("transpose", {inputs.back()}, {{"perm", {0, 2, 3, 1}}});
-  const Var scores = graph.op("matmul", {query, by_page});
-  return graph.finish({reshape(scores, {"batch", s.kv_heads, "pages"})});
+  const std::vector<Var> inputs = add_graph_inputs(graph, s.signature);
+  const Var w = s.is_learned() ? inputs[1] : Var{};
+  return graph.finish({graph.op("page_scores", {inputs[0], inputs.back(), w})});
 }
 
 Status validate_page_scores(const Problem& p) {
@@ -159,6 +135,8 @@ const Family& attention_page_scores() {
     scores.smallest = "attention_page_scores pages=1 heads=1 dim=8";
     scores.validate = validate_page_scores;
     scores.signature = [](const Problem& p) { return PageScores(p).signature; };
+    scores.form = CallForm::operands;
+    scores.graph_ops = {"page_scores"};
     scores.reference = reference_of_page_scores;
     scores.space = space_of_page_scores;
     scores.build = build_page_scores;

@@ -44,7 +44,6 @@ namespace {
 using attention::Router;
 using attention::RouterBlocking;
 using ir::Target;
-using ir::graph::Var;
 
 constexpr int64_t kMostRank = 256;
 
@@ -67,37 +66,14 @@ Sizes sizes_of_blocks(const Problem& p, const Sizes& sizes) {
   return blocks;
 }
 
-// Heads of k with the means of their query heads side by side.
 Result<ir::graph::Graph> router_reference(const Problem& p) {
   const Router router(p);
   ir::graph::GraphBuilder graph("attention_router");
   const auto inputs = add_graph_inputs(graph, router.signature);
-  const auto pooled = [&](Var x, const char* blocks) {
-    const ir::graph::Shape name = {ir::graph::Dim(blocks)};
-    x = cast_to(graph, x, ir::Type::f32);
-    return graph.op("pool_blocks", {x}, {{"block", router.block}, {"blocks", name}});
-  };
-  const auto by_head = [&](Var x, int64_t width) {
-    const ir::graph::Shape joined = {"batch", -1, router.kv_heads, width};
-    x = graph.op("reshape", {x}, {{"shape", joined}});
-    return graph.op("transpose", {x}, {{"perm", {0, 2, 1, 3}}});
-  };
-  const int64_t joined = router.group() * router.dim;
-  Var q = by_head(pooled(inputs[0], "query_blocks"), joined);
-  Var k = by_head(pooled(inputs[1], "key_blocks"), router.dim);
-  if (router.has_weights()) {
-    const ir::graph::Shape of_group = {router.kv_heads, joined, router.rank};
-    const Var wq = graph.op("reshape", {inputs[2]}, {{"shape", of_group}});
-    q = graph.op("matmul", {q, wq});
-    k = graph.op("matmul", {k, inputs[3]});
-  } else if (router.group() > 1) {
-    // Each query head against the same k.
-    const std::vector<Var> copies(static_cast<size_t>(router.group()), k);
-    k = graph.op("concat", copies, {{"axis", 3}});
-  }
-  k = graph.op("transpose", {k}, {{"perm", {0, 1, 3, 2}}});
-  const Var scores = graph.op("matmul", {q, k});
-  return graph.finish({graph.op("mul", {scores, graph.constant(router.scale)})});
+  const ir::graph::Shape query_blocks = {"query_blocks"}, key_blocks = {"key_blocks"};
+  return graph.finish({graph.op(
+      "block_scores", inputs,
+      {{"block", router.block}, {"query_blocks", query_blocks}, {"key_blocks", key_blocks}})});
 }
 
 SearchSpace router_space(const Problem&, const Target&) {
@@ -188,6 +164,8 @@ const Family& attention_router() {
     router.smallest = "attention_router tokens=1 heads=1 dim=8 block=16";
     router.validate = validate_router;
     router.signature = [](const Problem& p) { return Router(p).signature; };
+    router.form = CallForm::operands;
+    router.graph_ops = {"block_scores"};
     router.reference = router_reference;
     router.space = router_space;
     router.build = build_router;

@@ -129,6 +129,8 @@ const Family& attention_token_sparse() {
     sparse.parameters.push_back(std::move(kept));
     sparse.smallest = "attention_token_sparse context=1 heads=1 dim=8 kept=1 page=1";
     sparse.signature = [](const Problem& p) { return TokenSparse(p).attention.signature; };
+    sparse.form = CallForm::attention;
+    sparse.graph_ops = {"attention"};
     sparse.reference = reference_of_token_sparse;
     sparse.space = space_of_token_sparse;
     sparse.build = build_token_sparse;
