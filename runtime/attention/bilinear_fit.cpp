@@ -72,6 +72,11 @@ void scale(Matrix& m, double factor) {
   for (double& value : m.values) value *= factor;
 }
 
+bool is_finite(const Matrix& m) {
+  return std::all_of(m.values.begin(), m.values.end(),
+                     [](double value) { return std::isfinite(static_cast<float>(value)); });
+}
+
 double weight_of(const std::vector<MassPart>& parts) {
   double total = 0;
   for (const MassPart& part : parts)
@@ -163,6 +168,12 @@ class Fitter {
     form.held_out_loss = mean_loss(held_out_, best_->factors);
     form.a = product(of_q.to, best_->factors.a);
     form.b = product(of_k.to, best_->factors.b);
+    if (!is_finite(form.a) || !is_finite(form.b) || !std::isfinite(form.loss)) {
+      return fail(ErrorCode::invalid_argument,
+                  "the fit left the finite numbers of f32: found a learning_rate of {}, expected a "
+                  "lower one",
+                  fit_.learning_rate);
+    }
     return form;
   }
 

@@ -133,6 +133,14 @@ std::vector<Matrix> pooled_blocks(const TensorView& x, int64_t block, int64_t ro
   return pooled;
 }
 
+Matrix product_with_means(const SampleSizes& sizes, int64_t features) {
+  Matrix form(sizes.group() * sizes.dim, features);
+  const double scale =
+      1 / (std::sqrt(static_cast<double>(sizes.dim)) * static_cast<double>(sizes.group()));
+  for (int64_t i = 0; i < form.rows; ++i) form.row(i)[i % sizes.dim] = scale;
+  return form;
+}
+
 }  // namespace runtime
 
 Result<std::vector<float>> block_mass(const RouterSample& sample, int64_t block,

@@ -1,6 +1,5 @@
 // Fits the weights of page codes to the mass of dense attention, one head of k after the other.
 #include <algorithm>
-#include <cmath>
 
 #include <lathe/page_codes.h>
 
@@ -63,16 +62,6 @@ std::vector<MassPart> page_parts(const RouterSample& sample, const SampleSizes& 
   return parts;
 }
 
-/// The sum over heads of q of their products with the mean of a page's keys, as a share of what
-/// attention would make of it.
-Matrix product_with_means(const SampleSizes& sizes) {
-  Matrix form(sizes.group() * sizes.dim, runtime::kPageFeatures * sizes.dim);
-  const double scale =
-      1 / (std::sqrt(static_cast<double>(sizes.dim)) * static_cast<double>(sizes.group()));
-  for (int64_t i = 0; i < form.rows; ++i) form.row(i)[i % sizes.dim] = scale;
-  return form;
-}
-
 Status check_code_fit(std::span<const RouterSample> samples, std::span<const RouterSample> held_out,
                       const PageCodeFit& fit) {
   if (samples.empty() || held_out.empty()) {
@@ -112,19 +101,20 @@ Result<PageCodeWeights> fit_page_codes(std::span<const RouterSample> samples,
             runtime::parts_of_samples("fit_page_codes", samples, sizes, parts_of));
   LATHE_TRY(runtime::PartsOfHeads held_out_of_heads,
             runtime::parts_of_samples("fit_page_codes", held_out, sizes, parts_of));
+  const Matrix prior = runtime::product_with_means(sizes, runtime::kPageFeatures * sizes.dim);
   PageCodeWeights weights;
   weights.heads = sizes.heads;
   weights.kv_heads = sizes.kv_heads;
   weights.dim = sizes.dim;
   weights.rank = fit.rank;
   for (size_t head = 0; head < of_heads.size(); ++head) {
-    LATHE_TRY(const runtime::BilinearForm form,
-              runtime::fit_bilinear(std::move(of_heads[head]), std::move(held_out_of_heads[head]),
-                                    product_with_means(sizes),
-                                    {.rank = fit.rank,
-                                     .steps = fit.steps,
-                                     .learning_rate = fit.learning_rate,
-                                     .decay = fit.decay}));
+    LATHE_TRY(
+        const runtime::BilinearForm form,
+        runtime::fit_bilinear(std::move(of_heads[head]), std::move(held_out_of_heads[head]), prior,
+                              {.rank = fit.rank,
+                               .steps = fit.steps,
+                               .learning_rate = fit.learning_rate,
+                               .decay = fit.decay}));
     append_numbers(form.a, weights.w);
     append_numbers(form.b, weights.wk);
     weights.loss += form.loss / static_cast<double>(sizes.kv_heads);

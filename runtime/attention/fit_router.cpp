@@ -71,30 +71,37 @@ void append(const Matrix& matrix, double factor, std::vector<float>& to) {
 
 }  // namespace
 
-Result<RouterWeights> fit_router(std::span<const RouterSample> samples, const RouterFit& fit) {
+Result<RouterWeights> fit_router(std::span<const RouterSample> samples, const RouterFit& fit,
+                                 std::span<const RouterSample> held_out) {
   LATHE_CHECK(check_fit(samples, fit));
   LATHE_TRY(const SampleSizes sizes, runtime::check_sample(samples.front()));
+  const auto parts_of = [&](const RouterSample& sample, const SampleSizes& these) {
+    return router_parts(sample, these, fit);
+  };
   LATHE_TRY(runtime::PartsOfHeads of_heads,
-            runtime::parts_of_samples("fit_router", samples, sizes,
-                                      [&](const RouterSample& sample, const SampleSizes& these) {
-                                        return router_parts(sample, these, fit);
-                                      }));
-  RouterWeights weights{.heads = sizes.heads,
-                        .kv_heads = sizes.kv_heads,
-                        .dim = sizes.dim,
-                        .rank = fit.rank,
-                        .wq = {},
-                        .wk = {}};
-  for (std::vector<MassPart>& parts : of_heads) {
-    LATHE_TRY(const runtime::BilinearForm form,
-              runtime::fit_bilinear(std::move(parts), {}, {},
-                                    {.rank = fit.rank,
-                                     .steps = fit.steps,
-                                     .learning_rate = fit.learning_rate,
-                                     .decay = fit.decay}));
+            runtime::parts_of_samples("fit_router", samples, sizes, parts_of));
+  LATHE_TRY(runtime::PartsOfHeads held_out_of_heads,
+            runtime::parts_of_samples("fit_router", held_out, sizes, parts_of));
+  // Without samples that are held out it would be chosen by how well it is learned by heart.
+  const Matrix prior = held_out.empty() ? Matrix() : runtime::product_with_means(sizes, sizes.dim);
+  RouterWeights weights;
+  weights.heads = sizes.heads;
+  weights.kv_heads = sizes.kv_heads;
+  weights.dim = sizes.dim;
+  weights.rank = fit.rank;
+  for (size_t head = 0; head < of_heads.size(); ++head) {
+    LATHE_TRY(
+        const runtime::BilinearForm form,
+        runtime::fit_bilinear(std::move(of_heads[head]), std::move(held_out_of_heads[head]), prior,
+                              {.rank = fit.rank,
+                               .steps = fit.steps,
+                               .learning_rate = fit.learning_rate,
+                               .decay = fit.decay}));
     // The router divides its scores by the root of a head's size.
     append(form.a, std::sqrt(static_cast<double>(sizes.dim)), weights.wq);
     append(form.b, 1, weights.wk);
+    weights.loss += form.loss / static_cast<double>(sizes.kv_heads);
+    weights.held_out_loss += form.held_out_loss / static_cast<double>(sizes.kv_heads);
   }
   return weights;
 }

@@ -56,4 +56,8 @@ class DenseMass {
 /// numbers side by side: a matrix [blocks, heads / rows · dim] of each.
 std::vector<Matrix> pooled_blocks(const TensorView& x, int64_t block, int64_t rows);
 
+/// The form [group * dim, features] whose scores are the sum over heads of q of their products with
+/// the mean key, the first `dim` features, scaled as attention scales the mean over these heads.
+Matrix product_with_means(const SampleSizes& sizes, int64_t features);
+
 }  // namespace lathe::runtime

@@ -10,6 +10,7 @@
 
 #include "bench/recall/planted.h"
 #include "bench/recall/recall.h"
+#include "compiler/check_inputs.h"
 #include "tests/temporary_folder.h"
 
 namespace lathe {
@@ -172,6 +173,32 @@ TEST(FitRouter, FindsWhatMeansHide) {
   EXPECT_EQ(again->wk, weights->wk);
 }
 
+// Of queries and keys without structure attention is nearly even: a router that is fitted to few of
+// them learns them by heart, unless others are held out.
+TEST(FitRouter, HeldOutSamplesChoose) {
+  constexpr int64_t kTokens = 192, kHeads = 2, kDim = 12;
+  std::vector<std::vector<float>> q, k;
+  std::vector<RouterSample> samples;
+  for (uint64_t seed = 0; seed < 2; ++seed) {
+    compiler::Random random(seed + 1);
+    for (auto* values : {&q.emplace_back(kTokens * kHeads * kDim), &k.emplace_back(kTokens * kDim)})
+      for (float& value : *values) value = static_cast<float>(random.normal());
+    samples.push_back(
+        {{q.back().data(), {kTokens, kHeads, kDim}}, {k.back().data(), {kTokens, 1, kDim}}});
+  }
+  const RouterFit fit{.block = 8, .rank = kDim};
+  const auto learned = fit_router({&samples[0], 1}, fit);
+  const auto chosen = fit_router({&samples[0], 1}, fit, {&samples[1], 1});
+  ASSERT_TRUE(learned && chosen);
+  EXPECT_LT(learned->loss, chosen->loss);
+  RouterFit start = fit;
+  start.steps = 0;
+  const auto at_start = fit_router({&samples[0], 1}, start, {&samples[1], 1});
+  ASSERT_TRUE(at_start);
+  EXPECT_LE(chosen->held_out_loss, at_start->held_out_loss);
+  EXPECT_EQ(learned->held_out_loss, 0);
+}
+
 TEST(FitRouter, ArgumentsAreChecked) {
   std::vector<float> q(2 * 4 * 8, 1), k(3 * 2 * 8, 1);
   const auto error_of = [&](const RouterFit& fit, std::initializer_list<int64_t> q_shape,
@@ -181,6 +208,9 @@ TEST(FitRouter, ArgumentsAreChecked) {
     return weights ? "(runs)" : weights.error().message;
   };
   EXPECT_EQ(error_of({.rank = 2}, {2, 4, 8}, {3, 2, 8}), "(runs)");
+  EXPECT_THAT(error_of({.block = 1, .rank = 2, .sinks = 0, .learning_rate = INFINITY}, {2, 4, 8},
+                       {3, 2, 8}),
+              HasSubstr("found a learning_rate of inf, expected a lower one"));
   EXPECT_THAT(error_of({.rank = 9}, {2, 4, 8}, {3, 2, 8}),
               HasSubstr("expected block and local "
                         "from 1 on, a rank of 1 to 8"));
