@@ -7,9 +7,11 @@
 // What is learned is fitted to all sequences but the last two, chosen by the one before the last,
 // and judged on the last. A STEM names sequences by the files STEM.0.q.npy, STEM.0.k.npy,
 // STEM.1.q.npy, ...: q [tokens, heads, dim] and k [tokens, kv_heads, dim], f32.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <vector>
 

@@ -1,6 +1,7 @@
 // Planting blocks that means hide and bounds overrate.
 #include "bench/recall/planted.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "compiler/check_inputs.h"

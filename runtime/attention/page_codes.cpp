@@ -1,5 +1,5 @@
 // Codes of pages, and the weights that make them as files.
-#include <array>
+#include <algorithm>
 #include <initializer_list>
 #include <string_view>
 

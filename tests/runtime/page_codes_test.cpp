@@ -1,4 +1,5 @@
 // Codes of pages: fitted to planted structure, made of keys, kept as files.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
