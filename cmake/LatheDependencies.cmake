@@ -6,6 +6,7 @@ find_package(tl-expected REQUIRED)          # support
 find_package(nlohmann_json REQUIRED)        # compiler/models, store, runtime, tools
 find_package(xbyak REQUIRED)                # codegen/x86
 find_package(SQLiteCpp REQUIRED)            # store
+find_package(Eigen3 3.4 REQUIRED NO_MODULE) # runtime/attention
 find_package(CLI11 REQUIRED)                # tools
 
 # lathe_import(NAME HEADER LIBRARY PACKAGE): an imported target for a library without a CMake file.

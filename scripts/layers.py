@@ -50,6 +50,7 @@ THIRD_PARTY = {
     "cpuinfo.h": ["support"],
     "xxhash.h": ["support"],
     "zlib.h": ["ir"],
+    "Eigen/": ["runtime/attention"],
     "CLI/": ["tools", "bench"],
     "benchmark/": ["bench"],
     "gtest/": ["tests"],

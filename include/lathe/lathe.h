@@ -7,6 +7,7 @@
 #include <lathe/low_rank.h>
 #include <lathe/ops.h>
 #include <lathe/packed_weight.h>
+#include <lathe/page_codes.h>
 #include <lathe/routing.h>
 #include <lathe/tensor_view.h>
 #include <lathe/token_sparse.h>

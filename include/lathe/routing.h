@@ -40,6 +40,9 @@ Status select_blocks(const TensorView& scores, const BlockSelection& selection,
 struct RouterWeights {
   int64_t heads = 0, kv_heads = 0, dim = 0, rank = 0;
   std::vector<float> wq, wk;
+  /// Mean divergence in nats of the scores' softmax from the shares of dense attention, the mean
+  /// over heads of k: over the samples, and over those that were held out. Not kept by save().
+  double loss = 0, held_out_loss = 0;
 
   TensorView wq_view() const { return {wq.data(), {heads, dim, rank}}; }
   TensorView wk_view() const { return {wk.data(), {kv_heads, dim, rank}}; }
@@ -77,8 +80,11 @@ Result<std::vector<float>> block_mass(const RouterSample& sample, int64_t block,
 /// Weights by which the softmax of a router's scores is as near as may be to the mass of dense
 /// attention, in the Kullback-Leibler divergence over the samples: first from the singular vectors
 /// of its gradient where all scores are equal, then by gradient steps (Kingma and Ba, Adam, 2015).
-/// The same for the same samples. invalid_argument for samples that do not fit each other, and for
-/// values that are NaN or infinite.
-Result<RouterWeights> fit_router(std::span<const RouterSample> samples, const RouterFit& fit);
+/// With `held_out` samples a second start is the nearest form of that rank to the product of mean
+/// queries and mean keys, and what does best on these, of both and of every tenth step, is taken.
+/// The same for the same samples. invalid_argument for samples that do not fit each other, for
+/// values that are NaN or infinite, and for steps that lead to such weights.
+Result<RouterWeights> fit_router(std::span<const RouterSample> samples, const RouterFit& fit,
+                                 std::span<const RouterSample> held_out = {});
 
 }  // namespace lathe

@@ -1,12 +1,7 @@
-// The C interface: handles around Library and Kernel, messages kept per thread.
+// The C interface: handles around Library, Kernel and PackedWeight.
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstring>
-#include <exception>
-#include <initializer_list>
 #include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,11 +10,10 @@
 #include <lathe/c.h>
 #include <lathe/lathe.h>
 
+#include "runtime/api/c_handles.h"
+#include "runtime/api/c_support.h"
 #include "runtime/launch/view_list.h"
 
-struct lathe_library {
-  lathe::Library library;
-};
 struct lathe_kernel {
   lathe::Kernel kernel;
   std::string problem;
@@ -32,83 +26,17 @@ struct lathe_weight {
 
 namespace {
 
-static_assert(LATHE_INTERNAL == static_cast<int>(lathe::ErrorCode::internal));
-static_assert(LATHE_Q4_K == static_cast<int>(lathe::DataType::q4_K));
 static_assert(LATHE_MATCH_DEFAULT == static_cast<int>(lathe::Match::default_));
 static_assert(LATHE_KV_HND == static_cast<int>(lathe::Attention::KvLayout::hnd));
-static_assert(LATHE_MAX_RANK == lathe::TensorView::kMaxRank);
 
+using lathe::runtime::are_known;
+using lathe::runtime::guarded;
+using lathe::runtime::invalid;
+using lathe::runtime::is_null;
+using lathe::runtime::report;
+using lathe::runtime::view_of;
 using lathe::runtime::ViewList;
 static_assert(ViewList::kMost == 24, "messages say so");
-
-// Plain memory: nothing on the way of an error allocates, and a thread's last moments may call us.
-constexpr size_t kMostMessage = 2048;
-thread_local char last_error[kMostMessage] = "";
-
-void say(std::initializer_list<std::string_view> parts) {
-  size_t length = 0;
-  for (const std::string_view part : parts) {
-    const size_t count = std::min(part.size(), kMostMessage - 1 - length);
-    std::memcpy(last_error + length, part.data(), count);
-    length += count;
-  }
-  last_error[length] = 0;
-}
-
-lathe_status report(const lathe::Error& error) {
-  say({error.message});
-  return static_cast<lathe_status>(error.code);
-}
-
-lathe_status invalid(std::string_view message) {
-  say({message});
-  return LATHE_INVALID_ARGUMENT;
-}
-
-lathe_status is_null(std::string_view function, std::string_view argument) {
-  say({function, ": ", argument, " is null"});
-  return LATHE_INVALID_ARGUMENT;
-}
-
-// Nothing of ours throws but memory running out; it must not cross into C.
-template <typename Function>
-lathe_status guarded(Function&& function) {
-  try {
-    return function();
-  } catch (const std::exception& exception) {
-    say({exception.what()});
-    return LATHE_RESOURCE_EXHAUSTED;
-  }
-}
-
-// Whether the views' types are ones; says which is not. They come with any number, and DataType has
-// room for few.
-bool are_known(std::string_view function, std::string_view what,
-               std::span<const lathe_view> views) {
-  for (size_t i = 0; i < views.size(); ++i) {
-    // As bytes: an enumeration may not be read where it holds none of its values.
-    int32_t type = 0;
-    static_assert(sizeof type == sizeof views[i].type);
-    std::memcpy(&type, &views[i].type, sizeof type);
-    if (type >= 0 && type <= LATHE_Q4_K) continue;
-    std::array<char, 24> index{}, number{};
-    std::to_chars(index.data(), index.data() + index.size(), i);
-    std::to_chars(number.data(), number.data() + number.size(), type);
-    say({function, ": ", what, " ", index.data(), ": type ", number.data(), " is unknown"});
-    return false;
-  }
-  return true;
-}
-
-lathe::TensorView view_of(const lathe_view& view) {
-  const bool usable =
-      view.rank >= 0 && view.rank <= LATHE_MAX_RANK && (view.rank == 0 || view.shape != nullptr);
-  lathe::TensorView result(view.data, static_cast<lathe::DataType>(view.type), view.shape,
-                           usable ? view.rank : -1);
-  if (usable && view.strides != nullptr)
-    for (int i = 0; i < view.rank; ++i) result.strides[i] = view.strides[i];
-  return result;
-}
 
 lathe_weight* handle_of(lathe::PackedWeight weight) {
   auto handle = std::make_unique<lathe_weight>();
@@ -116,8 +44,7 @@ lathe_weight* handle_of(lathe::PackedWeight weight) {
   handle->layout = handle->weight.layout();
   handle->parameters = handle->weight.parameters();
   for (const lathe::TensorView& part : handle->weight.parts())
-    handle->parts.push_back(
-        {part.data, static_cast<lathe_type>(part.type), part.rank, part.shape, part.strides});
+    handle->parts.push_back(lathe::runtime::view_for_c(part));
   return handle.release();
 }
 
@@ -196,8 +123,7 @@ lathe_status lathe_kernel_run(const lathe_kernel* kernel, const lathe_view* inpu
     ViewList in, out;
     for (size_t i = 0; i < input_count; ++i) in.add(view_of(inputs[i]));
     for (size_t i = 0; i < output_count; ++i) out.add(view_of(outputs[i]));
-    const lathe::Status status = kernel->kernel(in.all(), out.all());
-    return status ? LATHE_OK : report(status.error());
+    return report(kernel->kernel(in.all(), out.all()));
   });
 }
 
@@ -219,9 +145,7 @@ lathe_status lathe_kernel_run_packed(const lathe_kernel* kernel, const lathe_vie
   return guarded([&] {
     ViewList more;
     for (size_t i = 0; i < epilogue_count; ++i) more.add(view_of(epilogue_inputs[i]));
-    const lathe::Status status =
-        kernel->kernel(view_of(*x), weight->weight, more.all(), view_of(*y));
-    return status ? LATHE_OK : report(status.error());
+    return report(kernel->kernel(view_of(*x), weight->weight, more.all(), view_of(*y)));
   });
 }
 
@@ -286,17 +210,13 @@ lathe_status lathe_weight_map(lathe_library* library, const char* path, int32_t 
 lathe_status lathe_weight_save(const lathe_weight* weight, const char* path) {
   if (weight == nullptr) return invalid("lathe_weight_save: weight is null");
   if (path == nullptr) return invalid("lathe_weight_save: path is null");
-  return guarded([&] {
-    const lathe::Status status = weight->weight.save(path);
-    return status ? LATHE_OK : report(status.error());
-  });
+  return guarded([&] { return report(weight->weight.save(path)); });
 }
 
 void lathe_weight_release(lathe_weight* weight) { delete weight; }
 
 const lathe_view* lathe_weight_parts(const lathe_weight* weight, size_t* count) {
-  if (count != nullptr) *count = weight == nullptr ? 0 : weight->parts.size();
-  return weight == nullptr ? nullptr : weight->parts.data();
+  return lathe::runtime::hand_out(weight == nullptr ? nullptr : &weight->parts, count);
 }
 
 const char* lathe_weight_layout(const lathe_weight* weight) {
@@ -310,5 +230,3 @@ const char* lathe_weight_parameters(const lathe_weight* weight) {
 int64_t lathe_weight_bytes(const lathe_weight* weight) {
   return weight == nullptr ? 0 : weight->weight.bytes();
 }
-
-const char* lathe_last_error(void) { return last_error; }

@@ -1,14 +1,12 @@
 // Truncated singular value decompositions of keys and values, and what they lose.
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <string_view>
 
 #include <lathe/low_rank.h>
 
-#include "ir/half.h"
-#include "ir/types.h"
-#include "runtime/attention/symmetric_eigen.h"
+#include "runtime/attention/float_view.h"
+#include "runtime/attention/matrix.h"
 #include "support/error.h"
 
 namespace lathe {
@@ -24,23 +22,8 @@ struct Heads {
   }
 };
 
-double number_at(const TensorView& x, int64_t offset) {
-  const auto* bytes = static_cast<const std::byte*>(x.data);
-  if (x.type == DataType::f32) {
-    float value = 0;
-    std::memcpy(&value, bytes + offset * 4, sizeof value);
-    return static_cast<double>(value);
-  }
-  uint16_t bits = 0;
-  std::memcpy(&bits, bytes + offset * 2, sizeof bits);
-  return static_cast<double>(x.type == DataType::f16 ? ir::f16_to_float(bits)
-                                                     : ir::bf16_to_float(bits));
-}
-
 Result<Heads> read_heads(std::string_view name, const TensorView& x) {
-  const bool is_float =
-      x.type == DataType::f32 || x.type == DataType::f16 || x.type == DataType::bf16;
-  if (x.rank != 3 || !is_float) {
+  if (x.rank != 3 || !runtime::is_float(x.type)) {
     return fail(ErrorCode::invalid_argument,
                 "{}: found rank {} and type number {}, expected f32, f16 or bf16 [tokens, heads, "
                 "size]",
@@ -57,7 +40,7 @@ Result<Heads> read_heads(std::string_view name, const TensorView& x) {
     for (int64_t token = 0; token < heads.tokens; ++token) {
       for (int64_t i = 0; i < heads.width; ++i) {
         const double value =
-            number_at(x, token * x.strides[0] + head * x.strides[1] + i * x.strides[2]);
+            runtime::number_at(x, token * x.strides[0] + head * x.strides[1] + i * x.strides[2]);
         if (!std::isfinite(value)) {
           return fail(ErrorCode::invalid_argument,
                       "{}: found {} at [{}, {}, {}], expected finite numbers", name, value, token,
@@ -71,17 +54,11 @@ Result<Heads> read_heads(std::string_view name, const TensorView& x) {
 }
 
 // The principal axes of a head's rows, the most important first, and their squared lengths.
-runtime::EigenSystem axes_of(const Heads& x, int64_t head) {
-  const auto width = static_cast<size_t>(x.width);
-  std::vector<double> products(width * width);
-  for (int64_t token = 0; token < x.tokens; ++token) {
-    const double* row = x.row(head, token);
-    for (size_t i = 0; i < width; ++i)
-      for (size_t j = i; j < width; ++j) products[i * width + j] += row[i] * row[j];
-  }
-  for (size_t i = 0; i < width; ++i)
-    for (size_t j = 0; j < i; ++j) products[i * width + j] = products[j * width + i];
-  return runtime::symmetric_eigen(std::move(products), width);
+Result<runtime::EigenSystem> axes_of(const Heads& x, int64_t head) {
+  runtime::Matrix rows(x.tokens, x.width), products(x.width, x.width);
+  std::copy_n(x.row(head, 0), rows.values.size(), rows.values.begin());
+  runtime::add_transposed_product(rows, rows, products);
+  return runtime::symmetric_eigen(products);
 }
 
 double dot(const double* a, const double* b, int64_t count) {
@@ -90,9 +67,12 @@ double dot(const double* a, const double* b, int64_t count) {
   return sum;
 }
 
-std::vector<runtime::EigenSystem> axes_of_heads(const Heads& x) {
+Result<std::vector<runtime::EigenSystem>> axes_of_heads(const Heads& x) {
   std::vector<runtime::EigenSystem> axes;
-  for (int64_t head = 0; head < x.heads; ++head) axes.push_back(axes_of(x, head));
+  for (int64_t head = 0; head < x.heads; ++head) {
+    LATHE_TRY(runtime::EigenSystem of_head, axes_of(x, head));
+    axes.push_back(std::move(of_head));
+  }
   return axes;
 }
 
@@ -114,11 +94,11 @@ Heads projected(const Heads& x, const std::vector<runtime::EigenSystem>& axes, i
   Heads y = x;
   std::fill(y.values.begin(), y.values.end(), 0.0);
   for (int64_t head = 0; head < x.heads; ++head) {
-    const double* vectors = axes[static_cast<size_t>(head)].vectors.data();
+    const runtime::Matrix& vectors = axes[static_cast<size_t>(head)].vectors;
     for (int64_t token = 0; token < x.tokens; ++token) {
       double* to = y.values.data() + (head * x.tokens + token) * x.width;
       for (int64_t r = 0; r < rank; ++r) {
-        const double* axis = vectors + r * x.width;
+        const double* axis = vectors.row(r);
         const double part = dot(x.row(head, token), axis, x.width);
         for (int64_t i = 0; i < x.width; ++i) to[i] += part * axis[i];
       }
@@ -188,11 +168,11 @@ std::vector<float> rows_in_basis(const Heads& x, const std::vector<float>& up, i
 Result<LowRankFactors> factorise(const TensorView& x, int64_t rank) {
   LATHE_TRY(const Heads heads, read_heads("x", x));
   LATHE_CHECK(check_rank(rank, heads.width));
-  const std::vector<runtime::EigenSystem> axes = axes_of_heads(heads);
+  LATHE_TRY(const std::vector<runtime::EigenSystem> axes, axes_of_heads(heads));
   LowRankFactors factors{heads.tokens, heads.heads, heads.width, rank, {}, {}, {}};
   for (const runtime::EigenSystem& of_head : axes)
     for (int64_t i = 0; i < rank * heads.width; ++i)
-      factors.up.push_back(static_cast<float>(of_head.vectors[static_cast<size_t>(i)]));
+      factors.up.push_back(static_cast<float>(of_head.vectors.values[static_cast<size_t>(i)]));
   factors.rows = rows_in_basis(heads, factors.up, rank);
   factors.errors = errors_of(axes, heads.width);
   return factors;
@@ -226,7 +206,8 @@ Result<std::vector<LowRankLoss>> low_rank_losses(const TensorView& q, const Tens
   }
   for (const int64_t rank : ranks) LATHE_CHECK(check_rank(rank, keys.width));
   if (scale == 0) scale = 1 / std::sqrt(static_cast<double>(keys.width));
-  const auto key_axes = axes_of_heads(keys), value_axes = axes_of_heads(values);
+  LATHE_TRY(const std::vector<runtime::EigenSystem> key_axes, axes_of_heads(keys));
+  LATHE_TRY(const std::vector<runtime::EigenSystem> value_axes, axes_of_heads(values));
   const std::vector<double> key_errors = errors_of(key_axes, keys.width);
   const std::vector<double> value_errors = errors_of(value_axes, values.width);
   const std::vector<double> whole = attend(queries, keys, values, scale);

@@ -45,6 +45,12 @@ Status check_selection(const BlockSelection& s, int64_t room) {
                 "select_blocks: kept: found {}, expected at most the {} that a list has room for",
                 s.kept, room);
   }
+  return {};
+}
+
+// Whether each list has room for what it always keeps. The views have been checked: there are as
+// many lists as tokens ask for.
+Status check_room(const BlockSelection& s, int64_t room) {
   const int64_t most = s.kept > 0 ? s.kept : room;
   for (int64_t i = 0; i < blocks_of(s.tokens, s.block); ++i) {
     const int64_t always = VisibleBlocks(s, i).count_kept();
@@ -125,6 +131,7 @@ Status select_blocks(const TensorView& scores, const BlockSelection& selection,
       check_list_view("scores", scores, DataType::f32, {batch, heads, query_blocks, key_blocks}));
   LATHE_CHECK(check_list_view("counts", counts, DataType::i32, {batch, heads, query_blocks}));
   LATHE_CHECK(check_list_view("blocks", blocks, DataType::i32, {batch, heads, query_blocks, room}));
+  LATHE_CHECK(check_room(s, room));
   ListWriter lists(s, room);
   for (int64_t row = 0; row < batch * heads * query_blocks; ++row) {
     lists.write(static_cast<const float*>(scores.data) + row * key_blocks, row % query_blocks,

@@ -85,11 +85,12 @@ bool is_empty(const TensorView& view) { return view.data == nullptr; }
 
 Status check_view(std::string_view name, const TensorView& view, DataType type, int rank) {
   if (view.rank == rank && view.type == type && !is_empty(view) &&
+      std::all_of(view.shape, view.shape + rank, [](int64_t size) { return size >= 0; }) &&
       (view.strides[rank - 1] == 1 || view.shape[rank - 1] == 1))
     return {};
   return fail(ErrorCode::invalid_argument,
               "{}: found rank {} and type number {}{}, expected rank {} and {}, contiguous in the "
-              "last dimension",
+              "last dimension, no size negative",
               name, view.rank, static_cast<int>(view.type),
               is_empty(view) ? " at a null pointer" : "", rank,
               type == DataType::f32 ? "f32" : "i32");
@@ -176,6 +177,13 @@ Status SparseDecode::operator()(const Operands& operands) {
     return fail(ErrorCode::invalid_argument,
                 "found q of rank {} and bounds of rank {}, expected 4 of both", operands.q.rank,
                 operands.bounds.rank);
+  }
+  if (batch < 0 || batch != operands.bounds.shape[0] || operands.bounds.shape[1] < 0 ||
+      operands.bounds.shape[1] > INT32_MAX) {
+    return fail(ErrorCode::invalid_argument,
+                "found q of a batch of {} and bounds of {} with {} pages, expected the same batch "
+                "and less than 2^31 pages",
+                batch, operands.bounds.shape[0], operands.bounds.shape[1]);
   }
   // A cache of fewer pages is read whole.
   const int64_t pages = operands.bounds.shape[1], kept = std::min(op_.kept, pages);

@@ -8,7 +8,9 @@
 
 namespace lathe::runtime {
 
-inline int64_t blocks_of(int64_t count, int64_t block) { return (count + block - 1) / block; }
+inline int64_t blocks_of(int64_t count, int64_t block) {
+  return count / block + (count % block > 0 ? 1 : 0);
+}
 
 /// Of one block of tokens: it may see the blocks before `end`; those before `sinks_end`, and those
 /// from `local_begin` to `local_end`, are kept always.

@@ -1,18 +1,7 @@
 /* The C interface, from C: returns the number of failures. */
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 
-#include <lathe/c.h>
-
-static int failures = 0;
-
-static void expect(int condition, const char* what) {
-  if (!condition) {
-    printf("failed: %s (%s)\n", what, lathe_last_error());
-    ++failures;
-  }
-}
+#include "tests/runtime/c_checks.h"
 
 static void packed_weights(lathe_library* library) {
   float w[3 * 4], x[4] = {1, 2, 3, 4}, y[3];

@@ -10,7 +10,7 @@
 #include <lathe/low_rank.h>
 
 #include "compiler/check_inputs.h"
-#include "runtime/attention/symmetric_eigen.h"
+#include "runtime/attention/matrix.h"
 
 namespace lathe::runtime {
 namespace {
@@ -68,25 +68,44 @@ double measured_error(const std::vector<float>& x, const LowRankFactors& factors
   return std::sqrt(lost / all);
 }
 
-TEST(SymmetricEigen, GivesBackTheMatrix) {
-  for (const size_t n : {1, 2, 7, 40}) {
-    const auto numbers = random_numbers(static_cast<int64_t>(n * n), n);
-    std::vector<double> matrix(n * n);
-    for (size_t i = 0; i < n * n; ++i) {
-      matrix[i] = static_cast<double>(numbers[i]) + static_cast<double>(numbers[i % n * n + i / n]);
+TEST(Matrices, EigenvectorsGiveBackTheMatrix) {
+  for (const int64_t n : {1, 2, 7, 40}) {
+    const auto numbers = random_numbers(n * n, static_cast<uint64_t>(n));
+    Matrix matrix(n, n);
+    for (int64_t i = 0; i < n * n; ++i) {
+      matrix.values[static_cast<size_t>(i)] =
+          static_cast<double>(numbers[static_cast<size_t>(i)]) +
+          static_cast<double>(numbers[static_cast<size_t>(i % n * n + i / n)]);
     }
-    const EigenSystem eigen = symmetric_eigen(matrix, n);
-    for (size_t i = 0; i < n * n; ++i) {
-      double sum = 0, product = 0;
-      for (size_t r = 0; r < n; ++r) {
-        sum += eigen.vectors[r * n + i / n] * eigen.values[r] * eigen.vectors[r * n + i % n];
-        product += eigen.vectors[i / n * n + r] * eigen.vectors[i % n * n + r];
+    const auto eigen = symmetric_eigen(matrix);
+    ASSERT_TRUE(eigen) << eigen.error().message;
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t j = 0; j < n; ++j) {
+        double sum = 0, product = 0;
+        for (int64_t r = 0; r < n; ++r) {
+          const double* vector = eigen->vectors.row(r);
+          sum += vector[i] * eigen->values[static_cast<size_t>(r)] * vector[j];
+          product += eigen->vectors.row(i)[r] * eigen->vectors.row(j)[r];
+        }
+        EXPECT_NEAR(sum, matrix.row(i)[j], 1e-12) << n;
+        EXPECT_NEAR(product, i == j ? 1 : 0, 1e-13) << n;
       }
-      EXPECT_NEAR(sum, matrix[i], 1e-12) << n;
-      EXPECT_NEAR(product, i / n == i % n ? 1 : 0, 1e-13) << n;
     }
-    for (size_t r = 1; r < n; ++r) EXPECT_LE(eigen.values[r], eigen.values[r - 1]);
+    for (size_t r = 1; r < eigen->values.size(); ++r)
+      EXPECT_LE(eigen->values[r], eigen->values[r - 1]);
   }
+}
+
+TEST(Matrices, Products) {
+  Matrix a(2, 3), b(3, 2);
+  a.values = {1, 2, 3, 4, 5, 6};
+  b.values = {7, 8, 9, 10, 11, 12};
+  EXPECT_EQ(product(a, b).values, (std::vector<double>{58, 64, 139, 154}));
+  EXPECT_EQ(product_transposed(a, a).values, (std::vector<double>{14, 32, 32, 77}));
+  Matrix c(3, 3);
+  c.values.front() = 100;
+  add_transposed_product(a, a, c);
+  EXPECT_EQ(c.values, (std::vector<double>{117, 22, 27, 22, 29, 36, 27, 36, 45}));
 }
 
 TEST(LowRank, FindsThePlantedRank) {
