@@ -26,6 +26,7 @@ SIBLINGS = {
         "weights": ["cpu"],
         "library": ["launch", "cpu"],
         "graph": ["library", "launch", "weights", "cpu"],
+        "packages": ["library", "launch", "cpu"],
         "api": ["graph", "library", "launch", "weights", "attention", "cpu"],
     },
 }
@@ -49,6 +50,8 @@ THIRD_PARTY = {
     "cpuinfo.h": ["support"],
     "xxhash.h": ["support"],
     "zlib.h": ["ir"],
+    "zip.h": ["runtime/packages"],
+    "sodium.h": ["runtime/packages"],
     "CLI/": ["tools", "bench"],
     "benchmark/": ["bench"],
     "gtest/": ["tests"],
