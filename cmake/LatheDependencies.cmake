@@ -28,6 +28,8 @@ endfunction()
 lathe_import(cpuinfo::cpuinfo cpuinfo.h cpuinfo libcpuinfo-dev)                      # support
 lathe_import(xxhash::xxhash xxhash.h xxhash libxxhash-dev)                           # support
 lathe_import(zlib::zlib zlib.h z zlib1g-dev)                                         # ir (.npz)
+lathe_import(zip::zip zip.h zip libzip-dev)                                          # runtime/packages
+lathe_import(sodium::sodium sodium.h sodium libsodium-dev)                           # runtime/packages
 
 if(LATHE_LLVM)  # codegen/llvm
   find_package(LLVM 19.1 CONFIG REQUIRED HINTS /usr/lib/llvm-19/lib/cmake/llvm)

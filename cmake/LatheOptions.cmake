@@ -60,7 +60,7 @@ if(NOT LATHE_LLVM)
   list(APPEND LATHE_LEFT_OUT codegen::llvm)
 endif()
 if(NOT LATHE_TUNER)
-  list(APPEND LATHE_LEFT_OUT tuner)
+  list(APPEND LATHE_LEFT_OUT tuner tuner::packages)
 endif()
 
 # The same object at another path is the same object: clones share ccache's store. It may keep what is made of

@@ -27,6 +27,7 @@ SIBLINGS = {
         "weights": ["cpu"],
         "library": ["launch", "artifact", "cpu"],
         "graph": ["library", "launch", "artifact", "weights", "cpu"],
+        "packages": ["library", "launch", "artifact", "cpu"],
         "api": ["graph", "library", "launch", "artifact", "weights", "attention", "cpu"],
     },
 }
@@ -51,6 +52,8 @@ THIRD_PARTY = {
     "xxhash.h": ["support"],
     "zlib.h": ["ir"],
     "Eigen/": ["runtime/attention"],
+    "zip.h": ["runtime/packages"],
+    "sodium.h": ["runtime/packages"],
     "CLI/": ["tools", "bench"],
     "benchmark/": ["bench"],
     "gtest/": ["tests"],

@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "store/check_record.h"
 #include "store/rows.h"
 #include "store/schema.h"
 #include "store/store.h"
 #include "store/store_state.h"
 #include "support/log.h"
+#include "support/text.h"
 
 namespace lathe::store {
 namespace {
@@ -106,33 +108,39 @@ auto on_ours(Body&& body) {
   }
 }
 
-MergeCounts take_over(SQLite::Database& database, SQLite::Database& theirs) {
+/// Whether it was new.
+bool take_host(SQLite::Database& database, const Host& host) {
+  if (has_host(database, host.id)) return false;
+  put_host(database, host);
+  return true;
+}
+
+Taken take_winner(SQLite::Database& database, const Key& key, const Winner& theirs) {
+  bool damaged = false;  // a damaged one of ours gives way
+  const std::optional<Winner> ours = get_winner(database, key, &damaged);
+  if (ours && !better(theirs, *ours)) return Taken::kept;
+  put_winner(database, key, theirs);
+  return ours ? Taken::replaced : Taken::added;
+}
+
+MergeCounts take_store(SQLite::Database& database, SQLite::Database& theirs) {
   MergeCounts counts;
   for (const Host& host : all_hosts(theirs)) {
-    on_ours([&] {
-      if (has_host(database, host.id)) return;
-      put_host(database, host);
-      ++counts.hosts;
-    });
+    on_ours([&] { counts.hosts += take_host(database, host) ? 1 : 0; });
   }
   const auto take_trial = [&](const Row<Trial>& row, Reader& reader) {
     const std::string uid = reader.next().getString();
     const bool is_new = on_ours([&] { return add_trial(database, row.key, row.record, uid); });
     ++(is_new ? counts.trials_added : counts.trials_known);
   };
-  const auto take_winner = [&](const Row<Winner>& row) {
-    on_ours([&] {
-      bool damaged = false;  // a damaged one of ours gives way
-      const std::optional<Winner> ours = get_winner(database, row.key, &damaged);
-      if (ours && !better(row.record, *ours)) {
-        ++counts.winners_kept;
-        return;
-      }
-      put_winner(database, row.key, row.record);
-      ++(ours ? counts.winners_replaced : counts.winners_added);
-    });
+  const auto take_row = [&](const Row<Winner>& row) {
+    switch (on_ours([&] { return take_winner(database, row.key, row.record); })) {
+      case Taken::added: ++counts.winners_added; break;
+      case Taken::replaced: ++counts.winners_replaced; break;
+      case Taken::kept: ++counts.winners_kept; break;
+    }
   };
-  counts.damaged = for_each_sound(theirs, take_trial, take_winner);
+  counts.damaged = for_each_sound(theirs, take_trial, take_row);
   return counts;
 }
 
@@ -152,7 +160,7 @@ Result<MergeCounts> Store::merge(const std::filesystem::path& other) {
     auto counts = state_->connection->write([&](SQLite::Database& database) -> Result<MergeCounts> {
       try {
         SQLite::Transaction snapshot(*theirs.database);
-        const MergeCounts found = take_over(database, *theirs.database);
+        const MergeCounts found = take_store(database, *theirs.database);
         has_changed = !theirs.is_current();
         if (!has_changed) return found;
       } catch (const OurFailure& failure) {
@@ -168,6 +176,30 @@ Result<MergeCounts> Store::merge(const std::filesystem::path& other) {
     });
     if (counts || !has_changed || attempt == kAttempts) return counts;
   }
+}
+
+Result<std::vector<Taken>> Store::take_over(std::span<const Host> hosts,
+                                            std::span<const KeyedWinner> winners) {
+  for (const Host& host : hosts) {
+    if (host.id == host_id(host.device, host.identity)) continue;
+    return fail(ErrorCode::invalid_argument,
+                "the host '{}' has not the id of its device '{}' and identity '{}'",
+                support::printable(host.id), support::printable(host.device),
+                support::printable(host.identity));
+  }
+  for (const KeyedWinner& record : winners) {
+    LATHE_CHECK(check_key(record.key));
+    LATHE_CHECK(check_numbers(record.key, record.winner));
+  }
+  return state_->connection->write([&](SQLite::Database& database) -> Result<std::vector<Taken>> {
+    std::vector<Taken> taken;
+    for (const Host& host : hosts) take_host(database, host);
+    for (const KeyedWinner& record : winners) {
+      if (!has_host(database, record.key.host)) return unknown_host(record.key);
+      taken.push_back(take_winner(database, record.key, record.winner));
+    }
+    return taken;
+  });
 }
 
 Result<std::string> Store::export_json() {

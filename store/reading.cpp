@@ -34,6 +34,13 @@ std::optional<FileStamp::Part> part_of(const fs::path& path) {
 
 bool has_content(const std::optional<FileStamp::Part>& part) { return part && part->bytes > 0; }
 
+/// Whether a log can add anything. Of one that ends with its header, as a writer leaves it that is
+/// killed before its first frame, SQLite's readers without shared memory say SQLITE_PROTOCOL.
+bool has_frames(const std::optional<FileStamp::Part>& log) {
+  constexpr std::int64_t kLogHeaderBytes = 32;
+  return log && log->bytes > kLogHeaderBytes;
+}
+
 /// A path as SQLite URI file name.
 std::string uri_of(const fs::path& path, const char* query) {
   std::string uri = "file:";
@@ -84,7 +91,7 @@ bool can_lock(SQLite::Database& database) {
 
 /// The ways to try, the best first.
 std::vector<Way> ways_for(const FileStamp& stamp, const Header& header, bool locks) {
-  if (has_content(stamp.log)) {
+  if (has_frames(stamp.log)) {
     return locks ? std::vector{Way::locked, Way::alone} : std::vector{Way::alone};
   }
   if (has_content(stamp.journal)) return {Way::locked};  // a writer's, at work or dead

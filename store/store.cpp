@@ -3,13 +3,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <random>
 #include <sstream>
 
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include "store/check_record.h"
 #include "store/rows.h"
 #include "store/store_state.h"
 #include "support/files.h"
@@ -31,44 +31,6 @@ std::string new_uid() {
     for (char& byte : uid) byte = static_cast<char>(device());
   }
   return uid;
-}
-
-Status check_key(const Key& key) {
-  if (key.problem.empty() || key.family.empty() || key.host.empty() || key.target.empty()) {
-    return fail(ErrorCode::invalid_argument,
-                "a record's key needs a problem, a family, a host and a target: found '{}', '{}', "
-                "'{}', '{}'",
-                key.problem, key.family, key.host, key.target);
-  }
-  if (key.threads < 1) {
-    return fail(ErrorCode::invalid_argument, "a record's key has {} threads: expected at least 1",
-                key.threads);
-  }
-  return {};
-}
-
-/// SQLite keeps a NaN as NULL, and JSON knows neither NaN nor infinity.
-template <typename Record>
-Status check_numbers(const Key& key, const Record& record) {
-  Status status;
-  for_each_field(record, [&](const char* name, const auto& value) {
-    bool finite = true;
-    using Value = std::decay_t<decltype(value)>;
-    if constexpr (std::is_same_v<Value, double>) finite = std::isfinite(value);
-    if constexpr (std::is_same_v<Value, std::vector<float>>) {
-      finite = std::all_of(value.begin(), value.end(), [](float v) { return std::isfinite(v); });
-    }
-    if (!finite && status) {
-      status = fail(ErrorCode::invalid_argument, "{} of '{}' for '{}' is not a finite number", name,
-                    record.schedule, key.problem);
-    }
-  });
-  return status;
-}
-
-Status unknown_host(const Key& key) {
-  return fail(ErrorCode::not_found, "the store does not know the host {}: record_host comes first",
-              key.host);
 }
 
 /// Winners that meet a condition, without the damaged ones, newest first.

@@ -50,6 +50,13 @@ struct MergeCounts {
   std::int64_t damaged = 0;           ///< rows of the other file that failed their checksum
 };
 
+/// What became of a winner that was to be taken over.
+enum class Taken {
+  added,
+  replaced,  ///< it was better than ours
+  kept,      ///< ours was as good or better
+};
+
 struct PruneCounts {
   std::int64_t keys = 0, trials = 0, winners = 0;
 };
@@ -152,6 +159,13 @@ class Store {
   /// unchecked, then the greater confidence, then the newer, then (to be the same in either
   /// direction) the smaller schedule text.
   Result<MergeCounts> merge(const std::filesystem::path& other);
+  /// Takes over records that came another way, by the rules of merge() and all or none: what became
+  /// of each, in their order. Hosts that the store does not have are added. Errors, beyond those of
+  /// open(): invalid_argument for a record that no store holds (an incomplete key, a number that is
+  /// not finite, a host that is neither among `hosts` nor in the store, or whose id is not that of
+  /// its device and identity).
+  Result<std::vector<Taken>> take_over(std::span<const Host> hosts,
+                                       std::span<const KeyedWinner> winners);
   /// Forgets the records of families whose revision is older than the one given.
   Result<PruneCounts> prune(std::span<const std::pair<std::string, int>> current_revisions);
   /// SQLite's integrity_check and every row's checksum: "ok", or what is wrong.

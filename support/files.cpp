@@ -37,7 +37,8 @@ Result<Descriptor> open_to_read(const fs::path& path, struct stat& info, int fla
   return file;
 }
 
-Result<fs::path> home_directory() {
+/// `instead`: the variable that names another folder than that of the home.
+Result<fs::path> home_directory(std::string_view instead) {
   if (const char* home = std::getenv("HOME"); home != nullptr && *home == '/')
     return fs::path(home);
   std::array<char, 4096> buffer{};
@@ -48,58 +49,55 @@ Result<fs::path> home_directory() {
     return fs::path(entry.pw_dir);
   }
   return fail(ErrorCode::io_error,
-              "no home folder: HOME is not an absolute path and user {} has none; set "
-              "XDG_CACHE_HOME to a folder for Lathe's cache",
-              geteuid());
+              "no home folder: HOME is not an absolute path and user {} has none; set {} to a "
+              "folder of yours",
+              geteuid(), instead);
 }
 
-Result<fs::path> cache_directory_name() {
+/// Our folder within the user's: $`variable`/lathe, else ~/`usual`/lathe.
+Result<fs::path> user_directory_name(const char* variable, const char* usual) {
   // The XDG base directory specification: a relative path must be ignored.
-  if (const char* base = std::getenv("XDG_CACHE_HOME"); base != nullptr && *base == '/')
+  if (const char* base = std::getenv(variable); base != nullptr && *base == '/')
     return fs::path(base) / "lathe";
-  LATHE_TRY(const fs::path home, home_directory());
-  return home / ".cache" / "lathe";
+  LATHE_TRY(const fs::path home, home_directory(variable));
+  return home / usual / "lathe";
 }
+
+Result<fs::path> cache_directory_name() { return user_directory_name("XDG_CACHE_HOME", ".cache"); }
 
 /// Root's files are trusted: an administrator may install a folder for everybody to read.
 bool is_trusted(const struct stat& info) { return info.st_uid == geteuid() || info.st_uid == 0; }
 
 }  // namespace
 
-Status check_private_directory(const fs::path& path) {
+Status check_private_directory(const fs::path& path, std::string_view instead) {
   struct stat info = {};
   const bool is_link = ::lstat(path.c_str(), &info) == 0 && S_ISLNK(info.st_mode);
   if (is_link && !is_trusted(info)) {
-    return fail(
-        ErrorCode::io_error,
-        "{} is a link that belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder "
-        "of your own",
-        path.string(), info.st_uid, geteuid());
+    return fail(ErrorCode::io_error,
+                "{} is a link that belongs to user {}, we run as {}; {} a folder of your own",
+                path.string(), info.st_uid, geteuid(), instead);
   }
   if (::stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT && !is_link)
       return fail(ErrorCode::not_found, "there is no folder {}", path.string());
-    return fail(ErrorCode::io_error,
-                "cannot read the folder {}: {}; set XDG_CACHE_HOME to another place", path.string(),
-                reason(errno));
+    return fail(ErrorCode::io_error, "cannot read the folder {}: {}; {} another place",
+                path.string(), reason(errno), instead);
   }
   if (!S_ISDIR(info.st_mode)) {
-    return fail(ErrorCode::io_error,
-                "{} is not a folder; remove it, or set XDG_CACHE_HOME to another place",
-                path.string());
+    return fail(ErrorCode::io_error, "{} is not a folder; remove it, or {} another place",
+                path.string(), instead);
   }
   if (!is_trusted(info)) {
     return fail(ErrorCode::io_error,
-                "the folder {} belongs to user {}, we run as {}; set XDG_CACHE_HOME to a folder of "
-                "your own",
-                path.string(), info.st_uid, geteuid());
+                "the folder {} belongs to user {}, we run as {}; {} a folder of your own",
+                path.string(), info.st_uid, geteuid(), instead);
   }
   if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
     return fail(ErrorCode::io_error,
                 "other users may write to the folder {} (mode {:o}), so that what lies there could "
-                "be anybody's; take that permission away (chmod go-w), or set XDG_CACHE_HOME to a "
-                "folder of your own",
-                path.string(), info.st_mode & 07777);
+                "be anybody's; take that permission away (chmod go-w), or {} a folder of your own",
+                path.string(), info.st_mode & 07777, instead);
   }
   return {};
 }
@@ -141,6 +139,10 @@ Result<fs::path> find_cache_directory() {
   LATHE_TRY(fs::path path, cache_directory_name());
   LATHE_CHECK(check_private_directory(path));
   return path;
+}
+
+Result<fs::path> config_directory_name() {
+  return user_directory_name("XDG_CONFIG_HOME", ".config");
 }
 
 Result<std::string> read_file(const fs::path& path, std::int64_t limit_bytes) {

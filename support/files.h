@@ -31,8 +31,13 @@ Result<std::filesystem::path> make_private_directory(const std::filesystem::path
 
 /// Whether only we and root can change what lies in an existing folder: io_error where it, or a
 /// link that stands for it, belongs to somebody else, or its mode lets others write. not_found
-/// where there is none.
-Status check_private_directory(const std::filesystem::path& path);
+/// where there is none. `instead`: how another folder is named, for errors.
+Status check_private_directory(const std::filesystem::path& path,
+                               std::string_view instead = "set XDG_CACHE_HOME to");
+
+/// $XDG_CONFIG_HOME/lathe, else ~/.config/lathe: a name, whatever lies there. io_error for a user
+/// without a home folder.
+Result<std::filesystem::path> config_directory_name();
 
 /// A file's bytes. not_found, or io_error (a folder, no permission, larger than `limit_bytes`).
 Result<std::string> read_file(const std::filesystem::path& path,

@@ -2,61 +2,11 @@
 #include "compiler/models/config_json.h"
 
 #include <algorithm>
-#include <set>
+
+#include "support/strict_json.h"
 
 namespace lathe::compiler::models {
 namespace {
-
-/// Accepts a text whose document can be built and read without doubt; keeps why not.
-class Rules : public nlohmann::json_sax<Json> {
- public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(size_t) override { return enter(); }
-  bool end_object() override { return leave(); }
-  bool start_array(size_t) override { return enter(); }
-  bool end_array() override { return leave(); }
-
-  bool key(string_t& name) override {
-    if (keys_.back().insert(name).second) return true;
-    why_ = fmt::format("gives {} twice in one object; expected every key once: remove one",
-                       abridged(Json(name)));
-    return false;
-  }
-
-  bool parse_error(size_t, const std::string&, const Json::exception& error) override {
-    // "[json.exception.parse_error.101] parse error at line …; last read: '…'": the part about the
-    // place and the reason. What was read last may be anything.
-    std::string what = error.what();
-    what.erase(0, what.find("] ") + 2);
-    what.erase(std::min(what.find("; last read"), what.size()));
-    why_ = "is not JSON: " + what.substr(0, 200) + "; expected a Hugging Face config.json";
-    return false;
-  }
-
-  const std::string& why() const { return why_; }
-
- private:
-  bool enter() {
-    keys_.emplace_back();
-    if (keys_.size() <= kMaxConfigDepth) return true;
-    why_ = fmt::format("nests deeper than {} levels; expected a Hugging Face config.json",
-                       kMaxConfigDepth);
-    return false;
-  }
-  bool leave() {
-    keys_.pop_back();
-    return true;
-  }
-
-  std::vector<std::set<std::string>> keys_;  // of each open object; none of a list
-  std::string why_;
-};
 
 // Null where the scope has no such field.
 const Json* entry(const ConfigScope& scope, const char* name) {
@@ -68,19 +18,13 @@ const Json* entry(const ConfigScope& scope, const char* name) {
 }  // namespace
 
 Result<Json> parse_config_json(std::string_view text, const std::string& origin) {
-  if (text.size() > static_cast<size_t>(kMaxConfigBytes)) {
-    return fail(ErrorCode::parse_error,
-                "{} has {} bytes, expected at most {}: a Hugging Face config.json", origin,
-                text.size(), kMaxConfigBytes);
-  }
-  Rules rules;
-  if (!Json::sax_parse(text, &rules))
-    return fail(ErrorCode::parse_error, "{} {}", origin, rules.why());
+  const support::JsonRules rules{static_cast<size_t>(kMaxConfigBytes), kMaxConfigDepth,
+                                 "a Hugging Face config.json"};
+  LATHE_CHECK(support::check_json(text, rules, origin));
   Json document = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!document.is_object()) {
-    return fail(ErrorCode::parse_error,
-                "{} is a JSON {}, expected an object: a Hugging Face config.json", origin,
-                document.type_name());
+    return fail(ErrorCode::parse_error, "{} is a JSON {}, expected an object: {}", origin,
+                document.type_name(), rules.expected);
   }
   return document;
 }

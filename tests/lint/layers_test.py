@@ -58,6 +58,9 @@ class Includes(unittest.TestCase):
         self.assert_allowed("runtime/library/kernel_library.h", '"runtime/launch/compiled_kernel.h"')
         self.assert_refused("runtime/cpu/thread_pool.cpp", '"runtime/launch/launch.h"', "of its siblings only []")
         self.assert_refused("runtime/launch/launch.cpp", '"runtime/library/record_key.h"', "only ['artifact', 'cpu']")
+        self.assert_allowed("runtime/packages/usability.cpp", '"runtime/library/target_selection.h"')
+        self.assert_refused("runtime/library/kernel_library.cpp", '"runtime/packages/package.h"',
+                            "only ['launch', 'artifact', 'cpu']")
 
     def test_only_executables_name_backends(self):
         self.assert_allowed("tools/lathe.cpp", '"codegen/x86/backend.h"')
@@ -80,6 +83,8 @@ class Includes(unittest.TestCase):
             "<cpuinfo.h>": "support/hardware.cpp",
             "<xxhash.h>": "support/hash.cpp",
             "<zlib.h>": "ir/npz.cpp",
+            "<zip.h>": "runtime/packages/container.cpp",
+            "<sodium.h>": "runtime/packages/keys.cpp",
             "<CLI/CLI.hpp>": "tools/lathe.cpp",
             "<benchmark/benchmark.h>": "bench/probe.cpp",
             "<gtest/gtest.h>": "tests/ir/types_test.cpp",

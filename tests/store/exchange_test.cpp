@@ -1,4 +1,6 @@
 // Merging, exporting, summing up and pruning.
+#include <limits>
+
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
@@ -84,6 +86,60 @@ TEST_F(Exchange, BetterWinnerStays) {
   EXPECT_EQ(survivor(a, b), "a") << "the surer, though older";
   a.verified = "";
   EXPECT_EQ(survivor(a, b), "b") << "never one unchecked over one checked";
+}
+
+TEST_F(Exchange, RecordsThatCameAnotherWayAreTakenByTheSameRules) {
+  Store a = open("a.db");
+  const Host host{host_id("cpu", "there"), "cpu", "there", "There"};
+  Winner winner = sample_winner();
+  winner.recorded_us = 1000;
+  const KeyedWinner record{sample_key(host.id), winner};
+  using Fates = std::vector<Taken>;
+  const auto take = [&](const KeyedWinner& one) { return a.take_over({&host, 1}, {&one, 1}); };
+  EXPECT_EQ(*take(record), (Fates{Taken::added}));
+  EXPECT_EQ(a.hosts()->size(), 1u);
+  EXPECT_EQ(*take(record), (Fates{Taken::kept})) << "ours is as good";
+  KeyedWinner other = record;
+  other.winner.recorded_us = 2000;
+  other.winner.schedule = "accumulators=8";
+  EXPECT_EQ(*take(other), (Fates{Taken::replaced}));
+  EXPECT_EQ(a.find(record.key)->winner->schedule, "accumulators=8");
+  EXPECT_EQ(*take(record), (Fates{Taken::kept})) << "the older";
+  other.winner.verified = "";
+  other.winner.recorded_us = 3000;
+  EXPECT_EQ(*take(other), (Fates{Taken::kept})) << "the newer, but never checked";
+}
+
+TEST_F(Exchange, OfRecordsThatCameAnotherWayAllAreTakenOrNone) {
+  Store a = open("a.db");
+  const Host host{host_id("cpu", "there"), "cpu", "there", "There"};
+  const KeyedWinner good{sample_key(host.id), sample_winner()};
+  const auto refused = [&](const KeyedWinner& bad) {
+    const std::vector<KeyedWinner> records = {good, bad};
+    const auto taken = a.take_over({&host, 1}, records);
+    ASSERT_FALSE(taken);
+    EXPECT_TRUE(a.winners()->empty()) << taken.error().message;
+  };
+  KeyedWinner bad = good;
+  bad.key.host = host_id("cpu", "nowhere");
+  refused(bad);
+  bad = good;
+  bad.key.problem = "";
+  refused(bad);
+  bad = good;
+  bad.key.threads = 0;
+  refused(bad);
+  bad = good;
+  bad.winner.tuned_ns = std::numeric_limits<double>::quiet_NaN();
+  refused(bad);
+  bad = good;
+  bad.key.at = "another";
+  bad.winner.why = std::string(2 << 20, 'w');  // longer than any record
+  refused(bad);
+  Host alias = host;
+  alias.identity = "another";
+  EXPECT_EQ(a.take_over({&alias, 1}, {&good, 1}).error().code, ErrorCode::invalid_argument);
+  EXPECT_TRUE(a.hosts()->empty());
 }
 
 TEST_F(Exchange, MergeRefusesWhatIsNoStore) {

@@ -92,6 +92,28 @@ TEST_F(Reading, WhatADeadWriterLeft) {
   expect_read_without_a_trace(3);
 }
 
+TEST_F(Reading, ALogWithoutAFrameAddsNothing) {
+  write(3, Journal::wal, /*killed=*/false);
+  const std::string store = *support::read_file(path());
+  write(1, Journal::wal, /*killed=*/true);
+  const std::string header = support::read_file(folder_ / "lathe.db-wal")->substr(0, 32);
+  const std::string index = *support::read_file(folder_ / "lathe.db-shm");
+  // A writer that is killed between the log's header and its first frame.
+  for (const std::string& shared : {std::string(index.size(), '\0'), index, std::string()}) {
+    ASSERT_TRUE(support::write_file(path(), store));
+    ASSERT_TRUE(support::write_file(folder_ / "lathe.db-wal", header));
+    if (shared.empty()) {
+      std::filesystem::remove(folder_ / "lathe.db-shm");
+    } else {
+      ASSERT_TRUE(support::write_file(folder_ / "lathe.db-shm", shared));
+    }
+    const auto before = look_of(folder_.path());
+    EXPECT_EQ(count(path()), "3") << shared.size();
+    EXPECT_EQ(look_of(folder_.path()), before);
+    EXPECT_EQ(Store::open(path())->winners()->size(), 3u) << "and a writer goes on";
+  }
+}
+
 TEST_F(Reading, BesideAWriterOfThisProcess) {
   auto writer = Store::open(path(), {.journal = Journal::wal});
   ASSERT_TRUE(writer);

@@ -107,6 +107,20 @@ TEST(Files, ReadersMakeNoCacheDirectory) {
   EXPECT_EQ(*found, folder / "lathe");
 }
 
+TEST(Files, ConfigurationDirectoryFollowsXdg) {
+  const tests::TemporaryFolder folder;
+  const Environment home("HOME", folder.path().string());
+  {
+    const Environment config("XDG_CONFIG_HOME", (folder / "some").string());
+    EXPECT_EQ(*config_directory_name(), folder / "some/lathe");
+  }
+  for (const char* ignored : {"", "relative/path"}) {
+    const Environment config("XDG_CONFIG_HOME", ignored);
+    EXPECT_EQ(*config_directory_name(), folder / ".config/lathe");
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "nothing is made";
+}
+
 TEST(Files, ReadsWholeFiles) {
   const tests::TemporaryFolder folder;
   const std::string bytes = std::string(100000, 'a') + std::string("\0\xff", 2);

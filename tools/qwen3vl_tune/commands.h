@@ -5,10 +5,13 @@
 #include <vector>
 
 #include "runtime/library/target_selection.h"
+#include "runtime/packages/trust.h"
 #include "store/store.h"
 #include "support/error.h"
 
 namespace lathe::tools {
+
+using runtime::packages::TrustOptions;
 
 /// Options that every command has.
 struct CommonOptions {
@@ -36,6 +39,13 @@ struct TuneOptions {
   bool deterministic = false;
 };
 
+struct PackOptions {
+  std::string out;
+  std::string as = "recipes";
+  std::string sign;        ///< a secret key's file; empty: unsigned
+  bool all_hosts = false;  ///< records of other machines, too
+};
+
 /// Each returns the exit status; failures come back as errors for the caller to report.
 Result<int> tune_command(const CommonOptions& common, const TuneOptions& options,
                          const runtime::Backends& backends);
@@ -43,8 +53,21 @@ Result<int> status_command(const CommonOptions& common);
 Result<int> explain_command(const CommonOptions& common, const std::string& problem,
                             const runtime::Backends& backends);
 Result<int> doctor_command(const CommonOptions& common, const runtime::Backends& backends);
-Result<int> export_command(const CommonOptions& common);
-Result<int> merge_command(const CommonOptions& common, const std::string& file);
+/// `file`: a package to export in place of the store.
+Result<int> export_command(const CommonOptions& common, const std::string& file,
+                           const TrustOptions& trust);
+Result<int> merge_command(const CommonOptions& common, const std::string& file,
+                          const TrustOptions& trust, const runtime::Backends& backends);
+/// `tune`: the model, problems and families to choose records by.
+Result<int> pack_command(const CommonOptions& common, const TuneOptions& tune,
+                         const PackOptions& options);
+Result<int> keygen_command(const CommonOptions& common, const std::string& name);
+Result<int> verify_command(const CommonOptions& common, const std::string& file,
+                           const TrustOptions& trust);
+Result<int> inspect_command(const CommonOptions& common, const std::string& file,
+                            const TrustOptions& trust);
+Result<int> install_command(const CommonOptions& common, const std::string& file,
+                            const TrustOptions& trust, const runtime::Backends& backends);
 
 /// The store that --db names, or the cache folder's.
 Result<store::Store> open_store(const CommonOptions& common, store::OpenMode mode);

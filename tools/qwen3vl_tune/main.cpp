@@ -40,10 +40,21 @@ bool wants_json(int argc, char** argv) {
                      [](const char* text) { return std::string_view(text) == "--json"; });
 }
 
+void add_trust_options(CLI::App& command, TrustOptions& trust, std::string& folder) {
+  command.add_option("--trust", folder,
+                     "the folder of the public keys (*.pub) whose packages are taken (default: "
+                     "lathe/trust in the user's configuration folder)");
+  command.add_flag("--allow-unsigned", trust.allow_unsigned, "take a package without a signature");
+  command.add_option("--accept-signer", trust.accepted_signers,
+                     "take packages of the key with this fingerprint; may be given several times");
+}
+
 int run(int argc, char** argv) {
   CommonOptions common;
   TuneOptions tune;
-  std::string problem, file;
+  PackOptions pack_options;
+  TrustOptions trust;
+  std::string problem, file, key_name, trust_folder;
   bool worker = false;
 
   CLI::App app(kDescription, kProgram);
@@ -54,9 +65,10 @@ int run(int argc, char** argv) {
                  "the widest)");
   app.add_option("--threads", common.threads,
                  "threads to run kernels with (default: the physical cores)");
-  app.add_option("--db", common.db,
-                 "the store; made by tuning and merge where there is none, refused where it is "
-                 "something else (default: lathe/lathe.db in the user's cache folder)");
+  app.add_option(
+      "--db", common.db,
+      "the store; made by tuning, merge and install where there is none, refused where it is "
+      "something else (default: lathe/lathe.db in the user's cache folder)");
   app.add_flag("--json", common.json, "print one JSON document on standard output");
 
   CLI::Option* model =
@@ -113,9 +125,35 @@ int run(int argc, char** argv) {
       ->required();
   CLI::App* doctor =
       app.add_subcommand("doctor", "checks this machine, the store and the code generators");
-  CLI::App* export_all = app.add_subcommand("export", "all records as one JSON document");
-  CLI::App* merge = app.add_subcommand("merge", "takes over the records of another store");
-  merge->add_option("file", file, "the other store")->required();
+  CLI::App* export_all =
+      app.add_subcommand("export", "all records, or those of a package, as one JSON document");
+  export_all->add_option("file", file, "a package");
+  CLI::App* merge =
+      app.add_subcommand("merge", "takes over the records of another store, or of a package");
+  merge->add_option("file", file, "the other store, or a package")->required();
+  CLI::App* pack = app.add_subcommand(
+      "pack",
+      "writes this machine's winners to one file for other machines: all, or those for --model, "
+      "--problem, --family, --target and --threads");
+  pack->add_option("-o,--out", pack_options.out, "the package, such as qwen3-vl-2b.lathe")
+      ->required();
+  pack->add_option("--as", pack_options.as, "what is packed: recipes (tuned schedules)")
+      ->capture_default_str();
+  pack->add_option("--sign", pack_options.sign, "the secret key to sign with, of keygen");
+  pack->add_flag("--all-hosts", pack_options.all_hosts,
+                 "the winners of every machine that the store has records of");
+  CLI::App* keygen = app.add_subcommand(
+      "keygen", "makes a key to sign packages with, NAME.key, and the one to give away, NAME.pub");
+  keygen->add_option("-o,--out", key_name, "NAME")->required();
+  CLI::App* verify = app.add_subcommand(
+      "verify", "whether a package is whole and of a trusted signer: exit status 0 or 1");
+  CLI::App* inspect = app.add_subcommand("inspect", "what a package has, and who signed it");
+  CLI::App* install = app.add_subcommand(
+      "install", "takes over a package's records, and says which are of use on this machine");
+  for (CLI::App* command : {verify, inspect, install})
+    command->add_option("file", file, "the package")->required();
+  for (CLI::App* command : {verify, inspect, install, merge, export_all})
+    add_trust_options(*command, trust, trust_folder);
   app.require_subcommand(0, 1);
 
   const bool json = wants_json(argc, argv);
@@ -131,6 +169,7 @@ int run(int argc, char** argv) {
   const lathe::runtime::Backends backends = linked_backends();
   if (worker) return lathe::tuner::worker_main(backends);
 
+  trust.folder = trust_folder;
   lathe::support::install_interrupt_handlers();
   Result<int> result = 0;
   if (status->parsed()) {
@@ -140,9 +179,19 @@ int run(int argc, char** argv) {
   } else if (doctor->parsed()) {
     result = doctor_command(common, backends);
   } else if (export_all->parsed()) {
-    result = export_command(common);
+    result = export_command(common, file, trust);
   } else if (merge->parsed()) {
-    result = merge_command(common, file);
+    result = merge_command(common, file, trust, backends);
+  } else if (pack->parsed()) {
+    result = pack_command(common, tune, pack_options);
+  } else if (keygen->parsed()) {
+    result = keygen_command(common, key_name);
+  } else if (verify->parsed()) {
+    result = verify_command(common, file, trust);
+  } else if (inspect->parsed()) {
+    result = inspect_command(common, file, trust);
+  } else if (install->parsed()) {
+    result = install_command(common, file, trust, backends);
   } else if (tune.model.empty() && tune.problems.empty() && tune.families.empty()) {
     return report_error(kProgram,
                         {ErrorCode::invalid_argument,

@@ -1,4 +1,4 @@
-// Commands that read or move records: status, explain, export, merge.
+// Commands that read records: status, explain.
 #include <algorithm>
 
 #include "compiler/family.h"
@@ -193,34 +193,6 @@ Result<int> explain_command(const CommonOptions& common, const std::string& line
     print_json(document);
   } else {
     fmt::print("{}", text);
-  }
-  return kSuccess;
-}
-
-Result<int> export_command(const CommonOptions& common) {
-  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_only));
-  LATHE_TRY(const std::string document, store.export_json());
-  fmt::print("{}\n", document);
-  return kSuccess;
-}
-
-Result<int> merge_command(const CommonOptions& common, const std::string& file) {
-  LATHE_TRY(store::Store store, open_store(common, store::OpenMode::read_write));
-  LATHE_TRY(const store::MergeCounts counts, store.merge(file));
-  if (common.json) {
-    print_json({{"hosts", counts.hosts},
-                {"trials_added", counts.trials_added},
-                {"trials_known", counts.trials_known},
-                {"winners_added", counts.winners_added},
-                {"winners_replaced", counts.winners_replaced},
-                {"winners_kept", counts.winners_kept},
-                {"damaged", counts.damaged}});
-  } else {
-    fmt::print(
-        "trials: {} added, {} known; winners: {} added, {} replaced, {} kept; {} damaged rows "
-        "skipped\n",
-        counts.trials_added, counts.trials_known, counts.winners_added, counts.winners_replaced,
-        counts.winners_kept, counts.damaged);
   }
   return kSuccess;
 }

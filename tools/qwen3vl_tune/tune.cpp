@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "compiler/family.h"
-#include "compiler/models/model_kernels.h"
 #include "compiler/sizes.h"
 #include "runtime/cpu/thread_pool.h"
 #include "runtime/library/forced_knobs.h"
@@ -15,6 +14,7 @@
 #include "tools/common/output.h"
 #include "tools/common/progress_display.h"
 #include "tools/qwen3vl_tune/commands.h"
+#include "tools/qwen3vl_tune/model_workload.h"
 #include "tools/qwen3vl_tune/pass_summary.h"
 #include "tuner/session.h"
 
@@ -38,16 +38,6 @@ Result<bool> parse_layouts(const std::string& text) {
               text);
 }
 
-Result<models::Workload> parse_workload(const TuneOptions& options) {
-  models::Workload workload;
-  LATHE_TRY(workload.tokens, parse_sizes_list("--tokens", options.tokens));
-  LATHE_TRY(workload.context, parse_sizes_list("--context", options.context));
-  LATHE_TRY(const auto image, parse_image(options.image));
-  workload.image_width = image.first;
-  workload.image_height = image.second;
-  return workload;
-}
-
 // What a session is to tune, and how it is called.
 struct Work {
   std::string name;
@@ -55,13 +45,9 @@ struct Work {
 };
 
 Result<Work> work_of_model(const TuneOptions& options, const ir::Target& target) {
-  LATHE_TRY(models::Workload workload, parse_workload(options));
-  LATHE_TRY(const models::ModelConfig model, models::load_model(options.model));
-  workload.target = target;
-  if (!model.weights.empty()) workload.weights = model.weights;
-  if (!options.weights.empty()) workload.weights = options.weights;
-  LATHE_TRY(const auto kernels, models::model_kernels(model, workload));
-  Work work{model.name, {}};
+  LATHE_TRY(const ModelWorkload asked, model_workload(options, target));
+  LATHE_TRY(const auto kernels, models::model_kernels(asked.model, asked.workload));
+  Work work{asked.model.name, {}};
   for (const models::ModelKernel& kernel : kernels) {
     const std::string& family = kernel.problem.family().name;
     if (!options.families.empty() && std::find(options.families.begin(), options.families.end(),
