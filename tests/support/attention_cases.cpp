@@ -173,6 +173,15 @@ std::vector<AttentionCase> attention_decode_cases() {
     add(fmt::format("heads=2 kv_heads=1 dim={}", dim), sizes(1, 67));
     add(fmt::format("heads=2 kv_heads=1 dim={} causal=end", dim), sizes(4, 2100));
   }
+  // Rows of bf16 go in pairs, where they are whole pairs.
+  for (const int64_t dim : {1, 2, 7, 22, 66, 128}) {
+    for (const int64_t value_dim : {5, 34}) {
+      add(fmt::format("heads=4 kv_heads=2 dim={} value_dim={} kv_type=bf16 causal=end lse=true",
+                      dim, value_dim),
+          sizes(3, 67, 2));
+    }
+    add(fmt::format("heads=2 kv_heads=1 dim={} type=bf16", dim), sizes(1, 300));
+  }
   return cases;
 }
 

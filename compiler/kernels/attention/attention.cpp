@@ -150,6 +150,12 @@ DecodeBlocking::DecodeBlocking(const Attention& attention, const Schedule& s)
   packed.kc = attention.dim;
 }
 
+void DecodeBlocking::pair_up(const Attention& attention) {
+  const bool has_pairs = attention.kv_type == Type::bf16;
+  pairs_keys = has_pairs && attention.dim % 2 == 0;
+  rows.pairs = has_pairs && attention.value_dim % 2 == 0;
+}
+
 int64_t row_bytes(int64_t columns) {
   using product::kLine;
   return (columns * 4 + kLine - 1) / kLine / 2 * 2 * kLine + kLine;

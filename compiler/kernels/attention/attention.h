@@ -72,6 +72,7 @@ struct RowLayout {
   int64_t keys = 1;         ///< of a block: columns of a row of scores
   int64_t score_bytes = 4;  ///< from row to row of scores
   int64_t value_bytes = 4;  ///< from row to row of the sums of values
+  bool pairs = false;       ///< whether a row of sums has its even columns before the odd ones
 };
 /// From row to row of so many f32: odd in cache lines, so that rows do not compete for the same
 /// sets.
@@ -182,11 +183,21 @@ struct DecodeBlocking {
   int value_rows = 1;       ///< rows of v that they weight at once
   int64_t ahead = 0;        ///< rows of k or v that are asked for ahead of their use, or kNextHead
   int64_t listed_page = 0;  ///< keys of a page, where pages are listed; 0: no pages are
+  bool pairs_keys = false;  ///< whether packed queries have their even elements before the odd ones
   RowLayout rows;
   product::Product queries;  ///< whose rows are packed
   product::Blocking packed;  ///< and how
   int64_t query_bytes() const { return packed.packed_row_bytes(queries); }
+  /// Puts even elements before odd ones where k or v is bf16 and its rows are whole pairs: for
+  /// plans whose queries decode_queries_program() packs, and whose rows finish_program() ends.
+  void pair_up(const Attention& attention);
 };
+
+/// Copies rows of q to where the scores' program reads them, as f32. Buffers x, packed; parameters
+/// rows, x.stride0.
+ir::program::Program decode_queries_program(const Attention& attention,
+                                            const DecodeBlocking& blocking,
+                                            const ir::Target& target);
 
 /// Scores of a few rows: dot products with keys where they lie. Buffers q (f32, packed), k, scores;
 /// parameters rows, columns, k.stride1 and k.next, from a key to what is asked for meanwhile. Of a

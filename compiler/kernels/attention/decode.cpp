@@ -72,13 +72,18 @@ SearchSpace attention::decode_space(const Attention& attention, const ir::Target
   for (const int64_t count : {1, 2, 4})
     if (count <= most_rows) rows.push_back(count);
   space.knob("mr", rows, rows.back(), "rows of q that are multiplied at once");
-  // Blocks are bound by instructions: several rows share the loads of queries and sums.
+  // Caches narrower than f32 are bound by instructions: several rows share the loads of queries and
+  // sums.
   const bool is_small = rows.back() <= 2;
-  int64_t together = options.together;
-  while (together > 1 && !fits(rows.back(), together)) together /= 2;
-  space.knob("key_rows", {1, 2, 4}, has_blocks ? (is_small ? 2 : 1) : together,
+  const bool is_narrow = has_blocks || ir::size_of(attention.kv_type) < 4;
+  const auto usual = [&](int64_t of_narrow) {
+    int64_t together = is_narrow ? std::max(of_narrow, options.together) : options.together;
+    while (together > 1 && !fits(rows.back(), together)) together /= 2;
+    return together;
+  };
+  space.knob("key_rows", {1, 2, 4}, usual(has_blocks && !is_small ? 1 : 2),
              "keys that they meet at once");
-  space.knob("value_rows", {1, 2, 4}, has_blocks ? (is_small ? 4 : 2) : together,
+  space.knob("value_rows", {1, 2, 4}, usual(is_small ? 4 : 2),
              "rows of v that they weight at once");
   // Long runs of memory, one after the other: 512 keys read 1.07 of what 256 do on Zen 4.
   const bool is_long = attention.context.low >= 2048;
@@ -117,7 +122,9 @@ SearchSpace space_of_decode(const Problem& p, const Target& target) {
 Result<ir::plan::Plan> build_decode(const Problem& p, const Schedule& s, const Target& target) {
   LATHE_CHECK(space_of_decode(p, target).check(s));
   const Attention attention(p);
-  return decode_plan(attention, attention::DecodeBlocking(attention, s), target);
+  attention::DecodeBlocking blocking(attention, s);
+  blocking.pair_up(attention);
+  return decode_plan(attention, blocking, target);
 }
 
 // Two heads of k; two parts of the context, with two blocks of keys each, the last short. Where
@@ -180,7 +187,7 @@ const Family& attention_decode() {
         integer_parameter("page", 0, 0, INT32_MAX, "keys of a page of a paged cache"));
     for (ParameterSpec& parameter : decode.parameters)
       if (parameter.name == "kv_type") parameter.choices.emplace_back("q8_0");
-    decode.revision = 2;
+    decode.revision = 3;
     decode.smallest = "attention_decode context=1 heads=1 dim=8";
     decode.validate = validate_decode;
     decode.space = space_of_decode;

@@ -31,7 +31,7 @@ class DecodeWriter : SplitWriter {
   }
 
   void add_programs() {
-    pack_queries_ = plan_.add_program(product::pack_rows_program(s_.queries, s_.packed, target_));
+    pack_queries_ = plan_.add_program(decode_queries_program(attention_, s_, target_));
     Attention parts = attention_;
     parts.sinks = false;
     start_part_ = plan_.add_program(start_program(parts, s_.rows, target_));

@@ -3,9 +3,15 @@
 //
 // Of rows in blocks of q8_0 a block's codes are widened once for all rows of a tile, and its scale
 // is applied to the block's sum of a score, or to the weight of a value.
+//
+// Of rows of bf16 two neighbours are one 32-bit lane: the lane's upper half is one of them as f32
+// already, the lower half the other once it is shifted up. Queries and sums then have their even
+// elements before the odd ones (pairs.h).
 #include <algorithm>
 
 #include "compiler/kernels/attention/decode_rows.h"
+#include "compiler/kernels/attention/lane_sums.h"
+#include "compiler/kernels/attention/pairs.h"
 #include "compiler/kernels/attention/rows_at_once.h"
 
 namespace lathe::compiler::kernels::attention {
@@ -60,9 +66,16 @@ class RowBlocks {
     at.offset += block * kBlockBytes + kScaleBytes;
     return b_.to_float(b_.load(row, at));
   }
+  /// A block's scale in every lane. Where the block holds a whole vector of f16, that is widened
+  /// where it lies, scale and codes alike, and its first lane spread: of an element that is spread
+  /// before it is widened AVX2 widens a register, which takes twice as long.
   Vec scale(Pointer row, int64_t block) const {
     row.type = ir::Type::f16;
-    return b_.load_splat(row, block * (kBlockBytes / 2));
+    const int64_t first = block * (kBlockBytes / 2);
+    const int lanes = b_.lanes();
+    if (lanes < 8 || lanes * 2 > kBlockBytes) return b_.load_splat(row, first);
+    return b_.permute(b_.load(row, Span{first}),
+                      std::vector<uint8_t>(static_cast<size_t>(lanes), 0));
   }
   /// Whether a block's vectors are laid out one behind the other, without a loop.
   bool are_laid_out() const { return kBlock / b_.lanes() <= kVectors; }
@@ -125,26 +138,45 @@ class ScoreWriter {
     const int parts = std::max(kBusySums / (rows * count), 1);
     std::vector<Vec> sums = zeros(rows * count * parts);
     const auto sum_of = [&](int row, int j, int part) {
-      return sums[static_cast<size_t>((part * rows + row) * count + j)];
+      return sums[static_cast<size_t>((part % parts * rows + row) * count + j)];
     };
-    b_.vectors(attention_.dim, std::max(parts, 4), [&](const Span& at, int place) {
-      std::vector<Vec> of_keys;
-      for (int j = 0; j < count; ++j) of_keys.push_back(b_.load(near.at(j), at));
+    const auto multiply = [&](const Span& at, int part, const std::vector<Vec>& of_keys) {
       for (int row = 0; row < rows; ++row) {
         const Vec query = b_.load(q_, in_row(at, row));
         for (int j = 0; j < count; ++j) {
-          const Vec sum = sum_of(row, j, place % parts);
+          const Vec sum = sum_of(row, j, part);
           b_.set(sum, b_.fma(query, of_keys[static_cast<size_t>(j)], sum));
         }
       }
-    });
+    };
+    if (s_.pairs_keys) {
+      const int64_t half = attention_.dim / 2;
+      b_.vectors(half, std::max(parts / 2, 2), [&](const Span& at, int place) {
+        multiply(at, 2 * place, halves(near, count, at, Half::even));
+        multiply(behind(at, half), 2 * place + 1, halves(near, count, at, Half::odd));
+      });
+    } else {
+      b_.vectors(attention_.dim, std::max(parts, 4), [&](const Span& at, int place) {
+        std::vector<Vec> of_keys;
+        for (int j = 0; j < count; ++j) of_keys.push_back(b_.load(near.at(j), at));
+        multiply(at, place, of_keys);
+      });
+    }
+    std::vector<Vec> whole;
     for (int row = 0; row < rows; ++row) {
       for (int j = 0; j < count; ++j) {
         Vec sum = sum_of(row, j, 0);
         for (int part = 1; part < parts; ++part) sum = sum + sum_of(row, j, part);
-        store_score(scores, row, j, sum);
+        whole.push_back(sum);
       }
     }
+    store_scores(scores, rows, count, whole);
+  }
+
+  std::vector<Vec> halves(const FarRows& near, int count, const Span& at, Half half) {
+    std::vector<Vec> of_keys;
+    for (int j = 0; j < count; ++j) of_keys.push_back(load_half(b_, near.at(j), at, half));
+    return of_keys;
   }
 
   // The same of keys in blocks. Blocks do not wait for each other: each begins its own sums.
@@ -181,8 +213,7 @@ class ScoreWriter {
         }
       }
     });
-    for (int row = 0; row < rows; ++row)
-      for (int j = 0; j < count; ++j) store_score(scores, row, j, sums[place_of(row, j)]);
+    store_scores(scores, rows, count, sums);
   }
 
   std::vector<Vec> zeros(int count) {
@@ -191,9 +222,42 @@ class ScoreWriter {
     return sums;
   }
 
-  void store_score(Pointer scores, int row, int j, Vec sum) {
-    b_.store(scores, Span{row * s_.rows.score_bytes / 4 + j, {}, 1, b_.lanes() == 1},
-             b_.reduce_add(sum));
+  // Adds up the lanes of sums, those of a row's keys side by side, and writes them: as many at once
+  // as a vector has lanes.
+  void store_scores(Pointer scores, int rows, int count, const std::vector<Vec>& sums) {
+    const int all = rows * count, together = std::min(all, b_.lanes());
+    for (int first = 0; first < all; first += together) {
+      std::vector<Vec> some;
+      for (int i = first; i < first + together; ++i)
+        some.push_back(sums[static_cast<size_t>(i % rows * count + i / rows)]);
+      const LaneSums added = lane_sums(b_, some);
+      // Sum i is of row i % rows and key i / rows.
+      for (int row = 0; row < rows; ++row) {
+        std::vector<uint8_t> from;
+        int key = -1;
+        for (int i = first; i < first + together; ++i) {
+          if (i % rows != row) continue;
+          if (key < 0) key = i / rows;
+          const auto owner = static_cast<size_t>(i - first);
+          const auto lane = std::find(added.vector_of.begin(), added.vector_of.end(), owner);
+          from.push_back(static_cast<uint8_t>(lane - added.vector_of.begin()));
+        }
+        if (key >= 0) store_row(scores, row, key, added.sums, std::move(from));
+      }
+    }
+  }
+
+  // Writes lanes `from` of `sums` to a row's scores from `key` on.
+  void store_row(Pointer scores, int row, int key, Vec sums, std::vector<uint8_t> from) {
+    const auto count = static_cast<int64_t>(from.size());
+    // What the other lanes get does not matter: the same within all fours, which is cheap.
+    for (auto i = static_cast<size_t>(count); i < static_cast<size_t>(b_.lanes()); ++i)
+      from.push_back(static_cast<uint8_t>(i < 4 ? from[0] : i / 4 * 4 + from[i % 4] % 4));
+    bool is_in_place = true;
+    for (int64_t i = 0; i < count; ++i)
+      is_in_place = is_in_place && from[static_cast<size_t>(i)] == i;
+    b_.store(scores, Span{row * s_.rows.score_bytes / 4 + key, {}, count, b_.lanes() == count},
+             is_in_place ? sums : b_.permute(sums, from));
   }
 
   const Attention& attention_;
@@ -248,6 +312,17 @@ class ValueWriter {
     std::vector<Vec> weights;
     for (int row = 0; row < rows; ++row)
       for (int j = 0; j < count; ++j) weights.push_back(weight_of(weight, row, j));
+    if (s_.rows.pairs) {
+      const int64_t half_width = attention_.value_dim / 2;
+      b_.vectors(half_width, 2, [&](const Span& at, int) {
+        for (const Half half : {Half::even, Half::odd}) {
+          std::vector<Vec> of_values;
+          for (int j = 0; j < count; ++j) of_values.push_back(load_half(b_, near.at(j), at, half));
+          add(rows, values_, half == Half::even ? at : behind(at, half_width), weights, of_values);
+        }
+      });
+      return;
+    }
     b_.vectors(attention_.value_dim, 2, [&](const Span& at, int) {
       std::vector<Vec> of_values;
       for (int j = 0; j < count; ++j) of_values.push_back(b_.load(near.at(j), at));

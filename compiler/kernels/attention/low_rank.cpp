@@ -177,6 +177,7 @@ const Family& attention_low_rank() {
     ParameterSpec weight_type = float_type_parameter("weight_type", "element type of u_k and u_v");
     weight_type.default_of = "type";
     low_rank.parameters.push_back(std::move(weight_type));
+    low_rank.revision = 2;
     low_rank.smallest = "attention_low_rank context=1 heads=1 dim=8 rank=8";
     low_rank.signature = [](const Problem& p) { return LowRank(p).attention.signature; };
     low_rank.form = CallForm::low_rank;

@@ -131,6 +131,7 @@ const Family& attention_page_scores() {
     ParameterSpec weight_type = float_type_parameter("weight_type", "element type of w");
     weight_type.default_of = "type";
     scores.parameters.push_back(std::move(weight_type));
+    scores.revision = 2;
     scores.limits = {{Type::f32, {1e-5, 1e-5}}};
     scores.smallest = "attention_page_scores pages=1 heads=1 dim=8";
     scores.validate = validate_page_scores;

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "compiler/kernels/attention/attention.h"
+#include "compiler/kernels/attention/pairs.h"
 #include "compiler/kernels/row_kernel.h"
 #include "compiler/math/math.h"
 
@@ -15,6 +16,7 @@ namespace {
 using ir::program::BufferAccess;
 using ir::program::Builder;
 using ir::program::Compare;
+using ir::program::Count;
 using ir::program::Instr;
 using ir::program::Mask;
 using ir::program::Op;
@@ -106,29 +108,45 @@ class BlockSoftmax {
  private:
   static constexpr int kTogether = 4;  // vectors of a row in one trip
 
-  // What of the columns the row sees, in every lane.
+  // What of the columns the row sees, in every lane; and up to where it sees all, in whole trips.
   void bound_row(Scalar row) {
     const Scalar end = end_.reg.valid() ? b_.min(b_.add(end_, row), columns_) : columns_;
     row_end_ = splat(b_, end);
     if (begin_.reg.valid()) row_begin_ = splat(b_, b_.add(begin_, row));
+    if (has_wide_trips()) {
+      const int64_t wide = int64_t{kTogether} * b_.lanes();
+      whole_end_ = b_.mul(b_.div(b_.max(end, 0), wide), wide);
+    }
   }
+  // With a window a row does not begin at the first column.
+  bool has_wide_trips() const { return !begin_.reg.valid(); }
 
   // Visits the row's columns. An edge has as many vectors as reach one of them; what is there
-  // beyond them, nobody sees.
+  // beyond them, nobody sees. Several at a time, as long as the row sees all of them.
   void over_columns(const std::function<void(const Span&, int)>& visit) {
     if (!edge_) return b_.vectors(layout_.keys, kTogether, visit);
-    column_ = b_.copy(b_.iota());
-    b_.loop(0, columns_, b_.lanes(), [&](Scalar column) {
-      left_ = b_.min(b_.sub(columns_, column), b_.lanes());
+    const int64_t lanes = b_.lanes();
+    if (has_wide_trips()) {
+      sees_all_ = true;
+      b_.loop(0, whole_end_, kTogether * lanes, [&](Scalar column) {
+        b_.vectors(kTogether * lanes, kTogether,
+                   [&](const Span& at, int place) { visit(Span{at.offset, column}, place); });
+      });
+      sees_all_ = false;
+      column_ = b_.copy(b_.int_op(Op::iadd, b_.iota(), splat(b_, whole_end_)));
+    } else {
+      column_ = b_.copy(b_.iota());
+    }
+    b_.loop(has_wide_trips() ? Count(whole_end_) : Count(0), columns_, lanes, [&](Scalar column) {
+      left_ = b_.min(b_.sub(columns_, column), lanes);
       visit(Span{0, column}, 0);
-      b_.set(column_,
-             b_.int_op(Op::iadd, column_, b_.constant_bits(static_cast<uint32_t>(b_.lanes()))));
+      b_.set(column_, b_.int_op(Op::iadd, column_, b_.constant_bits(static_cast<uint32_t>(lanes))));
     });
   }
 
   // `value` where the row sees the column, else `hidden`.
   Vec seen(Vec value, float hidden) {
-    if (!edge_) return value;
+    if (!edge_ || sees_all_) return value;
     Mask visible = b_.compare_int(Compare::lt, column_, row_end_);
     if (begin_.reg.valid()) {
       Mask in_window = b_.compare_int(Compare::ge, column_, row_begin_);
@@ -154,7 +172,8 @@ class BlockSoftmax {
       score = score * scale;
     }
     if (!mask_.reg.valid()) return score;
-    const Span there = edge_ ? Span{at.offset, at.index, left_, b_.lanes() == 1} : at;
+    const bool is_part = edge_ && !sees_all_;
+    const Span there = is_part ? Span{at.offset, at.index, left_, b_.lanes() == 1} : at;
     const Vec mask = attention_.mask_of_rows ? row_mask_ : b_.load(mask_, there);
     if (attention_.mask == MaskKind::additive) return score + mask;
     return b_.select(b_.compare_int(Compare::ne, mask, b_.constant_bits(0)), score,
@@ -166,9 +185,11 @@ class BlockSoftmax {
     return math::exp_nonpositive(b_, scale == 1 ? difference : difference * scale);
   }
 
+  int chains() const { return edge_ && !has_wide_trips() ? 1 : kTogether; }
+
   void one_row() {
     if (attention_.mask_of_rows) row_mask_ = b_.copy(b_.load_splat(mask_));
-    Accumulators largest(b_, edge_ ? 1 : kTogether, kLowest);
+    Accumulators largest(b_, chains(), kLowest);
     over_columns([&](const Span& at, int place) {
       const Vec value = score(at);
       if (!is_plain()) b_.store(scores_, at, value);
@@ -178,7 +199,7 @@ class BlockSoftmax {
     const Vec top = b_.copy(b_.max(largest.largest(), before));
     branch_any(b_, b_.compare(Compare::gt, top, before), [&] { rescale(before, top); });
 
-    Accumulators sums(b_, edge_ ? 1 : kTogether, 0);
+    Accumulators sums(b_, chains(), 0);
     over_columns([&](const Span& at, int place) {
       const Vec weight = seen(weight_of(b_.load(scores_, at) - top), 0);
       b_.set(sums.of(place), sums.of(place) + weight);
@@ -187,13 +208,17 @@ class BlockSoftmax {
     b_.store(state_.sum, one(b_), b_.load_splat(state_.sum) + sums.sum());
   }
 
-  // The state becomes relative to a larger maximum.
+  // The state becomes relative to a larger maximum. Where nothing was added up so far it is 0 by
+  // any measure: of a sequence that one block holds that is all there is.
   void rescale(Vec before, Vec top) {
-    const Vec factor = weight_of(before - top);
     b_.store(state_.maximum, one(b_), top);
-    b_.store(state_.sum, one(b_), b_.load_splat(state_.sum) * factor);
-    b_.vectors(state_.width, kTogether, [&](const Span& at, int) {
-      b_.store(state_.values, at, b_.load(state_.values, at) * factor);
+    const Vec sum = b_.load_splat(state_.sum);
+    branch_any(b_, b_.compare(Compare::ne, sum, b_.constant(0)), [&] {
+      const Vec factor = weight_of(before - top);
+      b_.store(state_.sum, one(b_), sum * factor);
+      b_.vectors(state_.width, kTogether, [&](const Span& at, int) {
+        b_.store(state_.values, at, b_.load(state_.values, at) * factor);
+      });
     });
   }
 
@@ -209,6 +234,8 @@ class BlockSoftmax {
   Vec kept_end_;             ///< and of what every row does
   Vec column_;               ///< the columns of the vector being visited
   Scalar left_;              ///< how many of them there are
+  Scalar whole_end_;         ///< of an edge without a window: the end of trips of whole vectors
+  bool sees_all_ = false;    ///< whether the code being written is such a trip
   Vec row_mask_;             ///< of a mask of rows
 };
 
@@ -282,8 +309,17 @@ Program finish_program(const Attention& attention, const RowLayout& layout,
     const Vec sum = b.load_splat(state.sum);
     const Mask is_empty = b.compare(Compare::eq, sum, b.constant(0));
     const Vec factor = b.select(is_empty, b.constant(0), math::reciprocal(b, sum));
-    b.vectors(state.width, 4,
-              [&](const Span& at, int) { b.store(y, at, b.load(state.values, at) * factor); });
+    if (layout.pairs) {
+      const int64_t half = state.width / 2;
+      b.vectors(half, 2, [&](const Span& at, int) {
+        const Vec even = b.load(state.values, at) * factor;
+        const Vec odd = b.load(state.values, behind(at, half)) * factor;
+        store_pairs(b, y, at, even, odd);
+      });
+    } else {
+      b.vectors(state.width, 4,
+                [&](const Span& at, int) { b.store(y, at, b.load(state.values, at) * factor); });
+    }
     if (attention.lse) {
       const Vec largest = b.load_splat(state.maximum) * scale_of_differences(attention);
       b.store(lse, one(b), largest + math::log(b, sum));

@@ -36,6 +36,7 @@ DecodeBlocking TokenSparse::blocking(const Schedule& schedule) const {
   if (blocking.split > 0)
     blocking.split = std::max<int64_t>(blocking.split / blocking.keys, 1) * blocking.keys;
   blocking.rows = {blocking.keys, row_bytes(blocking.keys), row_bytes(attention.value_dim)};
+  blocking.pair_up(attention);
   return blocking;
 }
 
@@ -127,6 +128,7 @@ const Family& attention_token_sparse() {
     ParameterSpec kept{"kept", Bucket{}, "bucket of the number of pages listed, a run-time size"};
     kept.required = true;
     sparse.parameters.push_back(std::move(kept));
+    sparse.revision = 2;
     sparse.smallest = "attention_token_sparse context=1 heads=1 dim=8 kept=1 page=1";
     sparse.signature = [](const Problem& p) { return TokenSparse(p).attention.signature; };
     sparse.form = CallForm::attention;

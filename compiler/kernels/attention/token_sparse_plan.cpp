@@ -44,7 +44,7 @@ class TokenSparseWriter : SplitWriter {
     Attention part = attention_;
     part.sinks = false;
     part.causal = Causal::none;
-    pack_queries_ = plan_.add_program(product::pack_rows_program(s_.queries, s_.packed, target_));
+    pack_queries_ = plan_.add_program(decode_queries_program(attention_, s_, target_));
     start_part_ = plan_.add_program(start_program(part, s_.rows, target_));
     start_ = plan_.add_program(start_program(attention_, s_.rows, target_));
     multiply_keys_ = plan_.add_program(decode_scores_program(attention_, s_, target_));
