@@ -118,6 +118,36 @@ lathe_match lathe_kernel_match(const lathe_kernel* kernel);
 /* The canonical problem line; lives as long as the kernel. */
 const char* lathe_kernel_problem(const lathe_kernel* kernel);
 
+/* A graph from the text of its .lir file (docs/graph_ir.md), ready to run with any sizes of its
+   named dimensions; it outlives its library. LATHE_PARSE_ERROR or LATHE_VERIFY_ERROR with line and
+   column. */
+typedef struct lathe_graph lathe_graph;
+lathe_status lathe_library_load_graph(lathe_library* library, const char* text,
+                                      lathe_graph** graph);
+/* NULL is allowed. */
+void lathe_graph_release(lathe_graph* graph);
+/* How many views a run takes, and the operands' names in their order, without the %; NULL beyond
+   the last. The texts live as long as the graph. */
+size_t lathe_graph_input_count(const lathe_graph* graph);
+size_t lathe_graph_output_count(const lathe_graph* graph);
+const char* lathe_graph_input_name(const lathe_graph* graph, size_t index);
+const char* lathe_graph_output_name(const lathe_graph* graph, size_t index);
+/* The shape of an output for inputs of these types and shapes, of whose views nothing else is read:
+   its rank, at most LATHE_MAX_RANK, and as many sizes. */
+lathe_status lathe_graph_output_shape(const lathe_graph* graph, const lathe_view* inputs,
+                                      size_t input_count, size_t output,
+                                      int64_t shape[LATHE_MAX_RANK], int32_t* rank);
+/* Runs it on dense views. An output that is an input but for some of its elements, as a cache with
+   new rows is, may have that input's memory. LATHE_INVALID_ARGUMENT naming the view that does not
+   fit: nothing was written then. */
+lathe_status lathe_graph_run(const lathe_graph* graph, const lathe_view* inputs, size_t input_count,
+                             const lathe_view* outputs, size_t output_count);
+/* One line a step, "linear rows=… (default: mr=6 …)" of a kernel, for inputs of these shapes:
+   copies the text as lathe_library_store_note does, and sets *length to that of the whole without
+   its 0. */
+lathe_status lathe_graph_steps(const lathe_graph* graph, const lathe_view* inputs,
+                               size_t input_count, char* buffer, size_t size, size_t* length);
+
 /* A constant weight of `linear` kernels, packed with the library's threads: a matrix [n, k], or
    with pair != 0 two in one, [2n, k]. panel: columns side by side, 0 for what the tuner chose for
    this weight on this host or what is usually fastest on the library's target, 16 for what suits

@@ -3,6 +3,7 @@
 
 #include <lathe/backends.h>
 #include <lathe/error.h>
+#include <lathe/graph.h>
 #include <lathe/library.h>
 #include <lathe/low_rank.h>
 #include <lathe/ops.h>

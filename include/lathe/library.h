@@ -37,6 +37,8 @@ struct LibraryOptions {
   std::vector<std::shared_ptr<const codegen::Backend>> backends = default_backends();
 };
 
+class Graph;
+
 namespace runtime {
 class KernelLibrary;
 struct FetchedKernel;
@@ -108,6 +110,10 @@ class Library {
   /// altered; mismatch for one of another revision. The file may be replaced or removed while it is
   /// mapped, but not changed in place.
   Result<PackedWeight> map_weight(const std::string& path, const MapOptions& options = {}) const;
+
+  /// A graph from the text of its `.lir` file (docs/graph_ir.md); include <lathe/graph.h>.
+  /// parse_error or verify_error whose message names line and column.
+  Result<Graph> load_graph(std::string_view text) const;
 
   std::string_view target() const;
   int threads() const;

@@ -78,7 +78,7 @@ Result<std::vector<Array>> run_node(const Graph& graph, const Node& node,
 
 }  // namespace
 
-Result<DimBindings> bind_inputs(const Graph& graph, std::span<const Tensor> inputs) {
+Result<DimBindings> bind_inputs(const Graph& graph, std::span<const InputShape> inputs) {
   if (inputs.size() != graph.inputs.size()) {
     return fail(ErrorCode::invalid_argument, "graph {}: found {} inputs, expected {}", graph.name,
                 inputs.size(), graph.inputs.size());
@@ -86,15 +86,21 @@ Result<DimBindings> bind_inputs(const Graph& graph, std::span<const Tensor> inpu
   DimBindings bindings;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Value& input = graph.value(graph.inputs[i]);
-    const auto& shape = inputs[i].shape();
-    if (inputs[i].type() != input.type.element || inputs[i].rank() != input.type.rank()) {
-      const TensorType found{inputs[i].type(), Shape(shape.begin(), shape.end())};
+    const std::span<const int64_t> shape = inputs[i].shape;
+    if (inputs[i].type != input.type.element || shape.size() != input.type.shape.size()) {
+      const TensorType found{inputs[i].type, Shape(shape.begin(), shape.end())};
       return fail(ErrorCode::invalid_argument, "input %{}: found {}, expected {}", input.name,
                   to_string(found), to_string(input.type));
     }
     for (size_t d = 0; d < shape.size(); ++d) LATHE_CHECK(bind_dim(input, d, shape[d], bindings));
   }
   return bindings;
+}
+
+Result<DimBindings> bind_inputs(const Graph& graph, std::span<const Tensor> inputs) {
+  std::vector<InputShape> shapes;
+  for (const Tensor& input : inputs) shapes.push_back({input.type(), input.shape()});
+  return bind_inputs(graph, shapes);
 }
 
 Result<std::vector<Array>> evaluate_arrays(const Graph& graph, std::span<const Tensor> inputs) {

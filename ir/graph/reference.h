@@ -19,8 +19,15 @@ struct DoubleTensor {
   std::vector<double> values;  ///< row-major
 };
 
+/// What an input is, without its elements.
+struct InputShape {
+  Type type = Type::f32;
+  std::span<const int64_t> shape;
+};
+
 /// The named dimensions' sizes that the inputs' shapes imply. invalid_argument naming the input
 /// whose type, rank or size does not fit.
+Result<DimBindings> bind_inputs(const Graph& graph, std::span<const InputShape> inputs);
 Result<DimBindings> bind_inputs(const Graph& graph, std::span<const Tensor> inputs);
 
 /// Runs the graph on `inputs` (one per graph input, in order). All float arithmetic is double, and

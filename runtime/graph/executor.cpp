@@ -10,6 +10,7 @@
 #include "ir/graph/verify.h"
 #include "runtime/cpu/float_environment.h"
 #include "runtime/graph/functions.h"
+#include "runtime/graph/graph_views.h"
 #include "runtime/launch/launch.h"
 #include "runtime/weights/packed_weight.h"
 
@@ -57,6 +58,12 @@ Result<Graph> isolate(const Graph& graph, int32_t index) {
   return alone;
 }
 
+std::vector<ir::graph::InputShape> shapes_of(std::span<const ir::Tensor> inputs) {
+  std::vector<ir::graph::InputShape> shapes;
+  for (const ir::Tensor& input : inputs) shapes.push_back({input.type(), input.shape()});
+  return shapes;
+}
+
 }  // namespace
 
 InterpretedNode interpreted_node(const Graph& graph, const ir::graph::Node& node,
@@ -80,17 +87,14 @@ struct Executor::Prepared {
   lowering::LoweredGraph lowered;
   lowering::MemoryPlan memory;
   std::vector<Launch> launches;
-};
 
-// Of inputs that were given away the one in whose memory an output may be made; or null.
-ir::Tensor* Executor::donated(const Prepared& prepared, int input, std::vector<ir::Tensor>& given) {
-  if (input < 0) return nullptr;
-  const auto place = static_cast<size_t>(input);
-  const auto& donated = prepared.memory.donated;
-  const ValueId value = prepared.lowered.graph.inputs[place];
-  return std::find(donated.begin(), donated.end(), value) == donated.end() ? nullptr
-                                                                           : &given[place];
-}
+  /// Whether the input of that place, -1 for none, may have the memory of what it becomes.
+  bool is_donated(int input) const {
+    if (input < 0) return false;
+    const ValueId value = lowered.graph.inputs[static_cast<size_t>(input)];
+    return std::find(memory.donated.begin(), memory.donated.end(), value) != memory.donated.end();
+  }
+};
 
 Executor::Executor(Graph graph, std::shared_ptr<KernelLibrary> library, Execution execution)
     : graph_(std::move(graph)), library_(std::move(library)), execution_(execution) {}
@@ -103,7 +107,7 @@ Result<std::unique_ptr<Executor>> Executor::create(Graph graph,
 }
 
 Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
-    std::span<const ir::Tensor> inputs) {
+    std::span<const ir::graph::InputShape> inputs) {
   LATHE_TRY(const ir::graph::DimBindings sizes, ir::graph::bind_inputs(graph_, inputs));
   std::string key;
   for (const auto& [name, size] : sizes) key += fmt::format("{}={},", name, size);
@@ -151,14 +155,24 @@ Result<std::shared_ptr<const Executor::Prepared>> Executor::prepare(
 }
 
 Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> inputs) {
-  LATHE_TRY(const auto prepared, prepare(inputs));
+  LATHE_TRY(const auto prepared, prepare(shapes_of(inputs)));
+  return steps_of(*prepared);
+}
+
+Result<std::vector<ExecutionStep>> Executor::steps(std::span<const TensorView> inputs) {
+  LATHE_TRY(const std::vector<ir::graph::InputShape> shapes, shapes_of(graph_, inputs));
+  LATHE_TRY(const auto prepared, prepare(shapes));
+  return steps_of(*prepared);
+}
+
+Result<std::vector<ExecutionStep>> Executor::steps_of(const Prepared& prepared) {
   std::vector<ExecutionStep> steps;
-  for (size_t i = 0; i < prepared->launches.size(); ++i) {
-    const lowering::Call& call = prepared->lowered.calls[i];
+  for (size_t i = 0; i < prepared.launches.size(); ++i) {
+    const lowering::Call& call = prepared.lowered.calls[i];
     ExecutionStep step;
     switch (call.kind) {
       case CallKind::kernel: {
-        const FetchedKernel& fetched = *prepared->launches[i].kernel;
+        const FetchedKernel& fetched = *prepared.launches[i].kernel;
         const compiler::Problem& problem = fetched.kernel->problem;
         step.what = problem.line();
         step.schedule =
@@ -169,13 +183,13 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
       case CallKind::view: step.what = "view"; break;
       case CallKind::pack: step.what = "pack " + compiler::print(call.layout); break;
       case CallKind::function: {
-        const auto& nodes = prepared->lowered.graph.nodes;
+        const auto& nodes = prepared.lowered.graph.nodes;
         step.what = fmt::format("function {}", nodes[static_cast<size_t>(call.node)].op->name);
         break;
       }
       case CallKind::host:
         step.interpreted = interpreted_node(
-            prepared->lowered.graph, prepared->lowered.graph.nodes[static_cast<size_t>(call.node)],
+            prepared.lowered.graph, prepared.lowered.graph.nodes[static_cast<size_t>(call.node)],
             call.reason);
         step.what = fmt::format("host {}: {}", step.interpreted->op, call.reason);
         break;
@@ -186,33 +200,30 @@ Result<std::vector<ExecutionStep>> Executor::steps(std::span<const ir::Tensor> i
 }
 
 Result<std::vector<ir::Tensor>> Executor::run(std::span<const ir::Tensor> inputs) {
-  LATHE_TRY(const auto prepared, prepare(inputs));
+  LATHE_TRY(const auto prepared, prepare(shapes_of(inputs)));
   return run_prepared(*prepared, inputs, nullptr);
 }
 
 Result<std::vector<ir::Tensor>> Executor::run(std::vector<ir::Tensor>&& inputs) {
-  LATHE_TRY(const auto prepared, prepare(inputs));
+  LATHE_TRY(const auto prepared, prepare(shapes_of(inputs)));
   return run_prepared(*prepared, inputs, &inputs);
 }
 
-Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared_run,
+Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared,
                                                        std::span<const ir::Tensor> inputs,
                                                        std::vector<ir::Tensor>* given) {
-  const DefaultFloatEnvironment environment;
-  const Prepared* prepared = &prepared_run;
-  const Graph& graph = prepared->lowered.graph;
-  ir::Tensor arena(ir::Type::i8, {prepared->memory.arena_bytes});
-  std::vector<ir::Tensor> outputs;
-  std::vector<std::byte*> memory(graph.values.size(), nullptr);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    // Kernels read inputs only; views are untyped in const.
-    memory[static_cast<size_t>(graph.inputs[i])] = const_cast<std::byte*>(inputs[i].data());
-  }
+  const Graph& graph = prepared.lowered.graph;
+  std::vector<std::byte*> from, to;
+  // Kernels read inputs only; views are untyped in const.
+  for (const ir::Tensor& input : inputs) from.push_back(const_cast<std::byte*>(input.data()));
   const std::vector<int> updated = ir::graph::updated_inputs(graph);
+  std::vector<ir::Tensor> outputs;
   for (size_t i = 0; i < graph.outputs.size(); ++i) {
     const ValueId output = graph.outputs[i];
     LATHE_TRY(std::vector<int64_t> shape, shape_of(graph, output));
-    if (ir::Tensor* memory_of = given == nullptr ? nullptr : donated(*prepared, updated[i], *given);
+    if (ir::Tensor* memory_of = given != nullptr && prepared.is_donated(updated[i])
+                                    ? &(*given)[static_cast<size_t>(updated[i])]
+                                    : nullptr;
         memory_of != nullptr && memory_of->shape() == shape) {
       outputs.push_back(std::move(*memory_of));
       *memory_of = {};
@@ -220,9 +231,69 @@ Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared_
       outputs.emplace_back(graph.type(output).element, std::move(shape));
     }
   }
+  for (ir::Tensor& output : outputs) to.push_back(output.data());
+  LATHE_CHECK(execute(prepared, from, to));
+  return outputs;
+}
+
+Status Executor::run(std::span<const TensorView> inputs, std::span<const TensorView> outputs) {
+  LATHE_TRY(const std::vector<ir::graph::InputShape> shapes, shapes_of(graph_, inputs));
+  LATHE_TRY(const auto prepared, prepare(shapes));
+  const Graph& graph = prepared->lowered.graph;
+  if (outputs.size() != graph.outputs.size())
+    return fail(ErrorCode::invalid_argument, "graph {}: found {} outputs, expected {}", graph.name,
+                outputs.size(), graph.outputs.size());
+  const std::vector<int> updated = ir::graph::updated_inputs(graph);
+  std::vector<std::byte*> from, to;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    LATHE_CHECK(check_graph_view("input", graph, graph.inputs[i], inputs[i]));
+    from.push_back(static_cast<std::byte*>(inputs[i].data));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    LATHE_CHECK(check_graph_view("output", graph, graph.outputs[i], outputs[i]));
+    for (size_t k = 0; k < i; ++k)
+      if (share_memory(outputs[i], outputs[k]))
+        return fail(ErrorCode::invalid_argument,
+                    "output %{}: its memory overlaps that of output %{}; give it memory of its own",
+                    graph.value(graph.outputs[i]).name, graph.value(graph.outputs[k]).name);
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (!share_memory(outputs[i], inputs[k])) continue;
+      const bool may_be = updated[i] == static_cast<int>(k);
+      if (may_be && outputs[i].data == inputs[k].data && prepared->is_donated(updated[i])) continue;
+      return fail(ErrorCode::invalid_argument,
+                  "output %{}: its memory overlaps that of input %{}{}; give it memory of its own",
+                  graph.value(graph.outputs[i]).name, graph.value(graph.inputs[k]).name,
+                  may_be ? ", which the graph reads afterwards, or of which it is a part" : "");
+    }
+    to.push_back(static_cast<std::byte*>(outputs[i].data));
+  }
+  return execute(*prepared, from, to);
+}
+
+Result<std::vector<std::vector<int64_t>>> Executor::output_shapes(
+    std::span<const TensorView> inputs) {
+  LATHE_TRY(const std::vector<ir::graph::InputShape> shapes, shapes_of(graph_, inputs));
+  LATHE_TRY(const ir::graph::DimBindings sizes, ir::graph::bind_inputs(graph_, shapes));
+  LATHE_TRY(const Graph bound, ir::graph::bind_dims(graph_, sizes));
+  std::vector<std::vector<int64_t>> found;
+  for (const ValueId output : bound.outputs) {
+    LATHE_TRY(found.emplace_back(), shape_of(bound, output));
+  }
+  return found;
+}
+
+Status Executor::execute(const Prepared& prepared_run, std::span<std::byte* const> inputs,
+                         std::span<std::byte* const> outputs) const {
+  const DefaultFloatEnvironment environment;
+  const Prepared* prepared = &prepared_run;
+  const Graph& graph = prepared->lowered.graph;
+  ir::Tensor arena(ir::Type::i8, {prepared->memory.arena_bytes});
+  std::vector<std::byte*> memory(graph.values.size(), nullptr);
+  for (size_t i = 0; i < inputs.size(); ++i)
+    memory[static_cast<size_t>(graph.inputs[i])] = inputs[i];
   for (size_t i = 0; i < outputs.size(); ++i) {
     std::byte*& place = memory[static_cast<size_t>(graph.outputs[i])];
-    if (place == nullptr) place = outputs[i].data();
+    if (place == nullptr) place = outputs[i];
   }
   for (size_t v = 0; v < memory.size(); ++v) {
     const Placement& placement = prepared->memory.placements[v];
@@ -310,10 +381,10 @@ Result<std::vector<ir::Tensor>> Executor::run_prepared(const Prepared& prepared_
   // The same value may be asked for twice, or an input handed through.
   for (size_t i = 0; i < outputs.size(); ++i) {
     std::byte* from = address(graph.outputs[i]);
-    if (from != outputs[i].data() && outputs[i].bytes() > 0)
-      std::memcpy(outputs[i].data(), from, static_cast<size_t>(outputs[i].bytes()));
+    LATHE_TRY(const int64_t size, bytes(graph.outputs[i]));
+    if (from != outputs[i] && size > 0) std::memcpy(outputs[i], from, static_cast<size_t>(size));
   }
-  return outputs;
+  return {};
 }
 
 }  // namespace lathe::runtime

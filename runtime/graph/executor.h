@@ -10,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include <lathe/tensor_view.h>
+
 #include "compiler/lowering/lowered_graph.h"
 #include "compiler/lowering/memory_plan.h"
 #include "ir/graph/graph.h"
+#include "ir/graph/reference.h"
 #include "ir/tensor.h"
 #include "runtime/library/kernel_library.h"
 
@@ -56,20 +59,33 @@ class Executor {
   /// nothing needs it afterwards; `inputs` has an empty tensor in its place then, after errors too.
   Result<std::vector<ir::Tensor>> run(std::vector<ir::Tensor>&& inputs);
 
+  /// The same on dense views of the caller's memory, one for each input and output. An output that
+  /// is an input but for some of its elements may have that input's memory where nothing needs it
+  /// afterwards; no other overlap is allowed. invalid_argument naming the view that does not fit:
+  /// nothing was written then.
+  Status run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
+
+  /// The outputs' shapes for inputs of these types and shapes.
+  Result<std::vector<std::vector<int64_t>>> output_shapes(std::span<const TensorView> inputs);
+
   /// The steps for inputs of these shapes, and the planned memory.
   Result<std::vector<ExecutionStep>> steps(std::span<const ir::Tensor> inputs);
+  Result<std::vector<ExecutionStep>> steps(std::span<const TensorView> inputs);
 
   const ir::graph::Graph& graph() const { return graph_; }
 
  private:
   struct Prepared;
   Executor(ir::graph::Graph graph, std::shared_ptr<KernelLibrary> library, Execution execution);
-  Result<std::shared_ptr<const Prepared>> prepare(std::span<const ir::Tensor> inputs);
-  static ir::Tensor* donated(const Prepared& prepared, int input, std::vector<ir::Tensor>& given);
+  Result<std::shared_ptr<const Prepared>> prepare(std::span<const ir::graph::InputShape> inputs);
+  static Result<std::vector<ExecutionStep>> steps_of(const Prepared& prepared);
   /// `given`: the same tensors, of which outputs may take the memory; or null.
   Result<std::vector<ir::Tensor>> run_prepared(const Prepared& prepared,
                                                std::span<const ir::Tensor> inputs,
                                                std::vector<ir::Tensor>* given);
+  /// Runs all calls; of each input and output its memory, which fits.
+  Status execute(const Prepared& prepared, std::span<std::byte* const> inputs,
+                 std::span<std::byte* const> outputs) const;
 
   ir::graph::Graph graph_;
   std::shared_ptr<KernelLibrary> library_;
