@@ -58,7 +58,6 @@ enum class CallForm : uint8_t {
   quantize,
   linear,
   batched_matmul,
-  attention,
   write_cache,
   attention,  ///< of several families: the first of the catalogue that computes the node
   low_rank,   ///< attention against products with rows of factors, tried as one of these
