@@ -59,8 +59,15 @@ std::vector<int> order_in_memory(const Problem& problem, std::string_view operan
 /// Every kind that a family of the catalogue names, in that order; users link compiler::kernels.
 const std::vector<const SharedOperand*>& shared_operands();
 
+/// The one of that kind; null where there is none. Users link compiler::kernels.
+const SharedOperand* find_shared_operand(std::string_view kind);
+
 /// The revision of a choice between layouts, which rests on the times of all families that name the
 /// kind: the sum of theirs, as none of these ever falls. Users link compiler::kernels.
 int revision_of(const SharedOperand& operand);
+
+/// Today's revision of records of a family or of a kind of shared operands. not_found for another
+/// name. Users link compiler::kernels.
+Result<int> current_revision(std::string_view family_or_kind);
 
 }  // namespace lathe::compiler

@@ -13,15 +13,16 @@ int64_t size_of(const Dim& dim, const Sizes& sizes) {
   return dim.factor * (found == sizes.end() ? 1 : found->second);
 }
 
-int Port::row_dimension() const {
-  const auto found = std::find(shape.begin(), shape.end(), Dim("rows"));
+int Port::dimension(std::string_view dim) const {
+  const auto found = std::find(shape.begin(), shape.end(), Dim(std::string(dim)));
   return found == shape.end() ? -1 : static_cast<int>(found - shape.begin());
 }
 
 int64_t Port::row_bytes(const Sizes& sizes) const {
   int64_t elements = 1;
-  for (const Dim& dim : shape) {
-    if (dim != Dim("rows")) elements *= size_of(dim, sizes);
+  for (size_t k = updated() ? shape.size() - static_cast<size_t>(updated_entry) : 0;
+       k < shape.size(); ++k) {
+    if (shape[k] != Dim("rows")) elements *= size_of(shape[k], sizes);
   }
   return ir::bytes_of(type, elements);
 }
@@ -29,7 +30,7 @@ int64_t Port::row_bytes(const Sizes& sizes) const {
 std::vector<std::string> dimension_names(const Signature& signature) {
   std::vector<std::string> names;
   for (const Port& port : signature) {
-    if (port.output) continue;
+    if (port.output && !port.updated()) continue;
     for (const Dim& dim : port.shape) {
       const bool is_new = std::find(names.begin(), names.end(), dim.symbol) == names.end();
       if (!dim.is_number() && is_new) names.push_back(dim.symbol);

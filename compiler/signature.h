@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "compiler/problem.h"
@@ -18,14 +19,22 @@ struct Port {
   ir::Type type = ir::Type::f32;
   ir::graph::Shape shape;
   bool output = false;
-  bool reread = false;        ///< an output that the kernel reads back
+  bool reread = false;  ///< an output that the kernel reads back
+  /// An output that is an input, too, of which each row of the problem replaces an entry: so many
+  /// of its last dimensions. 0: it is none.
+  int updated_entry = 0;
   bool gathered = false;      ///< a table of which each row of the problem reads one row
   std::string index_limit{};  ///< the dimension below which every element must lie
+  int64_t index_factor = 1;   ///< times this
+  bool slots = false;         ///< no element stands twice, but for -1, which names nothing
 
-  /// Where `rows` stands in the shape; -1 where it does not.
-  int row_dimension() const;
-  /// Bytes of the elements that belong to one row, or of the whole operand without rows. Named
-  /// dimensions take their size from `sizes`, 1 where it has none.
+  bool updated() const { return updated_entry > 0; }
+  /// Where the dimension of that name stands in the shape; -1 where it does not.
+  int dimension(std::string_view dim) const;
+  int row_dimension() const { return dimension("rows"); }
+  /// Bytes of the elements that belong to one row, or of the whole operand without rows; of an
+  /// updated one those of an entry. Named dimensions take their size from `sizes`, 1 where it has
+  /// none.
   int64_t row_bytes(const Sizes& sizes = {}) const;
 };
 

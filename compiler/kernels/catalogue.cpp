@@ -47,6 +47,19 @@ const std::vector<const SharedOperand*>& shared_operands() {
   return operands;
 }
 
+const SharedOperand* find_shared_operand(std::string_view kind) {
+  for (const SharedOperand* operand : shared_operands())
+    if (operand->kind == kind) return operand;
+  return nullptr;
+}
+
+Result<int> current_revision(std::string_view family_or_kind) {
+  if (const SharedOperand* operand = find_shared_operand(family_or_kind); operand != nullptr)
+    return revision_of(*operand);
+  LATHE_TRY(const Family* family, find_family(family_or_kind));
+  return family->revision;
+}
+
 int revision_of(const SharedOperand& operand) {
   int revision = 0;
   for (const Family* family : catalogue())

@@ -135,6 +135,7 @@ const Family& write_cache() {
     write.graph_ops = {"write_cache"};
     write.smallest = "write_cache rows=1 heads=2 dim=11";
     write.validate = validate;
+    write.signature = [](const Problem& p) { return WriteCache(p).signature; };
     write.reference = reference;
     write.space = space;
     write.build = build;

@@ -156,6 +156,7 @@ class Parser {
     LATHE_TRY(operand.type, type());
     LATHE_TRY(operand.access, access());
     operand.optional = accept("optional");
+    operand.updated = accept("updated");
     const bool has_rule = token_.is("(") || token_.is("ascending") || token_.is("distinct") ||
                           token_.is("from") || token_.is("below") || token_.is("in");
     if (has_rule) {
@@ -186,6 +187,10 @@ class Parser {
       LATHE_TRY(rule.below, expression());
     } else {
       return unexpected("'below' or 'in'");
+    }
+    if (accept("or")) {
+      for (const char* word : {"-", "1"}) LATHE_CHECK(expect(word));
+      rule.or_none = true;
     }
     if (token_.is("in")) {
       LATHE_TRY(rule.row_count, row_count());

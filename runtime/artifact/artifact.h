@@ -19,8 +19,8 @@ struct Artifact {
   compiler::Schedule schedule;
   ir::Target target;
   ir::plan::Plan plan;
-  std::vector<OperandRule> operands;         ///< inputs, then outputs
-  int inputs = 0;                            ///< how many of them are inputs
+  std::vector<OperandRule> operands;  ///< inputs, then outputs; an updated one stands among these
+  int inputs = 0;                     ///< how many of them are inputs alone
   std::vector<codegen::KernelImage> images;  ///< as plan.programs
   std::string compiler_version;              ///< compiler::kVersion of the Lathe that made it
   int revision = 0;                          ///< of the family, likewise

@@ -19,6 +19,10 @@ Status check_operand(const compiler::Port& port, const ir::plan::Operand& operan
   if (operand.name != port.name || operand.type != port.type)
     return unfit(plan, "found operand '{}' of {}, expected '{}' of {}", operand.name,
                  ir::name(operand.type), port.name, ir::name(port.type));
+  if (operand.updated != port.updated())
+    return unfit(plan, "operand '{}' is {}, in the signature it is {}", operand.name,
+                 operand.updated ? "updated" : "not updated",
+                 port.updated() ? "updated" : "not updated");
   const bool is_written = operand.access != ir::program::BufferAccess::read;
   if (is_written == port.output) return {};
   return unfit(plan, "operand '{}' is {}, in the signature an {}", operand.name,
@@ -79,6 +83,7 @@ Result<std::vector<OperandRule>> operand_rules(const compiler::Signature& signat
     rule.name = port.name;
     rule.type = port.type;
     rule.output = port.output;
+    rule.updated = port.updated();
     rule.elements = operand.elements;
     rule.finite = operand.finite;
     for (const ir::graph::Dim& dim : port.shape)

@@ -16,6 +16,7 @@ struct OperandRule {
   std::string name;
   ir::Type type = ir::Type::f32;
   bool output = false;
+  bool updated = false;  ///< an output that is an input, too: what is not written stays
   std::optional<ir::plan::ElementRule> elements{};  ///< over the plan's inputs
   bool finite = false;                              ///< no NaN and no infinity, of f32
   /// For each dimension: `factor` times variable `variable`, or the number `factor` if variable <

@@ -338,7 +338,7 @@ Result<Artifact> read_artifact(std::string_view bytes) {
   LATHE_TRY(const JsonField operands, header["operands"]);
   LATHE_TRY(const compiler::Signature signature, read_operands(operands));
   LATHE_CHECK(check_signature(operands, artifact.problem, signature));
-  auto rules = operand_rules(signature, artifact.plan);
+  auto rules = operand_rules(artifact.problem.family().signature(artifact.problem), artifact.plan);
   if (!rules) return operands.within(std::move(rules).error());
   artifact.operands = std::move(*rules);
   artifact.inputs = count_inputs(artifact.operands);

@@ -4,8 +4,9 @@
 #include <algorithm>
 
 #include "compiler/family.h"
+#include "compiler/shared_operand.h"
 #include "compiler/version.h"
-#include "runtime/library/layout_record.h"
+#include "runtime/library/record_key.h"
 #include "runtime/library/record_trust.h"
 #include "runtime/packages/recipes.h"
 #include "support/text.h"
@@ -15,7 +16,7 @@ namespace {
 
 /// Why the record's schedule would not be taken; empty where it would. A layout has no schedule.
 std::string not_taken_because(const store::KeyedWinner& record, const ir::Target& target) {
-  if (record.key.family == kLayoutFamily) return {};
+  if (compiler::find_shared_operand(record.key.family) != nullptr) return {};
   const auto problem = compiler::parse_problem(record.key.problem);
   if (!problem) return problem.error().message;
   if (problem->line() != record.key.problem)
@@ -55,19 +56,19 @@ Usability UsabilityHere::of(const store::KeyedWinner& record, const store::Host&
     return because(fmt::format("was made by code generator version {}, this is version {}",
                                support::printable(key.compiler_version), compiler::kVersion));
   }
-  const bool is_layout = key.family == kLayoutFamily;
-  const auto family = compiler::find_family(is_layout ? "linear" : key.family);
-  if (!family)
+  const Result<int> revision = compiler::current_revision(key.family);
+  if (!revision)
     return because(fmt::format("is of the unknown family '{}'", support::printable(key.family)));
-  if ((*family)->revision != key.family_revision) {
+  if (*revision != key.family_revision) {
     return because(fmt::format("is of revision {} of its family, this is revision {}",
-                               key.family_revision, (*family)->revision));
+                               key.family_revision, *revision));
   }
   if (std::string why = not_taken_because(record, target->target); !why.empty())
     return because(std::move(why));
   if (key.host == host_id_) return {Use::exact, {}};
-  if (is_layout)
-    return because("is the layout of a weight, which counts on the host that chose it");
+  if (compiler::find_shared_operand(key.family) != nullptr)
+    return because(
+        fmt::format("is the layout of a {}, which counts on the host that chose it", key.family));
   return {Use::other_host, {}};
 }
 

@@ -32,7 +32,7 @@ Lines calls_of(const ir::graph::Graph& graph) {
   return lines;
 }
 
-Lines calls(const std::string& text) {
+Lines lowered_calls(const std::string& text) {
   const auto graph = ir::graph::parse(text);
   EXPECT_TRUE(graph) << graph.error().message;
   return graph ? calls_of(*graph) : Lines{};
@@ -45,11 +45,11 @@ constexpr auto kPrefill =
     "  %y = attention(%q, %k, %k, %m) {{causal = end}}\n}}\n";
 
 TEST(SparseAttention, ListsOfBlocksTakeTheMasksPlace) {
-  EXPECT_EQ(calls(fmt::format(kPrefill, "i32", 32, "%y")),
+  EXPECT_EQ(lowered_calls(fmt::format(kPrefill, "i32", 32, "%y")),
             Lines{"attention_block_sparse tokens=32..127 heads=4 kv_heads=2 dim=16 causal=end "
                   "block=32 kept=2..7"});
   // Who asks for the mask gets it beside.
-  EXPECT_EQ(calls(fmt::format(kPrefill, "i32", 32, "%y, %m")),
+  EXPECT_EQ(lowered_calls(fmt::format(kPrefill, "i32", 32, "%y, %m")),
             (Lines{"host block_mask",
                    "attention_block_sparse tokens=32..127 heads=4 kv_heads=2 dim=16 causal=end "
                    "block=32 kept=2..7"}));
@@ -57,27 +57,29 @@ TEST(SparseAttention, ListsOfBlocksTakeTheMasksPlace) {
   const Lines masked = {"host block_mask",
                         "attention_prefill tokens=32..127 heads=4 kv_heads=2 dim=16 causal=end "
                         "mask=bool"};
-  EXPECT_EQ(calls(fmt::format(kPrefill, "i64", 32, "%y")), masked);
-  EXPECT_EQ(calls(fmt::format(kPrefill, "i32", 25, "%y")), masked);
+  EXPECT_EQ(lowered_calls(fmt::format(kPrefill, "i64", 32, "%y")), masked);
+  EXPECT_EQ(lowered_calls(fmt::format(kPrefill, "i32", 25, "%y")), masked);
 }
 
 TEST(SparseAttention, AMaskOfOtherHeadsIsAMask) {
   EXPECT_EQ(
-      calls("graph g(%q: f32[1, 32, 4, 16], %k: f32[1, 32, 2, 16], %k1: f32[1, 32, 1, 16], %c: "
-            "i32[1, 1, 1], %b: i32[1, 1, 1, 2]) -> (%y) {\n"
-            "  %m = block_mask(%q, %k1, %c, %b) {block = 32}\n  %y = attention(%q, %k, %k, %m)\n}"),
+      lowered_calls(
+          "graph g(%q: f32[1, 32, 4, 16], %k: f32[1, 32, 2, 16], %k1: f32[1, 32, 1, 16], %c: "
+          "i32[1, 1, 1], %b: i32[1, 1, 1, 2]) -> (%y) {\n"
+          "  %m = block_mask(%q, %k1, %c, %b) {block = 32}\n  %y = attention(%q, %k, %k, %m)\n}"),
       (Lines{"host block_mask",
              "attention_prefill tokens=32..127 heads=4 kv_heads=2 dim=16 mask=bool"}));
 }
 
 TEST(SparseAttention, RoutedPrefillIsTwoKernelsAndAFunction) {
   EXPECT_EQ(
-      calls("graph g(%q: bf16[1, 200, 4, 16], %k: bf16[1, 200, 2, 16], %wq: f32[4, 16, 8], %wk: "
-            "f32[2, 16, 8]) -> (%y, %l) {\n"
-            "  %s = block_scores(%q, %k, %wq, %wk) {block = 64}\n"
-            "  %c, %b = select_blocks(%s) {block = 64, tokens = [200], keys = [200], kept = 3}\n"
-            "  %m = block_mask(%q, %k, %c, %b) {block = 64}\n"
-            "  %y, %l = attention(%q, %k, %k, %m) {window = 90}\n}"),
+      lowered_calls(
+          "graph g(%q: bf16[1, 200, 4, 16], %k: bf16[1, 200, 2, 16], %wq: f32[4, 16, 8], %wk: "
+          "f32[2, 16, 8]) -> (%y, %l) {\n"
+          "  %s = block_scores(%q, %k, %wq, %wk) {block = 64}\n"
+          "  %c, %b = select_blocks(%s) {block = 64, tokens = [200], keys = [200], kept = 3}\n"
+          "  %m = block_mask(%q, %k, %c, %b) {block = 64}\n"
+          "  %y, %l = attention(%q, %k, %k, %m) {window = 90}\n}"),
       (Lines{"attention_router tokens=128..511 heads=4 kv_heads=2 dim=16 rank=8 type=bf16",
              "function select_blocks",
              "attention_block_sparse tokens=128..511 heads=4 kv_heads=2 dim=16 window=90 type=bf16 "
@@ -100,22 +102,22 @@ TEST(SparseAttention, SparseDecodeIsThreeKernelsAndAFunction) {
     lines.insert(lines.end(), more.begin(), more.end());
     return lines;
   };
-  EXPECT_EQ(calls(fmt::format(kDecode, 1, "", "%b", "")),
+  EXPECT_EQ(lowered_calls(fmt::format(kDecode, 1, "", "%b", "")),
             with(bounds, {"attention_token_sparse context=32..127 heads=4 kv_heads=2 dim=16 "
                           "causal=end lengths=true page=8 kept=2..7"}));
-  EXPECT_EQ(calls(fmt::format(kDecode, 1, ", %c: f16[2, 10, 2, 6], %w: bf16[4, 16, 6]", "%c, %w",
-                              ", scale = 2")),
+  EXPECT_EQ(lowered_calls(fmt::format(kDecode, 1, ", %c: f16[2, 10, 2, 6], %w: bf16[4, 16, 6]",
+                                      "%c, %w", ", scale = 2")),
             (Lines{"attention_page_scores pages=8..31 heads=4 kv_heads=2 dim=16 kv_type=f16 "
                    "select=learned rank=6 weight_type=bf16",
                    "function select_pages",
                    "attention_token_sparse context=32..127 heads=4 kv_heads=2 dim=16 causal=end "
                    "scale=2 lengths=true page=8 kept=2..7"}));
   // What the family has not: a mask is made, and read by one that has it.
-  EXPECT_EQ(calls(fmt::format(kDecode, 1, "", "%b", ", softcap = 20")),
+  EXPECT_EQ(lowered_calls(fmt::format(kDecode, 1, "", "%b", ", softcap = 20")),
             with(bounds, {"host page_mask",
                           "attention_decode context=32..127 heads=4 kv_heads=2 dim=16 causal=end "
                           "softcap=20 mask=bool lengths=true"}));
-  const Lines many = calls(fmt::format(kDecode, 40, "", "%b", ""));
+  const Lines many = lowered_calls(fmt::format(kDecode, 40, "", "%b", ""));
   ASSERT_EQ(many.size(), 5U);
   EXPECT_EQ(many[1], "host page_scores") << "scores are of at most 16 tokens";
   EXPECT_EQ(many[3], "host page_mask");
@@ -127,20 +129,20 @@ constexpr auto kFactors =
     "  %y = attention(%q, %k, %v) {{causal = end, layout = heads_tokens}}\n}}\n";
 
 TEST(SparseAttention, ProductsWithFactorsAreNotMade) {
-  EXPECT_EQ(calls(fmt::format(kFactors, "f32", 4, 2, 2, "%y")),
+  EXPECT_EQ(lowered_calls(fmt::format(kFactors, "f32", 4, 2, 2, "%y")),
             Lines{"attention_low_rank tokens=2..7 context=32..127 heads=4 kv_heads=2 dim=16 "
                   "causal=end rank=8"});
   // A row of factors for all heads, as of latent attention.
-  EXPECT_EQ(calls(fmt::format(kFactors, "bf16", 4, 1, 4, "%y")),
+  EXPECT_EQ(lowered_calls(fmt::format(kFactors, "bf16", 4, 1, 4, "%y")),
             Lines{"attention_low_rank tokens=2..7 context=32..127 heads=4 kv_heads=1 dim=16 "
                   "causal=end type=bf16 rank=8 up=heads"});
   // Products that somebody else reads are made; two heads of matrices are neither of q nor of k.
-  EXPECT_EQ(calls(fmt::format(kFactors, "f32", 4, 2, 2, "%y, %k")).size(), 3U);
-  EXPECT_EQ(calls(fmt::format(kFactors, "f32", 4, 1, 2, "%y")).size(), 3U);
+  EXPECT_EQ(lowered_calls(fmt::format(kFactors, "f32", 4, 2, 2, "%y, %k")).size(), 3U);
+  EXPECT_EQ(lowered_calls(fmt::format(kFactors, "f32", 4, 1, 2, "%y")).size(), 3U);
 }
 
 TEST(SparseAttention, MatricesOfEachItemOfABatchAreNoFactors) {
-  const Lines lines = calls(
+  const Lines lines = lowered_calls(
       "graph g(%q: f32[2, 4, 1, 16], %c: f32[2, 2, 50, 8], %u: f32[2, 1, 8, 16]) -> (%y) {\n"
       "  %k = matmul(%c, %u)\n"
       "  %y = attention(%q, %k, %k) {layout = heads_tokens}\n}");
@@ -149,14 +151,15 @@ TEST(SparseAttention, MatricesOfEachItemOfABatchAreNoFactors) {
 }
 
 TEST(SparseAttention, FactorsOfSixteenBitsAreWidenedByTheKernel) {
-  EXPECT_EQ(calls("graph g(%q: f32[1, 1, 4, 16], %c: f16[1, 50, 2, 8], %d: bf16[1, 50, 2, 8], %u: "
-                  "f16[2, 8, 16]) -> (%y) {\n"
-                  "  %f = cast(%c) {type = f32}\n  %uf = cast(%u) {type = f32}\n"
-                  "  %t = transpose(%f) {perm = [0, 2, 1, 3]}\n  %m = matmul(%t, %uf)\n"
-                  "  %k = transpose(%m) {perm = [0, 2, 1, 3]}\n"
-                  "  %s = transpose(%c) {perm = [0, 2, 1, 3]}\n  %g = cast(%s) {type = f32}\n"
-                  "  %n = matmul(%g, %uf)\n  %v = transpose(%n) {perm = [0, 2, 1, 3]}\n"
-                  "  %y = attention(%q, %k, %v)\n}"),
+  EXPECT_EQ(lowered_calls(
+                "graph g(%q: f32[1, 1, 4, 16], %c: f16[1, 50, 2, 8], %d: bf16[1, 50, 2, 8], %u: "
+                "f16[2, 8, 16]) -> (%y) {\n"
+                "  %f = cast(%c) {type = f32}\n  %uf = cast(%u) {type = f32}\n"
+                "  %t = transpose(%f) {perm = [0, 2, 1, 3]}\n  %m = matmul(%t, %uf)\n"
+                "  %k = transpose(%m) {perm = [0, 2, 1, 3]}\n"
+                "  %s = transpose(%c) {perm = [0, 2, 1, 3]}\n  %g = cast(%s) {type = f32}\n"
+                "  %n = matmul(%g, %uf)\n  %v = transpose(%n) {perm = [0, 2, 1, 3]}\n"
+                "  %y = attention(%q, %k, %v)\n}"),
             Lines{"attention_low_rank context=32..127 heads=4 kv_heads=2 dim=16 kv_type=f16 rank=8 "
                   "weight_type=f16"});
 }
@@ -172,14 +175,15 @@ TEST(SparseAttention, AWindowOfWholeKeysIsMerged) {
   const Lines merged = {
       "attention_low_rank tokens=2..7 context=32..127 heads=4 kv_heads=2 dim=16 "
       "causal=end sinks=true lengths=true rank=8 recent=9"};
-  EXPECT_EQ(calls(fmt::format(kWindow, "", "%r", "%f, %fs, %n, %ns")), merged);
-  EXPECT_EQ(calls(fmt::format(kWindow, "", "%r", "%n, %ns, %f, %fs")), merged);
+  EXPECT_EQ(lowered_calls(fmt::format(kWindow, "", "%r", "%f, %fs, %n, %ns")), merged);
+  EXPECT_EQ(lowered_calls(fmt::format(kWindow, "", "%r", "%n, %ns, %f, %fs")), merged);
   // Other scales, or whole keys without lengths, are two results that the host merges.
   const auto last = [](const Lines& lines) { return lines.empty() ? "" : lines.back(); };
-  EXPECT_EQ(last(calls(fmt::format(kWindow, ", scale = 2", "%r", "%f, %fs, %n, %ns"))),
+  EXPECT_EQ(last(lowered_calls(fmt::format(kWindow, ", scale = 2", "%r", "%f, %fs, %n, %ns"))),
             "host merge_attention");
-  EXPECT_EQ(last(calls(fmt::format(kWindow, "", "_", "%f, %fs, %n, %ns"))), "host merge_attention");
-  EXPECT_EQ(last(calls(fmt::format(kWindow, "", "%r", "%f, %ns, %n, %fs"))),
+  EXPECT_EQ(last(lowered_calls(fmt::format(kWindow, "", "_", "%f, %fs, %n, %ns"))),
+            "host merge_attention");
+  EXPECT_EQ(last(lowered_calls(fmt::format(kWindow, "", "%r", "%f, %ns, %n, %fs"))),
             "host merge_attention");
 }
 

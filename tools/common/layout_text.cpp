@@ -28,9 +28,7 @@ std::string LayoutChoice::layout_text() const {
 }
 
 const compiler::SharedOperand* operand_of(const store::KeyedWinner& record) {
-  for (const compiler::SharedOperand* operand : compiler::shared_operands())
-    if (operand->kind == record.key.family) return operand;
-  return nullptr;
+  return compiler::find_shared_operand(record.key.family);
 }
 
 Result<LayoutChoice> choice_of(const store::KeyedWinner& record, store::Store& store) {

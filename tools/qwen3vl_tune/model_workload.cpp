@@ -1,8 +1,8 @@
 // Models and their problems, for tuning and packing.
 #include "tools/qwen3vl_tune/model_workload.h"
 
-#include "compiler/choose_layout.h"
 #include "compiler/family.h"
+#include "compiler/shared_operand.h"
 #include "runtime/library/layout_record.h"
 #include "tools/common/arguments.h"
 
@@ -33,14 +33,12 @@ Result<std::set<std::string>> model_problems(const TuneOptions& options) {
     LATHE_TRY(const auto kernels, models::model_kernels(asked.model, asked.workload));
     for (const models::ModelKernel& kernel : kernels) {
       lines.insert(kernel.problem.line());
-      if (kernel.problem.family().name != "linear") continue;
-      const compiler::WeightLayout weight = compiler::layout_of(kernel.problem);
-      lines.insert(runtime::layout_key(weight, "", *target, {}).problem);
-      for (const compiler::WeightLayout& layout :
-           compiler::candidate_layouts(weight.type, weight.n, weight.k, weight.pair, *target)) {
-        if (const auto other = compiler::with_panel(kernel.problem, layout.panel))
+      const auto shared = compiler::shared_by(kernel.problem, *target);
+      if (!shared) continue;
+      lines.insert(runtime::layout_key(*shared, "", *target, {}).problem);
+      for (const std::string& layout : shared->layouts)
+        if (const auto other = compiler::with_layout(kernel.problem, layout))
           lines.insert(other->line());
-      }
     }
   }
   return lines;

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "compiler/family.h"
-#include "runtime/library/layout_record.h"
+#include "compiler/shared_operand.h"
 #include "runtime/packages/keys.h"
 #include "store/store.h"
 #include "support/files.h"
@@ -50,8 +50,7 @@ Result<tuner::Selection> selection_of(const CommonOptions& common, const TuneOpt
   selection.target = common.target;
   selection.threads = common.threads;
   selection.families = {tune.families.begin(), tune.families.end()};
-  for (const std::string& name : tune.families)
-    if (name != runtime::kLayoutFamily) LATHE_CHECK(compiler::find_family(name));
+  for (const std::string& name : tune.families) LATHE_CHECK(compiler::current_revision(name));
   if (!tune.model.empty()) {
     LATHE_TRY(selection.problems, model_problems(tune));
   } else if (!tune.problems.empty()) {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "compiler/family.h"
+#include "compiler/shared_operand.h"
 #include "compiler/version.h"
-#include "runtime/library/layout_record.h"
 #include "runtime/packages/container.h"
 #include "runtime/packages/digest.h"
 #include "runtime/packages/manifest.h"
@@ -29,11 +29,8 @@ bool is_wanted(const store::Key& key, const Selection& selection) {
 }
 
 bool is_current(const store::Key& key) {
-  // Layouts have the revision of the products that they are for.
-  const auto family =
-      compiler::find_family(key.family == runtime::kLayoutFamily ? "linear" : key.family);
-  return family && (*family)->revision == key.family_revision &&
-         key.compiler_version == compiler::kVersion;
+  const Result<int> revision = compiler::current_revision(key.family);
+  return revision && *revision == key.family_revision && key.compiler_version == compiler::kVersion;
 }
 
 bool is_sound(const store::KeyedWinner& record) {

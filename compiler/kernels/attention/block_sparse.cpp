@@ -96,6 +96,7 @@ const Family& attention_block_sparse() {
                                                   "tokens of a block, and keys of one"));
     sparse.parameters.push_back(
         {"kept", bucket_of(8), "bucket of the blocks that a list has room for, a run-time size"});
+    sparse.revision = 2;
     sparse.smallest = "attention_block_sparse tokens=1 heads=1 dim=8 block=16";
     sparse.validate = validate_block_sparse;
     sparse.space = block_sparse_space;

@@ -169,6 +169,7 @@ const Family& attention_prefill() {
     prefill.parameters[1].default_of = "tokens";
     for (ParameterSpec& parameter : attention::prefill_parameters())
       prefill.parameters.push_back(std::move(parameter));
+    prefill.revision = 2;
     prefill.validate = attention::validate_prefill;
     prefill.smallest = "attention_prefill tokens=1 heads=1 dim=8";
     prefill.space = space;
