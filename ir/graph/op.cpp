@@ -28,6 +28,7 @@ std::string_view to_string(TypeClass types) {
     case TypeClass::plain: return "a type that is not block-quantised";
     case TypeClass::quantised: return "q8_0, q4_0 or q4_K";
     case TypeClass::weight: return "a float or block-quantised type";
+    case TypeClass::any: return "any type";
   }
   return "unknown";
 }
@@ -45,6 +46,7 @@ bool contains(TypeClass types, Type type) {
     case TypeClass::plain: return !quantised;
     case TypeClass::quantised: return quantised;
     case TypeClass::weight: return real || quantised;
+    case TypeClass::any: return true;
   }
   return false;
 }

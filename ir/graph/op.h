@@ -27,6 +27,7 @@ enum class TypeClass {
   plain,      ///< anything but block-quantised
   quantised,  ///< q8_0, q4_0, q4_K
   weight,     ///< real or quantised
+  any,        ///< every type
 };
 
 std::string_view to_string(TypeClass types);

@@ -206,6 +206,12 @@ Result<Types> infer_reshape(const InferContext& c) {
     return fail(ErrorCode::invalid_argument, "shape: found {}, expected as many elements as {}",
                 to_string(y.shape), to_string(x.shape));
   }
+  const bool is_in_blocks = info(x.element).block_elements > 1;
+  if (is_in_blocks && (y.shape.empty() || y.shape.back() != x.shape.back())) {
+    return fail(ErrorCode::invalid_argument,
+                "shape: found {}, expected the last dimension of {}: blocks of {} stay whole",
+                to_string(y.shape), to_string(x.shape), name(x.element));
+  }
   return Types{y};
 }
 
@@ -253,8 +259,9 @@ void add_shape_ops(std::vector<Op>& table) {
                    .eval = eval_transpose});
   table.push_back({.name = "reshape",
                    .family = Family::data,
-                   .doc = "the same elements in row-major order; patch merge is [-1, 4*width]",
-                   .operands = {{"x", TypeClass::plain}},
+                   .doc = "the same elements in row-major order; patch merge is [-1, 4*width]; "
+                          "block-quantised rows keep their length",
+                   .operands = {{"x", TypeClass::any}},
                    .attributes = {{"shape", AttributeKind::dims, std::nullopt,
                                    "numbers and names; one may be -1: the rest"}},
                    .results = {{"y"}},

@@ -189,7 +189,9 @@ class Parser {
       return unexpected("'below' or 'in'");
     }
     if (accept("or")) {
-      for (const char* word : {"-", "1"}) LATHE_CHECK(expect(word));
+      const PlanToken where = token_;
+      LATHE_TRY(const int64_t none, integer("-1"));
+      if (none != -1) return error_at(where, fmt::format("found {}, expected -1", none));
       rule.or_none = true;
     }
     if (token_.is("in")) {

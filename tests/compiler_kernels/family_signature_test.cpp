@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "compiler/family.h"
+#include "ir/graph/updates.h"
 #include "compiler/kernels/skeleton.h"
 #include "tests/support/attention_cases.h"
 #include "tests/support/kernel_cases.h"
@@ -35,14 +36,13 @@ std::string describe(const Signature& signature) {
   return text;
 }
 
-// A graph's results have no names of their own.
+// A graph's results have no names of their own; an input that becomes one is given once.
 std::string describe(const Graph& graph) {
   std::string text;
-  for (const auto* list : {&graph.inputs, &graph.outputs})
-    for (const ir::graph::ValueId id : *list)
-      text +=
-          fmt::format("{} {} {}\n", list == &graph.outputs ? "output" : graph.value(id).name,
-                      ir::name(graph.type(id).element), ir::graph::to_string(graph.type(id).shape));
+  for (const ir::graph::CallOperand& operand : ir::graph::call_operands(graph))
+    text += fmt::format("{} {} {}\n", operand.output ? "output" : graph.value(operand.value).name,
+                        ir::name(graph.type(operand.value).element),
+                        ir::graph::to_string(graph.type(operand.value).shape));
   return text;
 }
 
