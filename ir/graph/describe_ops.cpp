@@ -32,6 +32,7 @@ std::string_view short_name(TypeClass types) {
     case TypeClass::plain: return "plain";
     case TypeClass::quantised: return "quantised";
     case TypeClass::weight: return "weight";
+    case TypeClass::any: return "any";
   }
   return "unknown";
 }

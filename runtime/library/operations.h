@@ -426,7 +426,8 @@ struct Description<Elementwise> {
   static constexpr void fields(const Elementwise& op, auto&& visit) {
     RowDescription<Elementwise>::fields(op, visit);
     visit("out", op.out);
-    visit("expr", op.expression);
+    visit("expression", op.expression,
+          [&](compiler::ProblemBuilder& problem) { problem.set_text("expr", op.expression); });
   }
 };
 
