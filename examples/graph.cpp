@@ -40,7 +40,8 @@ int main(int count, char** arguments) {
   if (const auto status = (*graph)(inputs, outputs); !status)
     return std::fprintf(stderr, "%s\n", status.error().message.c_str()), 1;
   if (const auto steps = graph->steps(inputs))
-    for (const auto& step : *steps) std::printf("%s %s\n", step.what.c_str(), step.schedule.c_str());
+    for (const auto& step : *steps)
+      std::printf("%s %s\n", step.what.c_str(), step.schedule.c_str());
   std::printf("%s[0] = %g\n", graph->outputs()[0].name.c_str(),
               *static_cast<const float*>(outputs[0].data));
 }

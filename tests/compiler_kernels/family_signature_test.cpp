@@ -6,8 +6,8 @@
 #include <gtest/gtest.h>
 
 #include "compiler/family.h"
-#include "ir/graph/updates.h"
 #include "compiler/kernels/skeleton.h"
+#include "ir/graph/updates.h"
 #include "tests/support/attention_cases.h"
 #include "tests/support/kernel_cases.h"
 

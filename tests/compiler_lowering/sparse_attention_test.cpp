@@ -147,7 +147,8 @@ TEST(SparseAttention, MatricesOfEachItemOfABatchAreNoFactors) {
       "  %k = matmul(%c, %u)\n"
       "  %y = attention(%q, %k, %k) {layout = heads_tokens}\n}");
   ASSERT_EQ(lines.size(), 2U);
-  EXPECT_EQ(lines.back(), "attention_decode context=32..127 heads=4 kv_heads=2 dim=16 kv_layout=hnd");
+  EXPECT_EQ(lines.back(),
+            "attention_decode context=32..127 heads=4 kv_heads=2 dim=16 kv_layout=hnd");
 }
 
 TEST(SparseAttention, FactorsOfSixteenBitsAreWidenedByTheKernel) {
